@@ -1,0 +1,13 @@
+//! The words of the field: names, versions, states and errors. No I/O.
+
+mod error;
+mod name;
+mod release;
+mod state;
+mod version;
+
+pub use error::{Error, ExitCode, Result};
+pub use name::{NameError, PackageId, PackageName, PackageVersion};
+pub use release::{Arch, BuildId, KernelRelease, Target};
+pub use state::{BuildState, SourceState};
+pub use version::compare_versions;

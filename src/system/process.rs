@@ -1,0 +1,425 @@
+//! The only module that starts programs.
+//!
+//! A [`Command`] is data: who runs, with which streams, mounts and environment. Programs never read our standard
+//! input, and never outlive the call.
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a program reads.
+#[derive(Debug, Default)]
+pub enum Input {
+    #[default]
+    Null,
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+/// Where a program's output goes.
+#[derive(Debug, Default)]
+pub enum Output {
+    #[default]
+    Null,
+    /// Our own stream of the same number.
+    Inherit,
+    /// Into the [`Outcome`].
+    Capture,
+    /// To an open file, such as a log.
+    File(std::fs::File),
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Exited(i32),
+    Signalled(i32),
+    /// The time limit passed; the program and its group were killed.
+    TimedOut,
+}
+
+impl Status {
+    #[must_use]
+    pub fn success(self) -> bool {
+        self == Self::Exited(0)
+    }
+
+    /// The status as a shell would give it: 128 and the signal's number for a killed program, 124 for one out of time.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Exited(code) => u8::try_from(code).unwrap_or(1),
+            Self::Signalled(signal) => 128 + u8::try_from(signal).unwrap_or(127),
+            Self::TimedOut => 124,
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exit status {code}"),
+            Self::Signalled(signal) => match Signal::try_from(*signal) {
+                Ok(name) => write!(f, "killed by {name}"),
+                Err(_) => write!(f, "killed by signal {signal}"),
+            },
+            Self::TimedOut => f.write_str("out of time"),
+        }
+    }
+}
+
+/// What a finished program left.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: Status,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl Outcome {
+    /// The last lines of standard error in one line, for a message.
+    #[must_use]
+    pub fn stderr_tail(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(3)..].join("; ")
+    }
+}
+
+/// A directory that the program sees in place of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    pub from: PathBuf,
+    /// Must exist.
+    pub onto: PathBuf,
+}
+
+/// A program to run.
+#[derive(Debug)]
+pub struct Command {
+    program: OsString,
+    args: Vec<OsString>,
+    env: BTreeMap<OsString, Option<OsString>>,
+    clear_env: bool,
+    dir: Option<PathBuf>,
+    stdin: Input,
+    stdout: Output,
+    stderr: Output,
+    binds: Vec<Bind>,
+    timeout: Option<Duration>,
+    jobserver: Option<jobserver::Client>,
+}
+
+impl Command {
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            clear_env: false,
+            dir: None,
+            stdin: Input::Null,
+            stdout: Output::Null,
+            stderr: Output::Null,
+            binds: Vec::new(),
+            timeout: None,
+            jobserver: None,
+        }
+    }
+
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, args: I) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.insert(name.as_ref().to_owned(), Some(value.as_ref().to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.env.insert(name.as_ref().to_owned(), None);
+        self
+    }
+
+    /// Starts from nothing instead of our own environment.
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.clear_env = true;
+        self
+    }
+
+    /// The working directory, as the program sees it behind its binds.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    #[must_use]
+    pub fn stdin(mut self, input: Input) -> Self {
+        self.stdin = input;
+        self
+    }
+
+    #[must_use]
+    pub fn stdout(mut self, output: Output) -> Self {
+        self.stdout = output;
+        self
+    }
+
+    #[must_use]
+    pub fn stderr(mut self, output: Output) -> Self {
+        self.stderr = output;
+        self
+    }
+
+    /// Both output streams into one file.
+    pub fn log_to(self, file: &std::fs::File) -> io::Result<Self> {
+        let (out, err) = (file.try_clone()?, file.try_clone()?);
+        Ok(self.stdout(Output::File(out)).stderr(Output::File(err)))
+    }
+
+    /// Runs the program in a mount namespace of its own with these binds.
+    #[must_use]
+    pub fn binds(mut self, binds: &[Bind]) -> Self {
+        self.binds = binds.to_vec();
+        self
+    }
+
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Lets every make below share the tokens of this jobserver.
+    #[must_use]
+    pub fn jobserver(mut self, client: &jobserver::Client) -> Self {
+        self.jobserver = Some(client.clone());
+        self
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// Only when it could not be started or waited for; how it ended is in the outcome.
+    pub fn run(mut self) -> io::Result<Outcome> {
+        let name = self.program.clone();
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", Path::new(&name).display()));
+        let input = std::mem::take(&mut self.stdin);
+        let timeout = self.timeout;
+        let mut child = self.prepare(&input)?.spawn().map_err(named)?;
+        let feeder = match (input, child.stdin.take()) {
+            (Input::Bytes(bytes), Some(mut pipe)) => Some(std::thread::spawn(move || {
+                // A program that does not read all of its input is no error of ours.
+                let _ = pipe.write_all(&bytes);
+            })),
+            _ => None,
+        };
+        let stdout = child.stdout.take().map(drain);
+        let stderr = child.stderr.take().map(drain);
+        let status = wait(&mut child, timeout)?;
+        if let Some(feeder) = feeder {
+            let _ = feeder.join();
+        }
+        Ok(Outcome { status, stdout: collect(stdout), stderr: collect(stderr) })
+    }
+
+    fn prepare(self, input: &Input) -> io::Result<std::process::Command> {
+        #[allow(clippy::disallowed_methods)]
+        let mut command = std::process::Command::new(&self.program);
+        command.args(&self.args);
+        if self.clear_env {
+            command.env_clear();
+        }
+        for (name, value) in &self.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(match input {
+            Input::Null => Stdio::null(),
+            Input::Bytes(_) => Stdio::piped(),
+            Input::File(path) => fs_err::File::open(path)?.into_file().into(),
+        });
+        command.stdout(stdio(self.stdout)).stderr(stdio(self.stderr));
+        if self.timeout.is_some() {
+            command.process_group(0);
+        }
+        if let Some(client) = &self.jobserver {
+            client.configure_make(&mut command);
+        }
+        if self.binds.is_empty() {
+            if let Some(dir) = &self.dir {
+                command.current_dir(dir);
+            }
+        } else {
+            enter_namespace(&mut command, &self.binds, self.dir.as_deref())?;
+        }
+        Ok(command)
+    }
+}
+
+fn stdio(output: Output) -> Stdio {
+    match output {
+        Output::Null => Stdio::null(),
+        Output::Inherit => Stdio::inherit(),
+        Output::Capture => Stdio::piped(),
+        Output::File(file) => file.into(),
+    }
+}
+
+type Drain = std::thread::JoinHandle<Vec<u8>>;
+
+fn drain(mut pipe: impl Read + Send + 'static) -> Drain {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+fn collect(pipe: Option<Drain>) -> Vec<u8> {
+    pipe.and_then(|pipe| pipe.join().ok()).unwrap_or_default()
+}
+
+fn wait(child: &mut Child, timeout: Option<Duration>) -> io::Result<Status> {
+    let Some(limit) = timeout else { return child.wait().map(status_of) };
+    let end = Instant::now() + limit;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status_of(status));
+        }
+        if Instant::now() >= end {
+            kill_group(child);
+            child.wait()?;
+            return Ok(Status::TimedOut);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// The program was started as the leader of a group of its own, so its children go with it.
+fn kill_group(child: &Child) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+fn status_of(status: std::process::ExitStatus) -> Status {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Status::Exited(code),
+        (None, signal) => Status::Signalled(signal.unwrap_or(0)),
+    }
+}
+
+/// Puts the child into a mount namespace of its own, where `binds` are mounted, and then into `dir`.
+#[allow(unsafe_code)]
+fn enter_namespace(
+    command: &mut std::process::Command,
+    binds: &[Bind],
+    dir: Option<&Path>,
+) -> io::Result<()> {
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+    let path = |p: &Path| CString::new(p.as_os_str().as_bytes()).map_err(io::Error::from);
+    let binds: Vec<(CString, CString)> =
+        binds.iter().map(|bind| Ok((path(&bind.from)?, path(&bind.onto)?))).collect::<io::Result<_>>()?;
+    let dir = dir.map(path).transpose()?;
+    let none: Option<&'static str> = None;
+    // SAFETY: between fork and exec the closure makes only system calls, on strings that were allocated before.
+    unsafe {
+        command.pre_exec(move || {
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            mount(none, c"/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+            for (from, onto) in &binds {
+                mount(Some(from.as_c_str()), onto.as_c_str(), none, MsFlags::MS_BIND, none)?;
+            }
+            if let Some(dir) = &dir {
+                nix::unistd::chdir(dir.as_c_str())?;
+            }
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+/// Whether programs may have mount namespaces here: tried once, with a child that does nothing.
+#[must_use]
+pub fn namespaces_allowed() -> bool {
+    use std::sync::OnceLock;
+    static ALLOWED: OnceLock<bool> = OnceLock::new();
+    *ALLOWED.get_or_init(|| {
+        let bind = Bind { from: PathBuf::from("/"), onto: PathBuf::from("/") };
+        Command::new("true").binds(&[bind]).run().is_ok_and(|outcome| outcome.status.success())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_and_status_are_captured() {
+        let outcome = Command::new("sh")
+            .args(["-c", "cat; echo err >&2; exit 3"])
+            .stdin(Input::Bytes(b"in".to_vec()))
+            .stdout(Output::Capture)
+            .stderr(Output::Capture)
+            .run()
+            .unwrap();
+        assert_eq!(outcome.status, Status::Exited(3));
+        assert_eq!(outcome.stdout, b"in");
+        assert_eq!(outcome.stderr_tail(), "err");
+    }
+
+    #[test]
+    fn a_program_out_of_time_is_killed_with_its_children() {
+        let outcome = Command::new("sh")
+            .args(["-c", "sleep 60 & sleep 60"])
+            .stdout(Output::Capture)
+            .timeout(Duration::from_millis(50))
+            .run()
+            .unwrap();
+        assert_eq!(outcome.status, Status::TimedOut);
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Command::new("/no/such/program").run().unwrap_err();
+        assert!(error.to_string().contains("/no/such/program"), "{error}");
+    }
+
+    #[test]
+    fn a_bound_directory_is_seen_only_by_the_program() {
+        if !namespaces_allowed() {
+            return;
+        }
+        let (from, onto) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let bind = Bind { from: from.path().to_owned(), onto: onto.path().to_owned() };
+        let outcome = Command::new("touch").arg("seen").dir(onto.path()).binds(&[bind]).run().unwrap();
+        assert!(outcome.status.success());
+        assert!(from.path().join("seen").exists());
+        assert!(!onto.path().join("seen").exists());
+    }
+}
