@@ -11,6 +11,8 @@ pub enum NameError {
     Dots,
     /// A slash would leave the directory; a blank or control character breaks every line-based reader.
     Forbidden(char),
+    /// The DKMS tree uses the name itself.
+    Reserved,
     /// The kernel's limit for one path component is 255 bytes.
     TooLong(usize),
 }
@@ -19,6 +21,7 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it is empty"),
+            Self::Reserved => f.write_str("the DKMS tree uses that name itself"),
             Self::Dots => f.write_str("it begins with a dot"),
             Self::Forbidden(c) if c.is_whitespace() => f.write_str("it contains a blank"),
             Self::Forbidden(c) => write!(f, "it contains {c:?}"),
@@ -45,7 +48,10 @@ pub(super) fn check_component(text: &str) -> Result<(), NameError> {
 }
 
 macro_rules! component {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $crate::model::name::component!($(#[$doc])* $name, $what, reserved: []);
+    };
+    ($(#[$doc:meta])* $name:ident, $what:literal, reserved: [$($reserved:literal),*]) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -54,7 +60,23 @@ macro_rules! component {
             /// Takes a text that can be one path component; tells why not otherwise.
             pub fn new(text: &str) -> Result<Self, $crate::model::NameError> {
                 $crate::model::name::check_component(text)?;
+                let reserved: &[&str] = &[$($reserved),*];
+                if reserved.contains(&text) {
+                    return Err($crate::model::NameError::Reserved);
+                }
                 Ok(Self(text.to_owned()))
+            }
+
+            /// Takes a text that a user or caller gave.
+            ///
+            /// # Errors
+            /// It cannot be what it should be; the error says so to them.
+            pub fn parse(text: &str) -> $crate::model::Result<Self> {
+                Self::new(text).map_err(|why| $crate::model::Error::BadName {
+                    what: $what,
+                    text: text.to_owned(),
+                    why: why.to_string(),
+                })
             }
 
             #[must_use]
@@ -74,11 +96,11 @@ pub(super) use component;
 
 component!(
     /// What a dkms.conf calls PACKAGE_NAME and the command line calls a module.
-    PackageName
+    PackageName, "a module name"
 );
 component!(
     /// What a dkms.conf calls PACKAGE_VERSION: opaque text, ordered by [`super::compare_versions`].
-    PackageVersion
+    PackageVersion, "a module version"
 );
 
 /// A package in one version, printed as `M/V`.

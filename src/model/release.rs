@@ -5,12 +5,12 @@ use super::{PackageId, PackageName};
 use std::fmt;
 
 component!(
-    /// A kernel release as `uname -r` prints it; opaque.
-    KernelRelease
+    /// A kernel release as `uname -r` prints it; opaque, but for the two names that a version's directory uses itself.
+    KernelRelease, "a kernel release", reserved: ["source", "build"]
 );
 component!(
     /// An architecture: an opaque string. `amd64` and `x86_64` are two different values.
-    Arch
+    Arch, "an architecture"
 );
 
 /// What a module is built for.

@@ -1,1 +1,431 @@
-//! x
+//! The only module that writes files.
+//!
+//! What becomes visible under a final name is complete and on disk: [`publish_file`] and [`publish_dir`] write a
+//! temporary neighbour, sync it, rename it and sync the directory. A reader sees the old state or the new one.
+
+#![allow(clippy::disallowed_methods)]
+
+use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// How the names of temporary neighbours begin; [`RANDOM`] characters follow.
+const TEMPORARY: &str = ".dkms-";
+const RANDOM: usize = 6;
+
+/// Makes a directory and its parents, mode 0755.
+pub fn create_dirs(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .map_err(|e| io::Error::new(e.kind(), format!("cannot create the directory {}: {e}", path.display())))
+}
+
+/// Waits until the entries of a directory are on disk.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    fs_err::File::open(path)?.sync_all()
+}
+
+/// Writes `content` under its final name: complete, synced, mode `mode`.
+///
+/// The temporary file is a hidden neighbour, made exclusively, and goes away if anything fails.
+pub fn publish_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    publish_with(path, mode, |file| file.write_all(content))
+}
+
+/// Copies a regular file to its final name, like [`publish_file`], with the given mode.
+pub fn publish_copy(from: &Path, to: &Path, mode: u32) -> io::Result<()> {
+    let mut source = fs_err::File::open(from)?;
+    publish_with(to, mode, |file| io::copy(source.file_mut(), file).map(|_| ()).map_err(|e| named(to, e)))
+}
+
+/// Lets `fill` write a temporary neighbour, then gives it its final name, like [`publish_file`].
+pub fn publish_with<E: From<io::Error>>(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut std::fs::File) -> Result<(), E>,
+) -> Result<(), E> {
+    let dir = parent(path)?;
+    let mut temporary = temporary_in(dir)?;
+    fill(temporary.as_file_mut())?;
+    temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|e| named(path, e.error))?;
+    Ok(sync_dir(dir)?)
+}
+
+/// Writes a file in a staged directory: [`publish_dir`] syncs it with all others before it gets its name.
+pub fn stage_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = create_file(path)?;
+    file.write_all(content).map_err(|e| named(path, e))?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+/// Makes `link` a symbolic link with exactly this target text, replacing a link or file of that name.
+pub fn publish_link(target: &Path, link: &Path) -> io::Result<()> {
+    let dir = parent(link)?;
+    let temporary = tempfile::Builder::new().prefix(TEMPORARY).rand_bytes(RANDOM).tempdir_in(dir)?;
+    let neighbour = temporary.path().join("link");
+    symlink(target, &neighbour)?;
+    fs_err::rename(&neighbour, link)?;
+    sync_dir(dir)
+}
+
+/// Moves a finished directory to its final name. A directory that stands there is exchanged, and returned as the path
+/// where it now is (the place that `staged` had).
+pub fn publish_dir(staged: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    sync_tree(staged)?;
+    let replaced = if path.symlink_metadata().is_ok() {
+        match renameat2(AT_FDCWD, staged, AT_FDCWD, path, RenameFlags::RENAME_EXCHANGE) {
+            Ok(()) => Some(staged.to_owned()),
+            Err(_) => Some(exchange_in_steps(staged, path)?),
+        }
+    } else {
+        fs_err::rename(staged, path)?;
+        None
+    };
+    sync_dir(parent(path)?)?;
+    Ok(replaced)
+}
+
+/// For file systems that cannot exchange two names, and overlays whose lower layer has the old directory. Between the
+/// two steps the name is missing.
+fn exchange_in_steps(staged: &Path, path: &Path) -> io::Result<PathBuf> {
+    let mut aside = staged.as_os_str().to_owned();
+    aside.push(".old");
+    let aside = PathBuf::from(aside);
+    if std::fs::rename(path, &aside).is_err() {
+        copy_tree(path, &aside)?;
+        remove_tree(path)?;
+    }
+    if let Err(error) = fs_err::rename(staged, path) {
+        fs_err::rename(&aside, path)?;
+        return Err(error);
+    }
+    Ok(aside)
+}
+
+fn sync_tree(dir: &Path) -> io::Result<()> {
+    for entry in fs_err::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            fs_err::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_dir(dir)
+}
+
+/// Moves a file to another place of the same file system, or copies it and deletes the source where that is another
+/// one; the directory of the target is made.
+pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    create_dirs(parent(to)?)?;
+    match std::fs::rename(from, to) {
+        // rename(2) does nothing, and succeeds, where both names are links to one file.
+        Ok(()) => remove_file(from)?,
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+            let mode = fs_err::metadata(from)?.mode();
+            publish_copy(from, to, mode & 0o7777)?;
+            fs_err::remove_file(from)?;
+        }
+        Err(e) => return Err(named(from, e)),
+    }
+    sync_dir(parent(to)?)
+}
+
+/// Gives a file a second place without touching the first: a hard link, or a copy on another file system.
+pub fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
+    create_dirs(parent(to)?)?;
+    remove_file(to)?;
+    if std::fs::hard_link(from, to).is_err() {
+        publish_copy(from, to, fs_err::metadata(from)?.mode() & 0o7777)?;
+    }
+    sync_dir(parent(to)?)
+}
+
+/// A new directory with a unique name, mode 0755.
+pub fn temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
+    create_dirs(parent)?;
+    let dir = tempfile::Builder::new()
+        .prefix(prefix)
+        .rand_bytes(6)
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir_in(parent)
+        .map_err(|e| named(parent, e))?;
+    Ok(dir.keep())
+}
+
+/// A new directory that only we can enter, for content that nobody has judged yet; it goes with its value.
+pub fn private_dir(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir> {
+    create_dirs(parent)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).rand_bytes(6).permissions(std::fs::Permissions::from_mode(0o700));
+    builder.tempdir_in(parent).map_err(|e| named(parent, e))
+}
+
+/// Writes a new file from a reader, with this mode and time of change (seconds); returns how much it was.
+pub fn write_new(path: &Path, content: &mut dyn io::Read, mode: u32, modified: u64) -> io::Result<u64> {
+    let mut options = fs_err::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?.into_parts().0;
+    let written = io::copy(content, &mut file).map_err(|e| named(path, e))?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    // A time that the file system cannot hold is no reason to stop.
+    let _ = std::time::UNIX_EPOCH
+        .checked_add(std::time::Duration::from_secs(modified))
+        .map(|time| file.set_modified(time));
+    Ok(written)
+}
+
+/// Makes a new symbolic link.
+pub fn make_link(target: &Path, link: &Path) -> io::Result<()> {
+    symlink(target, link)
+}
+
+/// Deletes a file or link; that it is gone already is fine.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    ignore_missing(fs_err::remove_file(path))
+}
+
+/// Deletes a directory with its content; that it is gone already is fine. Links are not followed.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(data) if data.is_dir() => ignore_missing(fs_err::remove_dir_all(path)),
+        Ok(_) => remove_file(path),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Deletes a directory if it is empty; tells whether it is gone.
+pub fn remove_empty_dir(path: &Path) -> bool {
+    std::fs::remove_dir(path).is_ok()
+}
+
+/// Deletes what writers that were killed left in a directory under temporary names. For whoever holds the lock, in
+/// directories where nobody else writes.
+pub fn remove_leftovers(dir: &Path) {
+    for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
+        if is_temporary(&entry.file_name().to_string_lossy()) {
+            let _ = remove_tree(&entry.path());
+        }
+    }
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(TEMPORARY)
+        .is_some_and(|rest| rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// Deletes `dir` and then its parents while they are empty, up to but without `top`. One that is gone already, by a run
+/// that was killed before it came to the parents, does not end this.
+pub fn remove_empty_dirs(dir: &Path, top: &Path) {
+    let mut current = dir;
+    let is_gone = |dir: &Path| remove_empty_dir(dir) || dir.symlink_metadata().is_err();
+    while current != top && current.starts_with(top) && is_gone(current) {
+        match current.parent() {
+            Some(parent) => current = parent,
+            None => return,
+        }
+    }
+}
+
+/// Creates a new file, or empties the one that stands there.
+pub fn create_file(path: &Path) -> io::Result<std::fs::File> {
+    let mut options = fs_err::OpenOptions::new();
+    Ok(options.write(true).create(true).truncate(true).mode(0o644).open(path)?.into_parts().0)
+}
+
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs_err::rename(from, to)
+}
+
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// Copies what is in `from` into `to`, which is made if missing: modes, times and (as root) owners are kept, links
+/// stay links, files of the same name are replaced, others stay.
+pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    let data = fs_err::metadata(from)?;
+    create_dirs(to)?;
+    for entry in fs_err::read_dir(from)? {
+        let entry = entry?;
+        copy_entry(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    keep_attributes(to, &data, true)
+}
+
+fn copy_entry(from: &Path, to: &Path) -> io::Result<()> {
+    let data = fs_err::symlink_metadata(from)?;
+    let kind = data.file_type();
+    // A link in the way is replaced, never followed: it may lead anywhere.
+    if to.symlink_metadata().is_ok_and(|there| there.is_symlink() || !kind.is_dir()) {
+        remove_file(to)?;
+    }
+    if kind.is_dir() {
+        return copy_tree(from, to);
+    }
+    if kind.is_symlink() {
+        symlink(fs_err::read_link(from)?, to)?;
+        return keep_attributes(to, &data, false);
+    }
+    if kind.is_file() {
+        fs_err::copy(from, to)?;
+        return keep_attributes(to, &data, true);
+    }
+    // Sockets, pipes and devices have no business in a source tree.
+    Ok(())
+}
+
+fn keep_attributes(path: &Path, data: &std::fs::Metadata, with_mode: bool) -> io::Result<()> {
+    use nix::fcntl::AtFlags;
+    use nix::sys::stat::{UtimensatFlags, utimensat};
+    use nix::sys::time::TimeSpec;
+    use nix::unistd::{Gid, Uid, fchownat, geteuid};
+    if geteuid().is_root() {
+        let (uid, gid) = (Uid::from_raw(data.uid()), Gid::from_raw(data.gid()));
+        // A file system without owners (or a user namespace without that id) is no reason to stop.
+        let _ = fchownat(nix::fcntl::AT_FDCWD, path, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW);
+    }
+    if with_mode {
+        set_mode(path, data.mode() & 0o7777)?;
+    }
+    let accessed = TimeSpec::new(data.atime(), data.atime_nsec());
+    let modified = TimeSpec::new(data.mtime(), data.mtime_nsec());
+    utimensat(nix::fcntl::AT_FDCWD, path, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
+        .map_err(|e| named(path, e.into()))
+}
+
+/// Whether this process could create entries in the directory, or in the nearest existing one above it.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    use nix::unistd::{AccessFlags, access};
+    let existing = path.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    access(existing, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
+}
+
+/// Whether a path leads below `top`, however either is spelled.
+#[must_use]
+pub fn lies_below(path: &Path, top: &Path) -> bool {
+    let real = |path: &Path| {
+        let existing = path.ancestors().find(|part| part.exists())?;
+        let rest = path.strip_prefix(existing).ok()?;
+        Some(fs_err::canonicalize(existing).ok()?.join(rest))
+    };
+    path.starts_with(top)
+        || matches!((real(path), real(top)), (Some(path), Some(top)) if path.starts_with(&top))
+}
+
+/// Whether two files hold the same bytes.
+#[must_use]
+pub fn same_content(a: &Path, b: &Path) -> bool {
+    let size =
+        |path: &Path| fs_err::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|data| data.size());
+    match (size(a), size(b)) {
+        (Some(x), Some(y)) if x == y => {
+            matches!((fs_err::read(a), fs_err::read(b)), (Ok(a), Ok(b)) if a == b)
+        }
+        _ => false,
+    }
+}
+
+fn temporary_in(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(TEMPORARY).rand_bytes(RANDOM).tempfile_in(dir).map_err(|e| named(dir, e))
+}
+
+fn parent(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        Some(dir) if dir.as_os_str() != OsStr::new("") => Ok(dir),
+        _ => Err(io::Error::other(format!("{} has no directory", path.display()))),
+    }
+}
+
+fn named(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_has_its_new_name_already_loses_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::write(&from, "x").unwrap();
+        keep_copy(&from, &to).unwrap();
+        move_file(&from, &to).unwrap();
+        assert!(!from.exists() && to.exists());
+    }
+
+    #[test]
+    fn only_names_of_temporary_neighbours_are_leftovers() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".dkms-aB3dE6", ".dkms-build.json", ".dkms-install.json", ".dkms-", "dkms-aB3dE6"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        remove_leftovers(dir.path());
+        assert!(!dir.path().join(".dkms-aB3dE6").exists());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_published_file_replaces_the_old_one_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        publish_file(&file, b"old", 0o600).unwrap();
+        publish_file(&file, b"new", 0o644).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o644);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_published_directory_is_exchanged_with_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staged, path) = (dir.path().join("staged"), dir.path().join("final"));
+        for (place, name) in [(&path, "old"), (&staged, "new")] {
+            create_dirs(place).unwrap();
+            std::fs::write(place.join(name), "").unwrap();
+        }
+        assert_eq!(publish_dir(&staged, &path).unwrap(), Some(staged.clone()));
+        assert!(path.join("new").exists() && staged.join("old").exists());
+    }
+
+    #[test]
+    fn a_copied_tree_keeps_modes_times_links_and_hidden_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        create_dirs(&from.join("sub")).unwrap();
+        std::fs::write(from.join(".hidden"), "x").unwrap();
+        set_mode(&from.join(".hidden"), 0o750).unwrap();
+        symlink("nowhere", from.join("sub/link")).unwrap();
+        copy_tree(&from, &to).unwrap();
+        let (a, b) = (from.join(".hidden").metadata().unwrap(), to.join(".hidden").metadata().unwrap());
+        assert_eq!((a.mode(), a.mtime(), a.mtime_nsec()), (b.mode(), b.mtime(), b.mtime_nsec()));
+        assert_eq!(std::fs::read_link(to.join("sub/link")).unwrap(), Path::new("nowhere"));
+    }
+
+    #[test]
+    fn only_empty_directories_below_the_top_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        create_dirs(&dir.path().join("a/b/c")).unwrap();
+        std::fs::write(dir.path().join("a/keep"), "").unwrap();
+        remove_empty_dirs(&dir.path().join("a/b/c"), dir.path());
+        assert!(dir.path().join("a/keep").exists() && !dir.path().join("a/b").exists());
+    }
+}

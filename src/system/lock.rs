@@ -1,1 +1,105 @@
-//! x
+//! The lock that orders state changes: one holder for one DKMS tree, named to whoever waits.
+//!
+//! It is a flock(2) on `<tree>/.lock`, so it dies with its process. The file holds the pid and the command of the
+//! holder. A run that was started by the holder itself (by a script or a dkms.conf) does not wait for it: it works under
+//! its ancestor's lock, and takes one of its own against the holder's other children.
+
+use super::{System, files};
+use crate::model::{Error, Result};
+use nix::fcntl::{Flock, FlockArg};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+/// The right to change the tree, until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<std::fs::File>,
+}
+
+impl Lock {
+    /// Takes the lock of `tree`, which is created if missing; waits for its holder, and says so.
+    ///
+    /// # Errors
+    /// The tree cannot be created or written.
+    pub fn take(tree: &Path, system: &System) -> Result<Self> {
+        Self::take_named(tree, ".lock", system)
+    }
+
+    /// Runs below one holder are ordered among themselves by a lock of their own.
+    fn take_named(tree: &Path, name: &str, system: &System) -> Result<Self> {
+        let not_writable =
+            |error: std::io::Error| Error::NotWritable { path: tree.to_owned(), why: error.to_string() };
+        files::create_dirs(tree).map_err(not_writable)?;
+        let path = tree.join(name);
+        let mut options = fs_err::OpenOptions::new();
+        let file =
+            options.read(true).write(true).create(true).truncate(false).open(&path).map_err(not_writable)?;
+        let file = file.into_parts().0;
+        let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => held,
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let holder = Holder::read(&mut file);
+                if holder.pid.is_some_and(is_ancestor) {
+                    return Self::take_named(tree, &format!("{name}.nested"), system);
+                }
+                system.ui.note(format!("Waiting for {holder} to finish with {}...", tree.display()));
+                Flock::lock(file, FlockArg::LockExclusive)
+                    .map_err(|(_, e)| Error::Locked { path: path.clone(), why: e.desc().into() })?
+            }
+            Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
+        };
+        let mut lock = held;
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let _ = lock.set_len(0);
+        let _ = lock.rewind();
+        let _ = writeln!(lock, "{}\n{command}", std::process::id());
+        Ok(Self { _held: lock })
+    }
+}
+
+/// Who holds the lock, as the file says.
+#[derive(Debug, Default)]
+struct Holder {
+    pid: Option<u32>,
+    command: String,
+}
+
+impl Holder {
+    fn read(file: &mut std::fs::File) -> Self {
+        let mut text = String::new();
+        let _ = file.rewind();
+        let _ = file.read_to_string(&mut text);
+        let mut lines = text.lines();
+        Self {
+            pid: lines.next().and_then(|line| line.trim().parse().ok()),
+            command: lines.next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid} ({})", self.command),
+            None => f.write_str("another dkms process"),
+        }
+    }
+}
+
+/// Whether `pid` is among our parents, and theirs (proc(5), /proc/pid/stat field 4).
+fn is_ancestor(pid: u32) -> bool {
+    let mut current = std::os::unix::process::parent_id();
+    while current > 1 {
+        if current == pid {
+            return true;
+        }
+        let Ok(stat) = fs_err::read_to_string(format!("/proc/{current}/stat")) else { return false };
+        // The command in field 2 may hold blanks and parentheses.
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        match parent {
+            Some(parent) => current = parent,
+            None => return false,
+        }
+    }
+    false
+}

@@ -1,5 +1,0 @@
-//! The command `dkms`.
-
-fn main() -> std::process::ExitCode {
-    dkms::cli::main()
-}

@@ -1,0 +1,264 @@
+//! The one error enum: a variant for each thing a user can meet, and the table of exit codes.
+
+mod archive;
+mod text;
+
+pub use archive::ArchiveProblem;
+
+use crate::model::{Arch, BuildId, KernelRelease, PackageId, Target};
+use std::path::PathBuf;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The exit status of a program, 0 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExitCode(pub u8);
+
+impl ExitCode {
+    pub const SUCCESS: Self = Self(0);
+    /// Excluded by BUILD_EXCLUSIVE_*.
+    pub const EXCLUDED: Self = Self(77);
+}
+
+/// Everything that ends an action. `Display` is the text behind the `Error! ` prefix; further lines say what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The message is out already; only the code remains.
+    Reported(ExitCode),
+    /// The command line contradicts itself or lacks something. The code is that of the check that failed.
+    Usage {
+        code: u8,
+        text: String,
+    },
+    /// An option nobody knows: the usage is printed with it.
+    UnknownOption(String),
+    /// No action, or a word that is none.
+    UnknownAction(String),
+    NotRoot {
+        action: &'static str,
+    },
+    NotWritable {
+        path: PathBuf,
+        why: String,
+    },
+    BadName {
+        what: &'static str,
+        text: String,
+        why: String,
+    },
+    MissingIdentity {
+        action: &'static str,
+    },
+    SourceMissing {
+        path: PathBuf,
+    },
+    AlreadyAdded(PackageId),
+    NotInTree(PackageId),
+    Broken {
+        package: PackageId,
+        source: PathBuf,
+    },
+    ConfNotFound {
+        path: PathBuf,
+    },
+    ConfUnreadable {
+        path: PathBuf,
+        why: String,
+    },
+    ConfInvalid {
+        path: PathBuf,
+        problems: Vec<String>,
+    },
+    NoConfInDirectory {
+        path: PathBuf,
+    },
+    SourceHasOnlyConf {
+        path: PathBuf,
+    },
+    PatchMissing {
+        patch: String,
+        path: PathBuf,
+    },
+    PatchOutside {
+        patch: String,
+    },
+    PatchFailed {
+        patch: String,
+        build: BuildId,
+        log: PathBuf,
+    },
+    HeadersMissing {
+        release: KernelRelease,
+        path: PathBuf,
+    },
+    Excluded {
+        build: BuildId,
+        conf: PathBuf,
+        why: String,
+    },
+    DependencyMissing {
+        build: BuildId,
+        missing: Vec<String>,
+    },
+    ScriptFailed {
+        script: &'static str,
+        status: u8,
+        log: Option<PathBuf>,
+    },
+    PreInstallFailed {
+        status: u8,
+    },
+    MakeFailed {
+        build: BuildId,
+        log: PathBuf,
+        first_error: Option<String>,
+    },
+    ModuleNotProduced {
+        build: BuildId,
+        file: String,
+        log: PathBuf,
+    },
+    KernelMissing {
+        path: PathBuf,
+    },
+    BuiltModuleMissing {
+        build: BuildId,
+        path: PathBuf,
+    },
+    InstallFailed {
+        path: PathBuf,
+        why: String,
+    },
+    NothingInstalled(BuildId),
+    DepmodFailed {
+        release: KernelRelease,
+        why: String,
+    },
+    AutoinstallFailed {
+        release: KernelRelease,
+        failed: Vec<(String, u8)>,
+        unresolved: Vec<String>,
+    },
+    KernelRemovalFailed {
+        target: Target,
+        failed: Vec<(PackageId, u8)>,
+    },
+    ArchUnknown,
+    ArchCount {
+        kernels: usize,
+        arches: Vec<Arch>,
+    },
+    EmptyTarget,
+    SigningKey {
+        why: String,
+    },
+    /// A tarball cannot be read or written.
+    Archive {
+        path: PathBuf,
+        problem: ArchiveProblem,
+    },
+    /// There is nothing to put into a tarball: no build for this kernel, or none at all.
+    NothingToArchive {
+        package: PackageId,
+        target: Option<Target>,
+    },
+    NotSupported {
+        action: String,
+        instead: &'static str,
+    },
+    Locked {
+        path: PathBuf,
+        why: String,
+    },
+    Interrupted {
+        signal: i32,
+    },
+    /// An operating system call failed; the text names the path.
+    Io {
+        text: String,
+    },
+}
+
+impl Error {
+    /// The exit code that callers test, as BEHAVIOUR.md 12 gives it.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode(match self {
+            Self::Reported(code) => code.0,
+            Self::Usage { code, .. } => *code,
+            Self::Archive { problem, .. } => problem.exit_code(),
+            Self::NotRoot { .. }
+            | Self::NotWritable { .. }
+            | Self::BadName { .. }
+            | Self::MissingIdentity { .. }
+            | Self::ArchCount { .. }
+            | Self::SigningKey { .. }
+            | Self::Locked { .. }
+            | Self::Io { .. } => 1,
+            Self::UnknownOption(_)
+            | Self::UnknownAction(_)
+            | Self::SourceMissing { .. }
+            | Self::NotSupported { .. } => 2,
+            Self::AlreadyAdded(_) | Self::NotInTree(_) => 3,
+            Self::Broken { .. } | Self::ConfNotFound { .. } | Self::ConfUnreadable { .. } => 4,
+            Self::PatchMissing { .. } | Self::PatchOutside { .. } => 5,
+            Self::PatchFailed { .. }
+            | Self::KernelMissing { .. }
+            | Self::BuiltModuleMissing { .. }
+            | Self::InstallFailed { .. }
+            | Self::NothingInstalled(_)
+            | Self::NothingToArchive { .. }
+            | Self::DepmodFailed { .. } => 6,
+            Self::ModuleNotProduced { .. } => 7,
+            Self::ConfInvalid { .. } | Self::SourceHasOnlyConf { .. } => 8,
+            Self::NoConfInDirectory { .. } => 9,
+            Self::MakeFailed { .. } => 10,
+            Self::AutoinstallFailed { .. } => 11,
+            Self::ArchUnknown => 12,
+            Self::DependencyMissing { .. } => 13,
+            Self::KernelRemovalFailed { .. } => 14,
+            Self::EmptyTarget => 16,
+            Self::HeadersMissing { .. } => 21,
+            Self::Excluded { .. } => 77,
+            Self::PreInstallFailed { .. } => 101,
+            Self::ScriptFailed { status, .. } => *status,
+            Self::Interrupted { signal } => 128 + u8::try_from(*signal).unwrap_or(127),
+        })
+    }
+
+    /// Whether the text goes out as a warning: the package does not want this kernel, nothing went wrong.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::Excluded { .. })
+    }
+
+    /// The log of the step that failed, if one was written.
+    #[must_use]
+    pub fn log(&self) -> Option<&PathBuf> {
+        match self {
+            Self::MakeFailed { log, .. }
+            | Self::ModuleNotProduced { log, .. }
+            | Self::PatchFailed { log, .. } => Some(log),
+            Self::ScriptFailed { log, .. } => log.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The first thing the compiler said, if a build failed in it.
+    #[must_use]
+    pub fn first_compiler_error(&self) -> Option<&str> {
+        match self {
+            Self::MakeFailed { first_error, .. } => first_error.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<std::io::Error> for Error {
+    /// fs-err puts the path into the text.
+    fn from(error: std::io::Error) -> Self {
+        Self::Io { text: error.to_string() }
+    }
+}

@@ -1,0 +1,96 @@
+//! When something happens, and in which transaction of rpm: what ties two scriptlets of one transaction together.
+
+use super::System;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Longer than this after each other, two scriptlets of which nobody can tell the transaction have none in common.
+const LONGEST_TRANSACTION: u64 = 3600;
+
+/// A point in time on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The kernel's identifier of this boot; empty where it tells none.
+    boot: String,
+    /// Since 1970.
+    seconds: u64,
+    /// Who holds rpm's lock, if rpm is at work.
+    transaction: Option<String>,
+}
+
+impl Moment {
+    /// Whether both can be in one transaction: under one holder of rpm's lock, or, where nobody holds it, in the same
+    /// hour.
+    #[must_use]
+    pub fn shares_transaction_with(&self, later: &Self) -> bool {
+        let soon =
+            later.seconds.checked_sub(self.seconds).is_some_and(|passed| passed <= LONGEST_TRANSACTION);
+        self.boot == later.boot
+            && self.transaction == later.transaction
+            && (soon || self.transaction.is_some())
+    }
+}
+
+impl System {
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        let boot = fs_err::read_to_string(self.path("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
+        let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let locks = ["/usr/lib/sysimage/rpm/.rpm.lock", "/var/lib/rpm/.rpm.lock"];
+        let transaction = locks.iter().find_map(|lock| holder(&self.path(lock)));
+        Moment { boot: boot.trim().to_owned(), seconds: passed.as_secs(), transaction }
+    }
+}
+
+/// The process that holds a lock of fcntl(2) on a file, and when it started, so that a pid that came again is another.
+fn holder(path: &Path) -> Option<String> {
+    let file = fs_err::File::open(path).ok()?;
+    // These are 16 bits wide wherever Linux runs.
+    #[allow(clippy::cast_possible_truncation)]
+    let (l_type, l_whence) = (libc::F_WRLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
+    let mut lock = libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 };
+    fcntl(file.file(), FcntlArg::F_GETLK(&mut lock)).ok()?;
+    if i32::from(lock.l_type) == libc::F_UNLCK {
+        return None;
+    }
+    let stat = fs_err::read_to_string(format!("/proc/{}/stat", lock.l_pid)).unwrap_or_default();
+    // Field 22; the command in field 2 may hold blanks and parentheses.
+    let start =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19)).unwrap_or_default();
+    Some(format!("{} {start}", lock.l_pid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn moment(boot: &str, seconds: u64, transaction: &str) -> Moment {
+        let transaction = (!transaction.is_empty()).then(|| transaction.to_owned());
+        Moment { boot: boot.into(), seconds, transaction }
+    }
+
+    #[rstest]
+    #[case::soon(moment("b", 1000, ""), true)]
+    #[case::an_hour_later(moment("b", 4600, ""), true)]
+    #[case::too_late(moment("b", 4601, ""), false)]
+    #[case::before(moment("b", 999, ""), false)]
+    #[case::after_a_boot(moment("c", 1000, ""), false)]
+    #[case::in_a_later_transaction(moment("b", 1000, "7 1"), false)]
+    fn without_a_transaction_time_decides(#[case] later: Moment, #[case] shared: bool) {
+        assert_eq!(moment("b", 1000, "").shares_transaction_with(&later), shared);
+    }
+
+    #[rstest]
+    #[case::the_same(moment("b", 1000, "7 1"), true)]
+    #[case::a_long_one(moment("b", 9000, "7 1"), true)]
+    #[case::a_pid_that_came_again(moment("b", 1000, "7 2"), false)]
+    #[case::it_is_over(moment("b", 1000, ""), false)]
+    #[case::after_a_boot(moment("c", 1000, "7 1"), false)]
+    fn a_transaction_decides_whatever_the_time(#[case] later: Moment, #[case] shared: bool) {
+        assert_eq!(moment("b", 1000, "7 1").shares_transaction_with(&later), shared);
+    }
+}

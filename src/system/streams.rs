@@ -1,0 +1,21 @@
+//! Our own descriptors, as callers hand them over.
+
+use std::os::fd::AsFd;
+
+/// Makes this process safe to run below debconf and dpkg: nothing is read from standard input, nothing reaches the
+/// caller's standard output, and no other descriptor is kept open (debconf's is 3, and a copy of it in a process that
+/// lives on would hang the caller). Source: Debian Kernel Handbook, "Kernel hooks".
+pub fn detach() {
+    if let Ok(null) = fs_err::File::open("/dev/null") {
+        let _ = nix::unistd::dup2_stdin(null.file().as_fd());
+    }
+    let _ = nix::unistd::dup2_stdout(std::io::stderr().as_fd());
+    close_inherited();
+}
+
+#[allow(unsafe_code)]
+fn close_inherited() {
+    const FIRST: libc::c_uint = 3;
+    // SAFETY: called at start, before anything of ours opens a descriptor that it keeps.
+    let _ = unsafe { libc::close_range(FIRST, libc::c_uint::MAX, 0) };
+}

@@ -1,0 +1,121 @@
+//! The only mouth: what people and callers read on standard output and standard error.
+//!
+//! Lines go out whole, also from several threads. A stream that nobody reads is no error.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The mouth. Shared by all threads of a run.
+#[derive(Debug, Default)]
+pub struct Ui {
+    quiet: AtomicBool,
+    /// Whether several packages are worked on at once, so that lines must say whose they are.
+    parallel: AtomicBool,
+    verbose: AtomicBool,
+    mouth: Mutex<()>,
+}
+
+impl Ui {
+    /// Nothing is printed any more.
+    pub fn be_quiet(&self) {
+        self.quiet.store(true, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed)
+    }
+
+    pub fn set_verbose(&self, on: bool) {
+        self.verbose.store(on, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_verbose(&self) -> bool {
+        self.verbose.load(Ordering::Relaxed)
+    }
+
+    /// Steps are printed as one line when they end, with the package they belong to.
+    pub fn set_parallel(&self, on: bool) {
+        self.parallel.store(on, Ordering::Relaxed);
+    }
+
+    /// A line for standard output.
+    pub fn say(&self, text: impl AsRef<str>) {
+        self.put(true, &format!("{}\n", text.as_ref()));
+    }
+
+    /// A line for standard error.
+    pub fn note(&self, text: impl AsRef<str>) {
+        self.put(false, &format!("{}\n", text.as_ref()));
+    }
+
+    /// A warning: `Warning: ` and the text, on standard error.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        self.put(false, &format!("Warning: {}\n", text.as_ref()));
+    }
+
+    /// An error: an empty line, then `Error! ` and the text, on standard error. Callers match the prefix.
+    pub fn error(&self, text: impl AsRef<str>) {
+        self.put(false, &format!("\nError! {}\n", text.as_ref()));
+    }
+
+    /// Begins a step of work for `owner` (a package and its version).
+    pub fn step<'a>(&'a self, owner: &'a str, title: &'a str) -> Step<'a> {
+        if !self.parallel.load(Ordering::Relaxed) {
+            self.put(true, &format!("{title}..."));
+        }
+        Step { ui: self, owner, title, ended: false }
+    }
+
+    fn put(&self, stdout: bool, text: &str) {
+        if self.quiet.load(Ordering::Relaxed) {
+            return;
+        }
+        let _whole = self.mouth.lock();
+        let _ = if stdout {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        } else {
+            std::io::stderr().lock().write_all(text.as_bytes())
+        };
+    }
+}
+
+/// A step under way: a title, three dots, then ` done.` or the status in parentheses.
+#[derive(Debug)]
+#[must_use]
+pub struct Step<'a> {
+    ui: &'a Ui,
+    owner: &'a str,
+    title: &'a str,
+    ended: bool,
+}
+
+impl Step<'_> {
+    pub fn done(self) {
+        self.end(" done.");
+    }
+
+    pub fn failed(self, how: impl std::fmt::Display) {
+        self.end(&format!("({how})"));
+    }
+
+    fn end(mut self, how: &str) {
+        self.ended = true;
+        if self.ui.parallel.load(Ordering::Relaxed) {
+            self.ui.say(format!("{}: {}...{how}", self.owner, self.title));
+        } else {
+            self.ui.say(how);
+        }
+    }
+}
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        if !self.ended && !self.ui.parallel.load(Ordering::Relaxed) {
+            self.ui.say("");
+        }
+    }
+}
