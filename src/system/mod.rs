@@ -131,3 +131,4 @@ impl System {
         !NEVER_INHERITED.contains(&name) && !from_make
     }
 }
+pub mod regex;
