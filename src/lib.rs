@@ -2,7 +2,9 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests prepare files as they like"))]
 
+pub mod kernel;
 pub mod model;
+pub mod signing;
 pub mod system;
 
 /// The version that callers compare.

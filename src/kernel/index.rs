@@ -1,0 +1,83 @@
+//! The modules below one kernel's directory, by name.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// How the files of modules end, uncompressed first.
+pub const SUFFIXES: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
+
+/// Every regular module file below a directory, without following links.
+#[derive(Debug, Default)]
+pub struct ModuleIndex {
+    by_name: HashMap<String, Vec<PathBuf>>,
+    compressed: [bool; 4],
+}
+
+impl ModuleIndex {
+    /// Walks `dir`; what cannot be read is left out.
+    #[must_use]
+    pub fn scan(dir: &Path) -> Self {
+        let mut index = Self::default();
+        index.walk(dir);
+        index
+    }
+
+    fn walk(&mut self, dir: &Path) {
+        let Ok(entries) = fs_err::read_dir(dir) else { return };
+        for entry in entries.flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => self.walk(&entry.path()),
+                Ok(kind) if kind.is_file() => self.add(&entry.path()),
+                _ => {}
+            }
+        }
+    }
+
+    fn add(&mut self, path: &Path) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+        for (i, suffix) in SUFFIXES.iter().enumerate() {
+            if let Some(stem) = name.strip_suffix(suffix) {
+                self.compressed[i] = true;
+                self.by_name.entry(stem.to_owned()).or_default().push(path.to_owned());
+                return;
+            }
+        }
+    }
+
+    /// Files of a module, in the order in which the directories list them.
+    #[must_use]
+    pub fn find(&self, module: &str) -> &[PathBuf] {
+        self.by_name.get(module).map_or(&[], Vec::as_slice)
+    }
+
+    /// What follows `.ko` in new modules: as the kernel's own modules have it; of several kinds zst beats xz beats gz.
+    #[must_use]
+    pub fn compression_suffix(&self) -> &'static str {
+        match self.compressed {
+            [_, _, _, true] => ".zst",
+            [_, _, true, _] => ".xz",
+            [_, true, _, _] => ".gz",
+            _ => "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_found_by_name_and_links_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let sub = dir.path().join("kernel/drivers");
+        std::fs::create_dir_all(&sub).unwrap();
+        for name in ["a.ko", "b.ko.xz", "b.ko.bak"] {
+            std::fs::write(sub.join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(sub.join("a.ko"), dir.path().join("a.ko.zst")).unwrap();
+        let index = ModuleIndex::scan(dir.path());
+        assert_eq!(index.find("a"), [sub.join("a.ko")]);
+        assert_eq!(index.find("b"), [sub.join("b.ko.xz")]);
+        assert_eq!(index.compression_suffix(), ".xz");
+    }
+}

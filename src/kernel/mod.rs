@@ -1,0 +1,95 @@
+//! One kernel's facts: headers, configuration, compiler, compression, System.map and the modules it has.
+//!
+//! Reads the kernel's directories and never writes to them.
+
+mod arch;
+mod config;
+mod index;
+pub mod module_file;
+mod toolchain;
+pub mod vmlinux;
+
+pub use arch::default_arch;
+pub use config::KernelConfig;
+pub use index::ModuleIndex;
+pub use toolchain::{Toolchain, is_available};
+
+use crate::model::KernelRelease;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// A kernel release and where its files are. What is expensive to know is read once, when first asked for.
+#[derive(Debug)]
+pub struct Kernel {
+    pub release: KernelRelease,
+    /// `<install tree>/<K>`.
+    pub dir: PathBuf,
+    /// The kernel's build directory: `<dir>/build`, or what the user named.
+    pub build_dir: PathBuf,
+    /// The configuration file, whether it exists or not.
+    pub config_path: PathBuf,
+    system_map: PathBuf,
+    config: OnceLock<Option<KernelConfig>>,
+    modules: OnceLock<ModuleIndex>,
+}
+
+impl Kernel {
+    /// The kernel `release` below `install_tree`; `build_dir` and `config` as the user named them.
+    #[must_use]
+    pub fn new(
+        release: KernelRelease,
+        install_tree: &Path,
+        boot: &Path,
+        build_dir: Option<&Path>,
+        config: Option<&Path>,
+    ) -> Self {
+        let dir = install_tree.join(release.as_str());
+        let build_dir = build_dir.map_or_else(|| dir.join("build"), Path::to_owned);
+        let config_path = config.map_or_else(|| default_config(&build_dir), Path::to_owned);
+        let system_map = boot.join(format!("System.map-{release}"));
+        Self {
+            release,
+            dir,
+            build_dir,
+            config_path,
+            system_map,
+            config: OnceLock::new(),
+            modules: OnceLock::new(),
+        }
+    }
+
+    /// Whether `<install tree>/<K>` is there.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.dir.is_dir()
+    }
+
+    /// Whether modules can be built: headers are present when the build directory has `include`.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        self.build_dir.join("include").is_dir()
+    }
+
+    /// The configuration, if its file can be read.
+    #[must_use]
+    pub fn config(&self) -> Option<&KernelConfig> {
+        self.config.get_or_init(|| KernelConfig::read(&self.config_path)).as_ref()
+    }
+
+    /// The modules below the kernel's directory.
+    #[must_use]
+    pub fn modules(&self) -> &ModuleIndex {
+        self.modules.get_or_init(|| ModuleIndex::scan(&self.dir))
+    }
+
+    /// System.map of this release, if it is installed.
+    #[must_use]
+    pub fn system_map(&self) -> Option<&Path> {
+        self.system_map.is_file().then_some(self.system_map.as_path())
+    }
+}
+
+fn default_config(build_dir: &Path) -> PathBuf {
+    let auto = build_dir.join("include/config/auto.conf");
+    if auto.is_file() { auto } else { build_dir.join(".config") }
+}
