@@ -1,0 +1,79 @@
+//! Patterns of `${x#..}` and `${x%..}` with `*` and `?`; anything richer never gets here.
+
+use super::syntax::Side;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Item {
+    Char(char),
+    One,
+    Any,
+}
+
+impl From<char> for Item {
+    fn from(character: char) -> Self {
+        match character {
+            '*' => Self::Any,
+            '?' => Self::One,
+            character => Self::Char(character),
+        }
+    }
+}
+
+/// Whether a character of a value means itself when the value is used as a pattern.
+pub(super) fn is_literal(character: char) -> bool {
+    !matches!(character, '*' | '?' | '[' | ']' | '(' | ')' | '|' | '\\')
+}
+
+fn matches(text: &[char], items: &[Item]) -> bool {
+    match items.split_first() {
+        None => text.is_empty(),
+        Some((Item::Any, rest)) => (0..=text.len()).any(|skip| matches(&text[skip..], rest)),
+        Some((item, rest)) => text.split_first().is_some_and(|(first, text)| {
+            (*item == Item::One || *item == Item::Char(*first)) && matches(text, rest)
+        }),
+    }
+}
+
+/// The value without the shortest or longest match at one of its sides.
+pub(super) fn trim(value: &str, items: &[Item], side: Side, longest: bool) -> String {
+    let text: Vec<char> = value.chars().collect();
+    let mut lengths: Vec<usize> = (0..=text.len()).collect();
+    if longest {
+        lengths.reverse();
+    }
+    for length in lengths {
+        let (kept, matched) = match side {
+            Side::Start => (&text[length..], &text[..length]),
+            Side::End => (&text[..text.len() - length], &text[text.len() - length..]),
+        };
+        if matches(matched, items) {
+            return kept.iter().collect();
+        }
+    }
+    value.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("a.b.c", ".*", Side::End, false, "a.b")]
+    #[case("a.b.c", ".*", Side::End, true, "a")]
+    #[case("a.b.c", "*.", Side::Start, false, "b.c")]
+    #[case("a.b.c", "*.", Side::Start, true, "c")]
+    #[case("a.b.c", "?", Side::Start, true, ".b.c")]
+    #[case("a.b.c", "", Side::End, true, "a.b.c")]
+    #[case("a.b.c", "x", Side::End, false, "a.b.c")]
+    fn trimming(
+        #[case] value: &str,
+        #[case] pattern: &str,
+        #[case] side: Side,
+        #[case] longest: bool,
+        #[case] expected: &str,
+    ) {
+        let items: Vec<Item> = pattern.chars().map(Item::from).collect();
+        assert_eq!(trim(value, &items, side, longest), expected);
+    }
+}

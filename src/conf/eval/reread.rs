@@ -1,0 +1,268 @@
+//! The second reading, which every value of a conf goes through.
+//!
+//! The original DKMS prints each value as `NAME[i]="VALUE"` with an unquoted `echo`, and sources what it printed. So
+//! blanks are folded, inner quotes vanish, a `$` that the first reading left is expanded, and some values do not
+//! survive. Packages work that way by accident, so it stays. What does not stay: wildcards are not expanded, and text
+//! that falls out of its quotes is not run; only a command substitution is, by bash.
+
+use super::expand::Shell;
+use super::lexer::{Lexer, Place, Unterminated, is_metacharacter};
+use super::parser::{Target, skip_blanks_and_continuations, skip_comment, target};
+use super::syntax::{Assignment, Native, NeedsBash, Value, Word};
+use std::collections::BTreeSet;
+
+/// A value as the first reading prints it for the second one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Printed {
+    pub name: String,
+    pub index: usize,
+    /// `NAME[i]="VALUE"`, folded.
+    pub line: String,
+}
+
+impl Printed {
+    /// With the default IFS; where a file changed it, bash has done the folding.
+    pub(super) fn new(name: &str, index: usize, value: &str) -> Self {
+        let value = value.strip_suffix('\r').unwrap_or(value);
+        let text = format!("{name}[{index}]=\"{value}\"");
+        let fields: Vec<&str> = text.split([' ', '\t', '\n']).filter(|field| !field.is_empty()).collect();
+        Self { name: name.to_owned(), index, line: fields.join(" ") }
+    }
+}
+
+/// One assignment that the second reading carries out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    pub target: Target,
+    pub word: Word,
+    /// The assignment as it stands in the text.
+    pub source: String,
+}
+
+impl Step {
+    pub(super) fn index(&self) -> usize {
+        self.target.index.unwrap_or(0)
+    }
+}
+
+/// The assignments of the printed text, and which values did not come through whole.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub steps: Vec<Step>,
+    /// Names whose value ends early, because what follows fell out of its quotes.
+    pub cut: BTreeSet<String>,
+}
+
+/// Finds the assignments in the printed text, as a shell would that runs no command.
+pub(super) fn plan(printed: &[Printed]) -> Plan {
+    let text: String = printed.iter().flat_map(|printed| [printed.line.as_str(), "\n"]).collect();
+    let mut reader = Reader { lexer: Lexer::new(&text), plan: Plan::default(), document: false };
+    // A shell reads line by line: an error loses its own line and all that follow.
+    while reader.line().is_ok_and(|more| more) {}
+    reader.plan
+}
+
+/// Carries out the steps natively; `None` if one of them needs bash.
+pub(super) fn run(plan: &Plan, shell: &mut Shell) -> Native<()> {
+    for step in &plan.steps {
+        let Target { name, index, append } = step.target.clone();
+        shell.assign(&Assignment { name, index, append, value: Value::Scalar(step.word.clone()) })?;
+    }
+    Ok(())
+}
+
+/// The line cannot be read, or holds what has no meaning without running it.
+struct Broken;
+
+impl From<Unterminated> for Broken {
+    fn from(_: Unterminated) -> Self {
+        Self
+    }
+}
+
+impl From<NeedsBash> for Broken {
+    fn from(_: NeedsBash) -> Self {
+        Self
+    }
+}
+
+/// What ended a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Another command follows, whatever this one did: `;`.
+    Next,
+    /// `&&`, `||`
+    And,
+    Or,
+    /// `|`: both sides run in shells of their own.
+    Pipe,
+    /// `&`: so does the whole list.
+    Background,
+    Line,
+}
+
+struct Reader<'a> {
+    lexer: Lexer<'a>,
+    plan: Plan,
+    /// A here-document began, which takes all that follows: no printed line is its end.
+    document: bool,
+}
+
+/// One simple command.
+#[derive(Default)]
+struct Simple {
+    steps: Vec<Step>,
+    /// It has words after its assignments, so it would run a program.
+    is_command: bool,
+    redirected: bool,
+}
+
+impl Reader<'_> {
+    /// Reads the commands up to a line end outside of quotes; tells whether there is more.
+    fn line(&mut self) -> Result<bool, Broken> {
+        let (mut done, mut cut) = (Vec::new(), BTreeSet::new());
+        // The steps of the list so far, which `&` would run in a shell of its own.
+        let mut list = Vec::new();
+        // Whether the next command is reached, and in this shell. One that is not run counts as failed.
+        let (mut reached, mut piped) = (true, false);
+        loop {
+            let command = self.simple()?;
+            let end = self.end()?;
+            if let Some(first) = command.steps.first() {
+                if end != End::Line || command.is_command || command.redirected {
+                    cut.insert(first.target.name.clone());
+                }
+            } else if !command.is_command && end != End::Line {
+                return Err(Broken);
+            }
+            let succeeded = reached && !command.is_command;
+            if succeeded && !piped && end != End::Pipe {
+                list.extend(command.steps);
+            }
+            piped = end == End::Pipe;
+            match end {
+                End::Pipe => continue,
+                End::And => reached = succeeded,
+                End::Or => reached = !succeeded,
+                End::Background => list.clear(),
+                End::Next | End::Line => {}
+            }
+            if !matches!(end, End::And | End::Or) {
+                done.append(&mut list);
+                reached = true;
+            }
+            if end == End::Line {
+                break;
+            }
+        }
+        self.plan.steps.extend(done);
+        self.plan.cut.extend(cut);
+        Ok(self.lexer.peek().is_some() && !self.document)
+    }
+
+    fn simple(&mut self) -> Result<Simple, Broken> {
+        let mut command = Simple::default();
+        loop {
+            skip_blanks_and_continuations(&mut self.lexer);
+            match self.lexer.peek() {
+                Some(b'#') => skip_comment(&mut self.lexer),
+                Some(b'<' | b'>') => self.redirection(&mut command)?,
+                Some(b'&') if self.lexer.looking_at("&>") => self.redirection(&mut command)?,
+                Some(byte) if !is_metacharacter(byte) => self.assignment_or_word(&mut command)?,
+                _ => return Ok(command),
+            }
+        }
+    }
+
+    fn assignment_or_word(&mut self, command: &mut Simple) -> Result<(), Broken> {
+        let start = self.lexer.pos;
+        if !command.is_command {
+            if let Some(target) = target(&mut self.lexer) {
+                let word = self.lexer.word(Place::Scalar)?;
+                let source = self.lexer.text[start..self.lexer.pos].to_owned();
+                command.steps.push(Step { target, word, source });
+                return Ok(());
+            }
+        }
+        let word = self.lexer.word(Place::Scalar)?;
+        if !command.is_command && is_compound(&self.lexer.text[word.span]) {
+            return Err(Broken);
+        }
+        command.is_command = true;
+        Ok(())
+    }
+
+    /// A file is neither read nor written; its name only has to be stepped over.
+    fn redirection(&mut self, command: &mut Simple) -> Result<(), Broken> {
+        command.redirected = true;
+        self.document |= self.lexer.looking_at("<<") && !self.lexer.looking_at("<<<");
+        const OPERATORS: &[&str] = &["<<<", "<<-", "<<", "<&", "<>", "<", "&>>", "&>", ">>", ">&", ">|", ">"];
+        let known = OPERATORS.iter().any(|operator| self.lexer.eat(operator));
+        skip_blanks_and_continuations(&mut self.lexer);
+        let word = self.lexer.word(Place::Scalar)?;
+        if !known || word.span.is_empty() { Err(Broken) } else { Ok(()) }
+    }
+
+    fn end(&mut self) -> Result<End, Broken> {
+        let signs =
+            [("&&", End::And), ("||", End::Or), (";", End::Next), ("&", End::Background), ("|", End::Pipe)];
+        if self.lexer.peek().is_none() || self.lexer.eat("\n") {
+            return Ok(End::Line);
+        }
+        signs.into_iter().find(|(sign, _)| self.lexer.eat(sign)).map(|(_, end)| end).ok_or(Broken)
+    }
+}
+
+/// Whether a command word begins a compound command, which is more than one line of commands.
+fn is_compound(word: &str) -> bool {
+    const RESERVED: &[&str] = &[
+        "!", "[[", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if",
+        "select", "then", "time", "until", "while", "{", "}",
+    ];
+    RESERVED.contains(&word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn sources(values: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let printed: Vec<Printed> = values.iter().map(|(name, value)| Printed::new(name, 0, value)).collect();
+        let plan = plan(&printed);
+        (plan.steps.into_iter().map(|step| step.source).collect(), plan.cut.into_iter().collect())
+    }
+
+    #[rstest]
+    #[case("a  b\n\tc ", &["M[0]=\"a b c \""], &[])]
+    #[case("a\r", &["M[0]=\"a\""], &[])]
+    #[case("x \"a b\" c", &[], &["M"])]
+    #[case("x \"a\" c", &["M[0]=\"x \"a\" c\""], &[])]
+    #[case("echo \"a; touch f; b\"", &["M[0]=\"echo \"a"], &["M"])]
+    #[case("a\" && N=\"b", &["M[0]=\"a\"", "N=\"b\""], &["M"])]
+    #[case("a\" || N=\"b", &["M[0]=\"a\""], &["M"])]
+    #[case("a\" & N=\"b", &["N=\"b\""], &["M"])]
+    #[case("a\" > \"f", &["M[0]=\"a\""], &["M"])]
+    #[case("a\" # \"b", &["M[0]=\"a\""], &[])]
+    #[case("a\" && N=\"b\" & O=\"c", &["O=\"c\""], &["M", "N"])]
+    #[case("a\" | N=\"b", &[], &["M"])]
+    #[case("a\">&\"f\"; N=\"b", &["M[0]=\"a\"", "N=\"b\""], &["M"])]
+    #[case("a\" &> \"f", &["M[0]=\"a\""], &["M"])]
+    #[case("a\" << \"f", &["M[0]=\"a\""], &["M"])]
+    #[case("a\"; x; N=\"b", &["M[0]=\"a\"", "N=\"b\""], &["M"])]
+    #[case("a\"<(\"b", &[], &[])]
+    #[case("a\"(\"b", &[], &[])]
+    #[case("a\"; if true; then N=\"b", &[], &[])]
+    fn a_value_is_read_again(#[case] value: &str, #[case] steps: &[&str], #[case] cut: &[&str]) {
+        let (found, found_cut) = sources(&[("M", value)]);
+        assert_eq!(found, steps);
+        assert_eq!(found_cut, cut);
+    }
+
+    #[test]
+    fn an_odd_quote_takes_the_values_after_it_along() {
+        assert_eq!(sources(&[("A", "x"), ("B", "a\"b"), ("C", "y")]).0, ["A[0]=\"x\""]);
+        let (steps, _) = sources(&[("B", "a\"b"), ("C", "c\"d"), ("D", "y")]);
+        assert_eq!(steps, ["B[0]=\"a\"b\"\nC[0]=\"c\"d\"", "D[0]=\"y\""]);
+    }
+}
