@@ -1,0 +1,109 @@
+//! One main file and the files that override it, evaluated in order.
+
+use super::eval::{self, Evaluator, Scope};
+use super::{Settings, Values, WHITELIST};
+use crate::model::{Error, Result};
+use crate::system::System;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long one dkms.conf may take. Some ask package managers, which answer in seconds.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// One file that was read, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfFile {
+    pub path: PathBuf,
+    pub evaluator: Evaluator,
+}
+
+/// The values that a chain of files ends with.
+#[derive(Debug, Clone)]
+pub struct Effective {
+    pub values: Values,
+    /// In the order of reading; the first is the package's own.
+    pub files: Vec<ConfFile>,
+    /// Which file (or `--directive`) set each element last.
+    pub origins: BTreeMap<(String, usize), String>,
+    /// Directives whose value the second reading lost, each with its file.
+    pub lost: Vec<(String, PathBuf)>,
+    /// Directives whose value ends early, because the rest fell out of its quotes.
+    pub cut: Vec<(String, PathBuf)>,
+    /// What the files themselves said on standard error.
+    pub messages: Vec<String>,
+}
+
+impl Effective {
+    /// `bash` if any file needed it.
+    #[must_use]
+    pub fn evaluator(&self) -> Evaluator {
+        if self.files.iter().any(|file| file.evaluator == Evaluator::Bash) {
+            Evaluator::Bash
+        } else {
+            Evaluator::Native
+        }
+    }
+
+    fn add(&mut self, path: &Path, evaluation: eval::Evaluation) {
+        let origin = path.to_string_lossy();
+        for (name, index, value) in evaluation.values.iter() {
+            if self.values.at(name, index) != Some(value) {
+                self.origins.insert((name.to_owned(), index), origin.clone().into_owned());
+            }
+        }
+        self.files.push(ConfFile { path: path.to_owned(), evaluator: evaluation.evaluator });
+        self.lost.extend(evaluation.lost.into_iter().map(|name| (name, path.to_owned())));
+        self.cut.extend(evaluation.cut.into_iter().map(|name| (name, path.to_owned())));
+        self.messages.extend(evaluation.messages);
+        self.values = evaluation.values;
+    }
+}
+
+/// Reads `conf`, then `overrides`, then the command line's directives.
+///
+/// # Errors
+/// `conf` is missing or unreadable; or bash cannot run or takes too long.
+pub fn read(
+    conf: &Path,
+    overrides: &[PathBuf],
+    variables: BTreeMap<String, String>,
+    settings: &Settings,
+    system: &System,
+) -> Result<Effective> {
+    let mut effective = Effective {
+        values: Values::default(),
+        files: Vec::new(),
+        origins: BTreeMap::new(),
+        lost: Vec::new(),
+        cut: Vec::new(),
+        messages: Vec::new(),
+    };
+    let mut scope = Scope { variables, inherited: Values::default(), environment: system.inherited_env() };
+    for path in std::iter::once(conf).chain(overrides.iter().map(PathBuf::as_path)) {
+        let text = read_file(path)?;
+        let evaluation = eval::evaluate(path, &text, &WHITELIST, &scope, TIME_LIMIT)
+            .map_err(|e| Error::ConfUnreadable { path: path.to_owned(), why: e.to_string() })?;
+        effective.add(path, evaluation);
+        scope.inherited = effective.values.clone();
+    }
+    for (name, value) in &settings.directives {
+        effective.values.set(name, 0, value.clone());
+        effective.origins.insert((name.clone(), 0), "--directive".to_owned());
+    }
+    Ok(effective)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    match fs_err::metadata(path) {
+        Err(_) => return Err(Error::ConfNotFound { path: path.to_owned() }),
+        Ok(data) if !data.is_file() => {
+            return Err(Error::ConfUnreadable {
+                path: path.to_owned(),
+                why: "it is not a regular file".into(),
+            });
+        }
+        Ok(_) => {}
+    }
+    fs_err::read(path).map_err(|e| Error::ConfUnreadable { path: path.to_owned(), why: e.to_string() })
+}

@@ -1,0 +1,112 @@
+//! framework.conf and dkms.conf: what they say, and where each value came from.
+//!
+//! Reading a file runs no program where its text can be understood without one; see [`eval`]. Nothing is decided here:
+//! whether a package wants a kernel, and what to do about it, is the plan's.
+
+mod chain;
+mod directives;
+pub mod eval;
+mod settings;
+mod validate;
+mod values;
+
+pub use chain::{ConfFile, Effective, read as read_chain};
+pub use directives::{DEPRECATED, Flag, Module, PackageConf, Script, WHITELIST};
+pub use settings::{Compressors, Jobs, OnFailure, Overrides, Settings};
+pub use validate::Strictness;
+pub use values::Values;
+
+use crate::kernel::Kernel;
+use crate::model::{Arch, Error, PackageId, Result};
+use crate::system::System;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// For whom a dkms.conf is evaluated: what its variables show.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The package, unless a directory is only being asked for its name.
+    pub package: Option<&'a PackageId>,
+    pub kernel: &'a Kernel,
+    pub arch: &'a Arch,
+}
+
+/// Reads the dkms.conf of a package, its overrides and the command line's directives, and checks the result.
+///
+/// # Errors
+/// The file is missing or unreadable, bash cannot run or takes too long, or the values are invalid.
+pub fn read_package(
+    conf: &Path,
+    view: View<'_>,
+    strictness: Strictness,
+    settings: &Settings,
+    system: &System,
+) -> Result<PackageConf> {
+    let effective = read_effective(conf, view, settings, system)?;
+    let location = settings.effective_location(system);
+    let package = PackageConf::from_values(&effective, location.as_deref());
+    let problems = validate::check(&package, &effective.values, strictness);
+    if problems.is_empty() {
+        return Ok(package);
+    }
+    let problems = problems.into_iter().map(|problem| format!("dkms.conf: Error! {problem}")).collect();
+    Err(Error::ConfInvalid { path: conf.to_owned(), problems })
+}
+
+/// Reads the same chain of files, and returns the values without checking them.
+///
+/// # Errors
+/// The file is missing or unreadable, or bash cannot run or takes too long.
+pub fn read_effective(
+    conf: &Path,
+    view: View<'_>,
+    settings: &Settings,
+    system: &System,
+) -> Result<Effective> {
+    let variables = variables(view, settings, system);
+    let overrides = match view.package {
+        Some(package) => override_files(package, view, system),
+        None => Vec::new(),
+    };
+    chain::read(conf, &overrides, variables, settings, system)
+}
+
+/// The files that may change a package's values, weakest first.
+fn override_files(package: &PackageId, view: View<'_>, system: &System) -> Vec<PathBuf> {
+    let (m, v, k, a) = (&package.name, &package.version, &view.kernel.release, view.arch);
+    [
+        format!("{m}"),
+        format!("{m}-{v}"),
+        format!("{m}-{v}-{k}"),
+        format!("{m}-{v}-{k}-{a}"),
+        format!("{m}--{k}"),
+        format!("{m}--{k}-{a}"),
+    ]
+    .into_iter()
+    .map(|stem| system.path("/etc/dkms").join(format!("{stem}.conf")))
+    .filter(|file| file.is_file())
+    .collect()
+}
+
+fn variables(view: View<'_>, settings: &Settings, system: &System) -> BTreeMap<String, String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut variables: BTreeMap<String, String> = [
+        ("kernelver", view.kernel.release.to_string()),
+        ("arch", view.arch.to_string()),
+        ("kernel_source_dir", text(&view.kernel.build_dir)),
+        ("kernel_config", text(&view.kernel.config_path)),
+        ("dkms_tree", text(&settings.dkms_tree)),
+        ("source_tree", text(&settings.source_tree)),
+        ("install_tree", text(&settings.install_tree)),
+        ("module", view.package.map(|p| p.name.to_string()).unwrap_or_default()),
+        ("module_version", view.package.map(|p| p.version.to_string()).unwrap_or_default()),
+        ("parallel_jobs", settings.jobs.to_string()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    if let Some(location) = settings.effective_location(system) {
+        variables.insert("dkms_effective_location".into(), location);
+    }
+    variables
+}
