@@ -7,6 +7,7 @@ pub mod kernel;
 pub mod model;
 pub mod signing;
 pub mod system;
+pub mod tree;
 
 /// The version that callers compare.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,312 @@
+//! The DKMS tree on disk: sole reader, and, with the lock held, sole writer.
+//!
+//! The layout is the database, shared with every other dkms: what is on disk decides, and our records beside it are
+//! additions that anyone may delete. Only this module can make [`Added`], [`Built`] and [`Installed`]: each is a proof
+//! that the tree says so.
+
+mod record;
+mod scan;
+mod writer;
+
+pub use record::{BuildRecord, InstallRecord, InstalledFile, ModuleRecord, stage_dependency};
+pub use scan::{Build, Package, Snapshot};
+pub use writer::Writer;
+
+use crate::model::{BuildId, Error, PackageId, PackageName, Result, SourceState, Target};
+use crate::system::System;
+use std::path::{Path, PathBuf};
+
+/// Directories of a version that are no kernels.
+const BOOKKEEPING: [&str; 9] =
+    ["source", "build", "tarball", "driver_disk", "rpm", "deb", "dsc", "bmdeb", "kmp"];
+
+/// The DKMS tree, by its canonical absolute path.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    root: PathBuf,
+}
+
+impl Tree {
+    /// The tree at `path`: made absolute, and canonical as far as it exists, so that links compare equal.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self { root: canonical(path) }
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    #[must_use]
+    pub fn name_dir(&self, name: &PackageName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    #[must_use]
+    pub fn version_dir(&self, id: &PackageId) -> PathBuf {
+        self.name_dir(&id.name).join(id.version.as_str())
+    }
+
+    /// `T/M/V/source`: the link to the source tree.
+    #[must_use]
+    pub fn source(&self, id: &PackageId) -> PathBuf {
+        self.version_dir(id).join("source")
+    }
+
+    /// `T/M/V/build`: where a build sees itself, and where a failed one is left.
+    #[must_use]
+    pub fn build_dir(&self, id: &PackageId) -> PathBuf {
+        self.version_dir(id).join("build")
+    }
+
+    /// `T/M/V/build/make.log`: where callers look after a failure.
+    #[must_use]
+    pub fn failure_log(&self, id: &PackageId) -> PathBuf {
+        self.build_dir(id).join("make.log")
+    }
+
+    /// `T/M/V/tarball`: where mktarball writes unless told otherwise.
+    #[must_use]
+    pub fn tarball_dir(&self, id: &PackageId) -> PathBuf {
+        self.version_dir(id).join("tarball")
+    }
+
+    /// Whether a directory of a version has this name for another purpose than the builds of a kernel.
+    #[must_use]
+    pub fn is_bookkeeping(name: &str) -> bool {
+        BOOKKEEPING.contains(&name)
+    }
+
+    /// `T/M/V/K/A`.
+    #[must_use]
+    pub fn out_dir(&self, build: &BuildId) -> PathBuf {
+        self.version_dir(&build.package).join(build.target.release.as_str()).join(build.target.arch.as_str())
+    }
+
+    /// `T/M/kernel-K-A`: the active link.
+    #[must_use]
+    pub fn link(&self, name: &PackageName, target: &Target) -> PathBuf {
+        self.name_dir(name).join(target.link_name())
+    }
+
+    /// `T/M/original_module/K/A`.
+    #[must_use]
+    pub fn originals(&self, name: &PackageName, target: &Target) -> PathBuf {
+        let kernels = self.name_dir(name).join("original_module").join(target.release.as_str());
+        kernels.join(target.arch.as_str())
+    }
+
+    /// What stands behind the source of a package; `None` if the tree does not have it.
+    #[must_use]
+    pub fn source_state(&self, id: &PackageId, source_tree: &Path) -> Option<SourceState> {
+        if !self.version_dir(id).is_dir() {
+            return None;
+        }
+        let source = self.source(id);
+        match source.symlink_metadata() {
+            Ok(data) if data.is_symlink() && source.is_dir() => Some(SourceState::Added),
+            Ok(data) if data.is_symlink() => Some(SourceState::Broken),
+            found => {
+                if source_tree.join(id.source_dir_name()).is_dir() {
+                    Some(SourceState::Broken)
+                } else {
+                    found.is_ok_and(|data| data.is_dir()).then_some(SourceState::BinariesOnly)
+                }
+            }
+        }
+    }
+
+    /// The proof that a package is added and its source is there.
+    ///
+    /// # Errors
+    /// It is broken, or not in the tree.
+    pub fn added(&self, id: &PackageId, source_tree: &Path) -> Result<Added> {
+        match self.source_state(id, source_tree) {
+            Some(SourceState::Added | SourceState::BinariesOnly) => {
+                Ok(Added { id: id.clone(), source: self.source(id) })
+            }
+            Some(SourceState::Broken) => Err(Error::Broken { package: id.clone(), source: self.source(id) }),
+            None => Err(Error::NotInTree(id.clone())),
+        }
+    }
+
+    /// The proof that a build is there, if it is.
+    #[must_use]
+    pub fn built(&self, build: &BuildId) -> Option<Built> {
+        let dir = self.out_dir(build);
+        dir.join("module").is_dir().then(|| Built { id: build.clone(), dir })
+    }
+
+    /// The proof that a build is the active one of its package and target.
+    #[must_use]
+    pub fn installed(&self, build: &BuildId) -> Option<Installed> {
+        let built = self.built(build)?;
+        let link = self.link(build.name(), &build.target);
+        let text = fs_err::read_link(&link).ok()?;
+        // What we write needs no look at the file system; other spellings are resolved.
+        let usual = built.dir.strip_prefix(self.name_dir(build.name())).is_ok_and(|dir| dir == text);
+        let active = usual || fs_err::canonicalize(&link).is_ok_and(|dir| dir == built.dir);
+        active.then_some(Installed { built })
+    }
+
+    /// The build that the active link of a package names for a target, whatever its version.
+    #[must_use]
+    pub fn active(&self, name: &PackageName, target: &Target) -> Option<Installed> {
+        let link = fs_err::read_link(self.link(name, target)).ok()?;
+        let version = link.iter().rev().nth(2)?.to_str()?;
+        let version = crate::model::PackageVersion::new(version).ok()?;
+        self.installed(&BuildId::new(PackageId::new(name.clone(), version), target.clone()))
+    }
+
+    /// The files that recorded installations of any package wrote for a target.
+    #[must_use]
+    pub fn installed_files(&self, target: &Target) -> Vec<PathBuf> {
+        let names = scan::directories(&self.root);
+        let versions = names.iter().flat_map(|name| {
+            let dir = self.root.join(name);
+            scan::directories(&dir).into_iter().map(move |version| dir.join(version))
+        });
+        let out = |dir: PathBuf| dir.join(target.release.as_str()).join(target.arch.as_str());
+        let records = versions.filter_map(|dir| InstallRecord::read(&out(dir)));
+        records.flat_map(|record| record.files.into_iter().map(|file| file.path)).collect()
+    }
+
+    /// Takes the lock and, with it, the right to write.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn lock(&self, system: &System) -> Result<Writer> {
+        Writer::lock(self, system)
+    }
+}
+
+/// An absolute path, canonical as far as it exists.
+fn canonical(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut missing = Vec::new();
+    let mut existing = absolute.as_path();
+    loop {
+        if let Ok(real) = fs_err::canonicalize(existing) {
+            return missing.iter().rev().fold(real, |path, name| path.join(name));
+        }
+        match (existing.parent(), existing.file_name()) {
+            (Some(parent), Some(name)) => {
+                missing.push(name.to_owned());
+                existing = parent;
+            }
+            _ => return absolute,
+        }
+    }
+}
+
+/// A package whose source can be read.
+#[derive(Debug, Clone)]
+pub struct Added {
+    id: PackageId,
+    source: PathBuf,
+}
+
+impl Added {
+    #[must_use]
+    pub fn id(&self) -> &PackageId {
+        &self.id
+    }
+
+    /// `T/M/V/source`.
+    #[must_use]
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// The dkms.conf behind the source link.
+    #[must_use]
+    pub fn conf(&self) -> PathBuf {
+        self.source.join("dkms.conf")
+    }
+}
+
+/// A build whose modules are in the tree.
+#[derive(Debug, Clone)]
+pub struct Built {
+    id: BuildId,
+    dir: PathBuf,
+}
+
+impl Built {
+    #[must_use]
+    pub fn id(&self) -> &BuildId {
+        &self.id
+    }
+
+    /// `T/M/V/K/A`.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `T/M/V/K/A/module`.
+    #[must_use]
+    pub fn modules(&self) -> PathBuf {
+        self.dir.join("module")
+    }
+
+    /// The files of modules that the build holds, by name.
+    #[must_use]
+    pub fn module_files(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs_err::read_dir(self.modules()) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.retain(|file| file.file_name().and_then(|n| n.to_str()).is_some_and(is_module_file));
+        files.sort();
+        files
+    }
+
+    /// What the build recorded, if it was ours.
+    #[must_use]
+    pub fn record(&self) -> Option<BuildRecord> {
+        BuildRecord::read(&self.dir)
+    }
+
+    /// The version of a dependency that the build was made with, if it recorded one.
+    #[must_use]
+    pub fn dependency(&self, name: &PackageName) -> Option<String> {
+        record::read_dependency(&self.dir, name)
+    }
+}
+
+/// Whether a file name is that of a module, compressed or not.
+fn is_module_file(name: &str) -> bool {
+    [".ko", ".ko.gz", ".ko.xz", ".ko.zst"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// A build that the active link names.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    built: Built,
+}
+
+impl Installed {
+    #[must_use]
+    pub fn id(&self) -> &BuildId {
+        &self.built.id
+    }
+
+    #[must_use]
+    pub fn built(&self) -> &Built {
+        &self.built
+    }
+
+    /// Hands what the installation recorded on to a build that is about to replace this one.
+    ///
+    /// # Errors
+    /// The staged directory cannot be written.
+    pub fn carry_record(&self, staged: &Path) -> Result<()> {
+        InstallRecord::carry(&self.built.dir, staged)
+    }
+
+    /// What the installation recorded, if it was ours.
+    #[must_use]
+    pub fn record(&self) -> Option<InstallRecord> {
+        InstallRecord::read(&self.built.dir)
+    }
+}

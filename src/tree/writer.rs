@@ -1,0 +1,295 @@
+//! The right to change the tree: handed out by the lock, and nothing else.
+
+use super::record::{self, DEPENDENCY};
+use super::{Added, BOOKKEEPING, Built, InstallRecord, Installed, Tree};
+use crate::model::{BuildId, PackageId, Result, SourceState, Target};
+use crate::system::{Moment, System, files, lock::Lock};
+use std::path::{Path, PathBuf};
+
+/// Writes the tree. Each change takes the proof of the state before and returns that of the state after.
+#[derive(Debug)]
+pub struct Writer {
+    tree: Tree,
+    _lock: Lock,
+}
+
+impl Writer {
+    pub(super) fn lock(tree: &Tree, system: &System) -> Result<Self> {
+        let lock = Lock::take(tree.root(), system)?;
+        // The directory exists now, so its canonical name is known.
+        Ok(Self { tree: Tree::at(tree.root()), _lock: lock })
+    }
+
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Registers a package: the source link (replacing a dangling one) and an empty build directory.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn register(&self, id: &PackageId, source_dir: &Path) -> Result<Added> {
+        let source = self.tree.source(id);
+        files::create_dirs(&self.tree.build_dir(id))?;
+        remove_stub(&source)?;
+        files::publish_link(source_dir, &source)?;
+        Ok(Added { id: id.clone(), source })
+    }
+
+    /// Registers a package of which there are only binaries: its source is a directory that holds its dkms.conf.
+    ///
+    /// # Errors
+    /// The tree cannot be written, or the dkms.conf cannot be read.
+    pub fn register_binaries(&self, id: &PackageId, conf: &Path) -> Result<Added> {
+        let source = self.tree.source(id);
+        if source.symlink_metadata().is_ok_and(|data| data.is_symlink()) {
+            files::remove_file(&source)?;
+        }
+        files::create_dirs(&source)?;
+        files::publish_copy(conf, &source.join("dkms.conf"), 0o644)?;
+        Ok(Added { id: id.clone(), source })
+    }
+
+    /// `T/M/V/tarball`, made if it is missing.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn tarball_dir(&self, id: &PackageId) -> Result<PathBuf> {
+        let dir = self.tree.tarball_dir(id);
+        files::create_dirs(&dir)?;
+        Ok(dir)
+    }
+
+    /// An empty directory for one build, beside the place where its result goes. Other builds never see it. What an
+    /// interrupted build of the same package and target left there goes: its process held the lock that we hold now.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn stage(&self, build: &BuildId) -> Result<PathBuf> {
+        let kernel_dir = self.tree.version_dir(&build.package).join(build.target.release.as_str());
+        let prefix = format!(".tmp_{}_", build.target.arch);
+        remove_staged(&kernel_dir, &prefix)?;
+        Ok(files::temporary_dir(&kernel_dir, &prefix)?)
+    }
+
+    /// Publishes a staged build under its final name in one step. Returns the directory of the build it replaced,
+    /// for the caller to delete or to put back.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn publish(&self, build: &BuildId, staged: &Path) -> Result<(Built, Option<PathBuf>)> {
+        let dir = self.tree.out_dir(build);
+        let replaced = files::publish_dir(staged, &dir)?;
+        Ok((Built { id: build.clone(), dir }, replaced))
+    }
+
+    /// Takes a published build back: the one it replaced returns, or none is there.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn withdraw(&self, built: Built, replaced: Option<PathBuf>) -> Result<()> {
+        match replaced {
+            Some(old) => {
+                let _now_ours = files::publish_dir(&old, &built.dir)?;
+                Ok(files::remove_tree(&old)?)
+            }
+            None => Ok(files::remove_tree(&built.dir)?),
+        }
+    }
+
+    /// Makes a build the active one of its package and target, and records what was installed.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn activate(&self, built: Built, record: &InstallRecord) -> Result<Installed> {
+        record.write(&built.dir)?;
+        let BuildId { package, target } = &built.id;
+        files::publish_link(&link_text(&built.id), &self.tree.link(&package.name, target))?;
+        Ok(Installed { built })
+    }
+
+    /// Takes the active link away: the package is built, and no longer installed, for this target.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn deactivate(&self, installed: Installed) -> Result<Built> {
+        let built = installed.built;
+        files::remove_file(&self.tree.link(built.id.name(), &built.id.target))?;
+        InstallRecord::delete(&built.dir)?;
+        Ok(built)
+    }
+
+    /// Deletes what a build recorded of the packages it was made with, so that they count as replaced.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn forget_dependencies(&self, built: &Built) -> Result<()> {
+        for entry in fs_err::read_dir(&built.dir)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(DEPENDENCY) {
+                files::remove_file(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a build, and its kernel's directory if nothing else is in it.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn discard(&self, built: Built) -> Result<()> {
+        self.discard_debris(&built.id)
+    }
+
+    /// Deletes what stands where a build would be, built or not, and staged builds that nobody finished.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn discard_debris(&self, build: &BuildId) -> Result<()> {
+        let out = self.tree.out_dir(build);
+        let Some(kernel_dir) = out.parent() else { return Ok(()) };
+        if out.symlink_metadata().is_ok() {
+            // Aside first: a run that is killed leaves a build, or none, and nothing that looks like half of one.
+            let aside = self.stage(build)?;
+            files::rename(&out, &aside.join("out"))?;
+            files::remove_tree(&aside)?;
+        }
+        files::remove_empty_dir(kernel_dir);
+        let link = self.tree.link(build.name(), &build.target);
+        if fs_err::read_link(&link).is_ok_and(|text| text == link_text(build)) {
+            files::remove_file(&link)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the directory where originals were kept, if they are all back.
+    pub fn forget_originals(&self, name: &crate::model::PackageName, target: &Target) {
+        let dir = self.tree.originals(name, target);
+        remove_empty_below(&dir);
+        files::remove_empty_dirs(&dir, &self.tree.name_dir(name));
+    }
+
+    /// Deletes what interrupted builds and removals left in a version's directory.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn clean_staging(&self, id: &PackageId) -> Result<()> {
+        let dir = self.tree.version_dir(id);
+        for kernel in fs_err::read_dir(&dir).into_iter().flatten().flatten() {
+            if !kernel.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            remove_staged(&kernel.path(), ".tmp_")?;
+            if !BOOKKEEPING.iter().any(|name| kernel.file_name() == *name) {
+                remove_debris(&kernel.path())?;
+            }
+            files::remove_empty_dir(&kernel.path());
+        }
+        Ok(())
+    }
+
+    /// Deletes a package version that has no builds left; tells whether it is gone.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn forget(&self, id: &PackageId) -> Result<bool> {
+        if self.tree.has_builds(id) {
+            return Ok(false);
+        }
+        files::remove_tree(&self.tree.version_dir(id))?;
+        self.tidy(&id.name);
+        Ok(true)
+    }
+
+    /// Deletes the directory of a package that has nothing any more, and what killed runs left in it.
+    pub fn tidy(&self, name: &crate::model::PackageName) {
+        let dir = self.tree.name_dir(name);
+        files::remove_leftovers(&dir);
+        remove_empty_below(&dir.join("original_module"));
+        files::remove_empty_dir(&dir.join("original_module"));
+        files::remove_empty_dir(&dir);
+    }
+
+    /// Notes that a package was added at a moment, for a removal in the same transaction of rpm.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn mark_upgrade(&self, id: &PackageId, moment: &Moment) -> Result<()> {
+        record::write_upgrade(&self.tree.version_dir(id), moment)
+    }
+
+    /// Takes the note away; tells whether the package was added in the transaction that is under way.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn take_upgrade_mark(&self, id: &PackageId, now: &Moment) -> Result<bool> {
+        let added = record::take_upgrade(&self.tree.version_dir(id))?;
+        Ok(added.is_some_and(|added| added.shares_transaction_with(now)))
+    }
+
+    /// Whether a version's source can be read now.
+    #[must_use]
+    pub fn is_added(&self, id: &PackageId, source_tree: &Path) -> bool {
+        matches!(
+            self.tree.source_state(id, source_tree),
+            Some(SourceState::Added | SourceState::BinariesOnly)
+        )
+    }
+}
+
+/// How many letters make a staged directory's name unique.
+const RANDOM: usize = 6;
+/// Takes away the source of a binaries-only package, which is a directory with its dkms.conf; anything more is kept.
+fn remove_stub(source: &Path) -> Result<()> {
+    if source.symlink_metadata().is_ok_and(|data| data.is_dir()) {
+        let others = fs_err::read_dir(source)?.flatten().any(|entry| entry.file_name() != "dkms.conf");
+        if !others {
+            files::remove_tree(source)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_staged(kernel_dir: &Path, prefix: &str) -> Result<()> {
+    for entry in fs_err::read_dir(kernel_dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_staged = |rest: &str| prefix == ".tmp_" || (rest.len() == RANDOM && !rest.contains('_'));
+        if name.to_str().and_then(|name| name.strip_prefix(prefix)).is_some_and(is_staged) {
+            files::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_debris(kernel_dir: &Path) -> Result<()> {
+    for entry in fs_err::read_dir(kernel_dir).into_iter().flatten().flatten() {
+        if is_debris(&entry.path()) {
+            files::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// A build without modules: `log/` and hidden records, and nothing else.
+fn is_debris(dir: &Path) -> bool {
+    let is_record = |name: &str| name == "log" || name.starts_with(".dkms-") || name.starts_with(DEPENDENCY);
+    let Ok(entries) = fs_err::read_dir(dir) else { return false };
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    !names.is_empty() && names.iter().all(|name| is_record(&name.to_string_lossy()))
+}
+
+/// The active link's text: `V/K/A`.
+fn link_text(build: &BuildId) -> PathBuf {
+    let BuildId { package, target } = build;
+    Path::new(package.version.as_str()).join(target.release.as_str()).join(target.arch.as_str())
+}
+
+fn remove_empty_below(dir: &Path) {
+    files::remove_leftovers(dir);
+    for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty_below(&entry.path());
+            files::remove_empty_dir(&entry.path());
+        }
+    }
+}
