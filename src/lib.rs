@@ -5,6 +5,7 @@
 pub mod conf;
 pub mod kernel;
 pub mod model;
+pub mod plan;
 pub mod signing;
 pub mod system;
 pub mod tree;

@@ -1,0 +1,314 @@
+//! What a kernel is due: the version of each package to install, in which order, and why the others are not.
+
+use super::Exclusion;
+use crate::model::{Error, PackageId, PackageName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of one version of a package, for one target.
+#[derive(Debug, Clone)]
+pub enum Version {
+    /// The active link names it; `intact` tells whether its files are in place.
+    Installed { intact: bool },
+    /// Its dkms.conf was read.
+    Known { built: bool, autoinstall: bool, depends: Vec<String>, exclusion: Option<Exclusion> },
+    /// Its dkms.conf cannot be used.
+    Unusable(Error),
+    /// Its source is gone: a lower version may step in.
+    Broken(Error),
+}
+
+/// One package: its versions from the highest down, as far as they were asked.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub name: PackageName,
+    pub versions: Vec<(PackageId, Version)>,
+}
+
+impl Candidate {
+    /// Whether a version settles the matter, so that lower ones need not be asked: a version that does not want the
+    /// kernel leaves it to an older one.
+    #[must_use]
+    pub fn is_settled_by(version: &Version) -> bool {
+        !matches!(version, Version::Known { autoinstall: true, exclusion: Some(_), .. } | Version::Broken(_))
+    }
+}
+
+/// What is known before planning.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub candidates: Vec<Candidate>,
+    /// Names of packages of which some version is installed for the target.
+    pub installed: BTreeSet<PackageName>,
+}
+
+/// How much one step has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    Build,
+    /// Built already, or installed with files missing.
+    Install,
+}
+
+/// One package version to install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub id: PackageId,
+    pub need: Need,
+    /// Steps that must have succeeded before.
+    pub after: Vec<PackageName>,
+}
+
+/// Why a package cannot be installed now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// Packages that are known, not installed, and not going to be.
+    Missing(Vec<String>),
+    /// The packages wait for each other.
+    Cycle(Vec<String>),
+}
+
+impl std::fmt::Display for Blocked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(names) => write!(f, "it depends on {}, which is not installed", names.join(", ")),
+            Self::Cycle(names) => write!(f, "its BUILD_DEPENDS form a circle: {}", names.join(" -> ")),
+        }
+    }
+}
+
+/// What is due, and what is not.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// In an order that respects `after`; otherwise in listing order.
+    pub steps: Vec<Step>,
+    pub satisfied: Vec<PackageName>,
+    pub skipped: Vec<(PackageId, Exclusion)>,
+    pub failed: Vec<(PackageId, Error)>,
+    /// Versions without source beside which another version serves the kernel, or does not want it.
+    pub broken: Vec<(PackageId, Error)>,
+    pub blocked: Vec<(PackageId, Blocked)>,
+    /// Packages that wait for others which nobody has added yet.
+    pub deferred: Vec<(PackageId, Vec<String>)>,
+}
+
+struct Wanted {
+    id: PackageId,
+    need: Need,
+    depends: Vec<String>,
+}
+
+/// Decides for every candidate.
+#[must_use]
+pub fn plan_autoinstall(facts: Facts) -> Plan {
+    let known: BTreeSet<String> = facts.candidates.iter().map(|c| c.name.to_string()).collect();
+    let installed: BTreeSet<String> = facts.installed.iter().map(ToString::to_string).collect();
+    let mut plan = Plan::default();
+    let mut wanted = Vec::new();
+    for candidate in facts.candidates {
+        decide(candidate, &mut plan, &mut wanted);
+    }
+    order(wanted, &known, &installed, &mut plan);
+    plan
+}
+
+/// One candidate: the first version that settles the matter, or the highest one's exclusion. Below a version that does
+/// not want the kernel an older one may step in; that it cannot is no failure.
+fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
+    let mut excluded: Option<(PackageId, Exclusion)> = None;
+    let mut broken: Option<(PackageId, Error)> = None;
+    for (id, version) in candidate.versions {
+        match version {
+            Version::Installed { intact: true } => {
+                plan.satisfied.push(candidate.name);
+                plan.broken.extend(broken);
+                return;
+            }
+            Version::Installed { intact: false } => {
+                wanted.push(Wanted { id, need: Need::Install, depends: Vec::new() });
+                plan.broken.extend(broken);
+                return;
+            }
+            Version::Broken(error) => {
+                broken.get_or_insert((id, error));
+            }
+            Version::Unusable(_) if excluded.is_some() => break,
+            Version::Unusable(error) => {
+                plan.failed.push((id, error));
+                plan.broken.extend(broken);
+                return;
+            }
+            Version::Known { autoinstall: false, .. } => break,
+            Version::Known { exclusion: Some(why), .. } => {
+                excluded.get_or_insert((id, why));
+            }
+            Version::Known { built, depends, .. } => {
+                let need = if built { Need::Install } else { Need::Build };
+                wanted.push(Wanted { id, need, depends });
+                plan.broken.extend(broken);
+                return;
+            }
+        }
+    }
+    match (excluded, broken) {
+        (None, Some(broken)) => plan.failed.push(broken),
+        (excluded, broken) => {
+            plan.skipped.extend(excluded);
+            plan.broken.extend(broken);
+        }
+    }
+}
+
+/// Takes packages whose dependencies are installed or taken, until none is left that could be.
+fn order(mut waiting: Vec<Wanted>, known: &BTreeSet<String>, installed: &BTreeSet<String>, plan: &mut Plan) {
+    let mut planned: BTreeSet<String> = BTreeSet::new();
+    // An older version that is about to be replaced is not what its dependents should be built against.
+    let due: BTreeSet<String> = waiting.iter().map(|w| w.id.name.to_string()).collect();
+    let installed: BTreeSet<String> = installed.difference(&due).cloned().collect();
+    loop {
+        let is_ready = |w: &Wanted| {
+            let name = w.id.name.as_str();
+            w.depends.iter().all(|dep| dep != name && (planned.contains(dep) || installed.contains(dep)))
+        };
+        let Some(next) = waiting.iter().position(is_ready) else { break };
+        let wanted = waiting.remove(next);
+        let after = wanted.depends.iter().filter(|dep| planned.contains(*dep));
+        let after = after.filter_map(|dep| PackageName::new(dep).ok()).collect();
+        planned.insert(wanted.id.name.to_string());
+        plan.steps.push(Step { id: wanted.id, need: wanted.need, after });
+    }
+    let edges: BTreeMap<String, Vec<String>> =
+        waiting.iter().map(|w| (w.id.name.to_string(), w.depends.clone())).collect();
+    for wanted in waiting {
+        let unmet = |dep: &&String| !planned.contains(*dep) && !installed.contains(*dep);
+        let missing: Vec<String> = wanted.depends.iter().filter(unmet).cloned().collect();
+        if let Some(circle) = circle(wanted.id.name.as_str(), &edges) {
+            plan.blocked.push((wanted.id, Blocked::Cycle(circle)));
+        } else if missing.iter().all(|dep| !known.contains(dep)) {
+            plan.deferred.push((wanted.id, missing));
+        } else {
+            plan.blocked.push((wanted.id, Blocked::Missing(missing)));
+        }
+    }
+}
+
+/// The way from a package back to itself, if its dependencies lead there.
+fn circle(start: &str, edges: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
+    let mut paths = vec![vec![start.to_owned()]];
+    let mut seen = BTreeSet::new();
+    while let Some(path) = paths.pop() {
+        for next in path.last().and_then(|last| edges.get(last)).into_iter().flatten() {
+            let mut longer = path.clone();
+            longer.push(next.clone());
+            if next == start {
+                return Some(longer);
+            }
+            if seen.insert(next.clone()) {
+                paths.push(longer);
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PackageVersion;
+
+    fn id(text: &str) -> PackageId {
+        let (name, version) = text.split_once('/').unwrap();
+        PackageId::new(PackageName::new(name).unwrap(), PackageVersion::new(version).unwrap())
+    }
+
+    fn known(depends: &[&str]) -> Version {
+        let depends = depends.iter().map(|d| (*d).to_owned()).collect();
+        Version::Known { built: false, autoinstall: true, depends, exclusion: None }
+    }
+
+    fn excluded() -> Version {
+        let why = Exclusion { directive: "D".into(), value: "v".into(), found: "f".into() };
+        Version::Known { built: false, autoinstall: true, depends: vec![], exclusion: Some(why) }
+    }
+
+    fn facts(candidates: Vec<Vec<(&str, Version)>>, installed: &[&str]) -> Facts {
+        let candidates = candidates
+            .into_iter()
+            .map(|versions| {
+                let versions: Vec<_> = versions.into_iter().map(|(text, v)| (id(text), v)).collect();
+                Candidate { name: versions[0].0.name.clone(), versions }
+            })
+            .collect();
+        Facts { candidates, installed: installed.iter().map(|n| PackageName::new(n).unwrap()).collect() }
+    }
+
+    fn steps(plan: &Plan) -> Vec<String> {
+        plan.steps.iter().map(|step| step.id.to_string()).collect()
+    }
+
+    #[test]
+    fn dependencies_come_first_whatever_their_names() {
+        let plan = plan_autoinstall(facts(
+            vec![vec![("a/1", known(&["c"]))], vec![("b/1", known(&[]))], vec![("c/1", known(&["b"]))]],
+            &[],
+        ));
+        assert_eq!(steps(&plan), ["b/1", "c/1", "a/1"]);
+        assert_eq!(plan.steps[2].after, [PackageName::new("c").unwrap()]);
+    }
+
+    #[test]
+    fn the_newest_version_that_wants_the_kernel_is_taken() {
+        let plan = plan_autoinstall(facts(
+            vec![vec![("a/3", excluded()), ("a/2", known(&[])), ("a/1", known(&[]))]],
+            &[],
+        ));
+        assert_eq!(steps(&plan), ["a/2"]);
+        let plan = plan_autoinstall(facts(vec![vec![("a/3", excluded()), ("a/2", excluded())]], &[]));
+        assert!(plan.steps.is_empty());
+        assert_eq!(plan.skipped[0].0, id("a/3"));
+    }
+
+    #[test]
+    fn blocked_deferred_and_circular_packages_are_told_apart() {
+        let plan = plan_autoinstall(facts(
+            vec![
+                vec![("a/1", known(&["nobody-has-it"]))],
+                vec![("b/1", known(&["off"]))],
+                vec![("c/1", known(&["d"]))],
+                vec![("d/1", known(&["c"]))],
+                vec![("e/1", known(&["e"]))],
+                vec![(
+                    "off/1",
+                    Version::Known { built: false, autoinstall: false, depends: vec![], exclusion: None },
+                )],
+            ],
+            &[],
+        ));
+        assert!(plan.steps.is_empty());
+        assert_eq!(plan.deferred, [(id("a/1"), vec!["nobody-has-it".to_owned()])]);
+        assert_eq!(plan.blocked[0], (id("b/1"), Blocked::Missing(vec!["off".to_owned()])));
+        assert!(plan.blocked[1..].iter().all(|(_, why)| matches!(why, Blocked::Cycle(_))));
+        assert_eq!(plan.blocked.len(), 4);
+    }
+
+    #[test]
+    fn an_installed_dependency_counts_and_a_broken_package_concerns_only_itself() {
+        let broken = Version::Unusable(Error::NotInTree(id("x/1")));
+        let plan = plan_autoinstall(facts(
+            vec![
+                vec![("a/1", known(&["dep"]))],
+                vec![("x/1", broken)],
+                vec![("y/1", Version::Installed { intact: true })],
+            ],
+            &["dep"],
+        ));
+        assert_eq!(steps(&plan), ["a/1"]);
+        assert_eq!(plan.failed.len(), 1);
+        assert_eq!(plan.satisfied, [PackageName::new("y").unwrap()]);
+    }
+
+    #[test]
+    fn files_that_are_gone_are_installed_again_without_a_build() {
+        let plan = plan_autoinstall(facts(vec![vec![("a/1", Version::Installed { intact: false })]], &["a"]));
+        assert_eq!(plan.steps[0].need, Need::Install);
+    }
+}

@@ -1,0 +1,137 @@
+//! What is asked for: every combination that a request can hold makes sense.
+
+use crate::model::{Arch, KernelRelease, PackageId, PackageName, Target};
+use std::path::PathBuf;
+
+/// What a package is given by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    Package(PackageId),
+    /// A directory with a dkms.conf, which names the package.
+    Directory(PathBuf),
+    /// A tarball of a package, or an rpm package.
+    Archive(PathBuf),
+}
+
+/// What a tarball is to hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Content {
+    #[default]
+    Both,
+    SourceOnly,
+    BinariesOnly,
+}
+
+/// A filter of `status`: `None` lets everything pass. The texts are shell wildcards.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub name: Option<String>,
+    pub version: Option<String>,
+    pub release: Option<String>,
+    pub arch: Option<String>,
+}
+
+/// The kernels that an action is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Targets {
+    These(Vec<Target>),
+    /// `--all`: those for which the package is built.
+    AllBuilt,
+}
+
+/// How an action on one package is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Force {
+    pub force: bool,
+    pub version_override: bool,
+    /// Called from an rpm scriptlet: a failing PRE_INSTALL and the version check do not stop the installation.
+    pub safe_upgrade: bool,
+}
+
+/// How a listing is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// What to do. Every combination that a variant can hold makes sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    Add {
+        subject: Subject,
+        conf: Option<PathBuf>,
+        target: Target,
+        force: bool,
+        safe_upgrade: bool,
+    },
+    Build {
+        subject: Subject,
+        conf: Option<PathBuf>,
+        targets: Vec<Target>,
+        force: bool,
+    },
+    Install {
+        subject: Subject,
+        conf: Option<PathBuf>,
+        targets: Vec<Target>,
+        force: Force,
+    },
+    Uninstall {
+        package: PackageId,
+        targets: Targets,
+    },
+    Unbuild {
+        package: PackageId,
+        targets: Targets,
+    },
+    Remove {
+        package: PackageId,
+        targets: Targets,
+        safe_upgrade: bool,
+    },
+    Status {
+        filters: Vec<Filter>,
+    },
+    Match {
+        target: Target,
+        template: KernelRelease,
+        package: Option<PackageName>,
+        force: Force,
+    },
+    Autoinstall {
+        target: Target,
+        force: Force,
+    },
+    /// Without an architecture, of every one.
+    KernelPreinst {
+        release: KernelRelease,
+        arch: Option<Arch>,
+    },
+    KernelPrerm {
+        release: KernelRelease,
+        arch: Option<Arch>,
+    },
+    Mktarball {
+        package: PackageId,
+        conf: Option<PathBuf>,
+        targets: Targets,
+        content: Content,
+        archive: Option<PathBuf>,
+    },
+    Ldtarball {
+        archive: PathBuf,
+        force: bool,
+        target: Target,
+    },
+    GenerateMok {
+        release: KernelRelease,
+    },
+    Conf {
+        subject: Subject,
+        conf: Option<PathBuf>,
+        target: Target,
+        format: Format,
+    },
+}
