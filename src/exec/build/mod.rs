@@ -1,0 +1,262 @@
+//! Builds one package for one kernel: a private copy of the source, the package's own make, and a result that is
+//! published whole or not at all.
+
+mod modules;
+mod workplace;
+
+pub use workplace::Workplace;
+
+use super::Engine;
+use super::environment::Environment;
+use super::jobs::{SharedJobs, Turn};
+use super::log::{self, StepLog};
+use super::make::{self, Parallelism};
+use crate::conf::{PackageConf, Script, Strictness};
+use crate::kernel::{Toolchain, vmlinux};
+use crate::model::{BuildId, Error, PackageId, Result};
+use crate::plan::{Buildable, buildable};
+use crate::system::process::Input;
+use crate::system::{files, regex};
+use crate::tree::{Added, Built};
+use std::path::Path;
+
+/// How a build is meant.
+#[derive(Debug, Default)]
+pub struct BuildOptions<'a> {
+    /// Read in place of the package's own dkms.conf.
+    pub conf: Option<&'a Path>,
+    pub force: bool,
+    /// The build's turn among others that run at the same time, and what they share.
+    pub jobs: Option<(&'a SharedJobs, Turn<'a>)>,
+}
+
+/// What is known of a build before anything is written.
+struct Preparation {
+    id: BuildId,
+    conf: PackageConf,
+    buildable: Buildable,
+    toolchain: Toolchain,
+    environment: Environment,
+    signer: Option<crate::signing::Signer>,
+    /// What it is built against, where that is to be recorded.
+    against: Vec<PackageId>,
+}
+
+impl Engine<'_> {
+    /// Builds, and replaces an earlier build only by a finished one. If the old one was installed it stays so.
+    ///
+    /// # Errors
+    /// The kernel is not wanted (77), its headers are missing, or a step fails; then the build directory and its log
+    /// are left at `T/M/V/build`.
+    pub fn build(&self, added: &Added, id: &BuildId, options: BuildOptions<'_>) -> Result<Built> {
+        let preparation = self.prepare(added, id, &options)?;
+        let (shared, mut turn) = options.jobs.unzip();
+        let place = Workplace::create(self, &preparation.id, preparation.environment.clone(), shared)?;
+        let result = self.build_in(&place, added, &preparation, turn.as_mut());
+        let tidied = if result.is_ok() { place.clean() } else { place.leave_failed() };
+        if let Err(error) = tidied {
+            self.system.ui.warn(format!("{id}: {error}"));
+        }
+        match &result {
+            Ok(_) => {}
+            Err(error) => {
+                if matches!(error.exit_code().0, 5 | 6 | 7 | 10) {
+                    self.report_to_apport(id);
+                }
+            }
+        }
+        result
+    }
+
+    /// Everything that can refuse a build, in the order in which callers know it.
+    fn prepare(&self, added: &Added, id: &BuildId, options: &BuildOptions<'_>) -> Result<Preparation> {
+        let kernel = self.kernel(&id.target.release);
+        let own_conf = added.conf();
+        let conf =
+            self.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;
+        self.tell_about(&conf, &id.package);
+        let buildable = buildable(&conf, &id.target, kernel.config());
+        if let Some(why) = &buildable.package {
+            return Err(Error::Excluded { build: id.clone(), conf: conf.path.clone(), why: why.to_string() });
+        }
+        if visible_entries(added.source()) < 2 {
+            return Err(Error::SourceHasOnlyConf { path: added.source().to_owned() });
+        }
+        self.require_headers(&id.target.release)?;
+        let signer = self.signer(&id.target.release);
+        let clang = vmlinux::is_built_by_clang(&kernel.build_dir.join("vmlinux"));
+        let toolchain = Toolchain::of(&kernel, clang, self.system);
+        let mut environment = Environment::of(id, self);
+        toolchain.environment().for_each(|(name, value)| environment.export(name, value));
+        if let Some(file) = &self.settings.build_environment {
+            environment.source(file, self.system)?;
+        }
+        self.require_dependencies(id, &conf, options.force)?;
+        let against = if conf.depends_rebuild.is_yes() && !options.force {
+            self.installed_dependencies(&conf.depends, &id.target)
+        } else {
+            Vec::new()
+        };
+        Ok(Preparation { id: id.clone(), conf, buildable, toolchain, environment, signer, against })
+    }
+
+    /// # Errors
+    /// The kernel's headers are not installed.
+    pub fn require_headers(&self, release: &crate::model::KernelRelease) -> Result<()> {
+        let kernel = self.kernel(release);
+        if kernel.has_headers() {
+            return Ok(());
+        }
+        Err(Error::HeadersMissing { release: release.clone(), path: kernel.build_dir.clone() })
+    }
+
+    fn require_dependencies(&self, id: &BuildId, conf: &PackageConf, force: bool) -> Result<()> {
+        let is_missing = |name: &&String| {
+            crate::model::PackageName::new(name)
+                .map_or(true, |name| self.tree().active(&name, &id.target).is_none())
+        };
+        let missing: Vec<String> = conf.depends.iter().filter(is_missing).cloned().collect();
+        let error = Error::DependencyMissing { build: id.clone(), missing };
+        match &error {
+            Error::DependencyMissing { missing, .. } if missing.is_empty() => Ok(()),
+            _ if force => {
+                self.system.ui.warn(error.to_string());
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn build_in(
+        &self,
+        place: &Workplace<'_>,
+        added: &Added,
+        preparation: &Preparation,
+        turn: Option<&mut Turn<'_>>,
+    ) -> Result<Built> {
+        place.fill(added.source(), &self.patch_overlay(&preparation.id))?;
+        let mut log = StepLog::for_build(&place.real.join("make.log"), &preparation.id)?;
+        self.apply_patches(place, &preparation.conf, &mut log)?;
+        if let Some(line) = preparation.conf.script(Script::PreBuild) {
+            self.run_build_script(Script::PreBuild, line, place, &mut log)?;
+        }
+        self.make(place, preparation, turn, &mut log)?;
+        self.collect_modules(place, preparation)?;
+        self.publish(place, preparation, log)
+    }
+
+    fn patch_overlay(&self, id: &BuildId) -> std::path::PathBuf {
+        self.system.path("/etc/dkms").join(id.name().as_str()).join("patches")
+    }
+
+    fn apply_patches(&self, place: &Workplace<'_>, conf: &PackageConf, log: &mut StepLog) -> Result<()> {
+        let release = place.id.target.release.as_str();
+        for patch in conf.patches(|expr| regex::matches(expr, release)) {
+            if Path::new(patch)
+                .components()
+                .any(|part| !matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
+            {
+                return Err(Error::PatchOutside { patch: patch.to_owned() });
+            }
+            let file = place.real.join("patches").join(patch);
+            if !file.is_file() {
+                let path = place.shown.join("patches").join(patch);
+                return Err(Error::PatchMissing { patch: patch.to_owned(), path });
+            }
+            let title = format!("Applying patch {patch}");
+            let step = self.system.ui.step(&place.owner, &title);
+            let command =
+                place.environment.apply(self.system.command("patch")).arg("-p1").stdin(Input::File(file));
+            let shown = format!("patch -p1 < ./patches/{patch}");
+            let status = log.run(&title, &shown, command.dir(&place.shown).binds(&place.binds))?;
+            if !status.success() {
+                step.failed(format!("bad exit status: {}", status.code()));
+                let log = self.tree().failure_log(&place.id.package);
+                return Err(Error::PatchFailed { patch: patch.to_owned(), build: place.id.clone(), log });
+            }
+            step.done();
+        }
+        Ok(())
+    }
+
+    fn make(
+        &self,
+        place: &Workplace<'_>,
+        preparation: &Preparation,
+        turn: Option<&mut Turn<'_>>,
+        log: &mut StepLog,
+    ) -> Result<()> {
+        let kernel = self.kernel(&place.id.target.release);
+        let release = &place.id.target.release;
+        let conf = preparation.conf.make_command(|expr| regex::matches(expr, release.as_str()));
+        let jobs = match place.jobs {
+            Some(_) => Parallelism::Jobserver,
+            None => Parallelism::Option(self.settings.jobs),
+        };
+        let line = make::command_line(
+            conf,
+            &kernel.build_dir,
+            &place.shown,
+            release,
+            preparation.toolchain.llvm,
+            jobs,
+        );
+        if let Some(turn) = turn.filter(|_| make::sets_jobs(&line)) {
+            turn.be_alone();
+        }
+        let title = if self.system.ui.is_verbose() { line.as_str() } else { "Building module(s)" };
+        let step = self.system.ui.step(&place.owner, title);
+        let command = place.environment.shell(self.system, &line).dir(&place.shown).binds(&place.binds);
+        let status = log.run("Building module(s)", &line, place.with_jobserver(command))?;
+        if status.success() {
+            step.done();
+            return Ok(());
+        }
+        step.failed(format!("bad exit status: {}", status.code()));
+        Err(Error::MakeFailed {
+            build: place.id.clone(),
+            log: self.tree().failure_log(&place.id.package),
+            first_error: log::first_error(log.path()),
+        })
+    }
+
+    /// Gives the staged result its name, runs POST_BUILD where everything stands as it expects, and takes the result
+    /// back if that fails.
+    fn publish(&self, place: &Workplace<'_>, preparation: &Preparation, mut log: StepLog) -> Result<Built> {
+        if let Some(installed) = self.tree().installed(&place.id) {
+            installed.carry_record(&place.out)?;
+        }
+        let (built, replaced) = self.writer.publish(&place.id, &place.out)?;
+        if let Some(line) = preparation.conf.script(Script::PostBuild) {
+            if let Err(error) = self.run_build_script(Script::PostBuild, line, place, &mut log) {
+                self.writer.withdraw(built, replaced)?;
+                return Err(error);
+            }
+        }
+        if let Some(old) = replaced {
+            files::remove_tree(&old)?;
+        }
+        let logs = built.dir().join("log");
+        files::create_dirs(&logs)?;
+        files::move_file(log.path(), &logs.join("make.log"))?;
+        Ok(built)
+    }
+
+    /// Ubuntu's crash reporter, where it is installed; its result does not matter.
+    fn report_to_apport(&self, id: &BuildId) {
+        let hook = self.system.path("/usr/share/apport/package-hooks/dkms_packages.py");
+        if !crate::kernel::is_available("/usr/share/apport/apport", self.system) || !hook.is_file() {
+            return;
+        }
+        let command = self.system.command("python3").arg(hook);
+        let _ = command
+            .args(["-m", id.name().as_str(), "-v", id.package.version.as_str()])
+            .args(["-k", id.target.release.as_str()])
+            .run();
+    }
+}
+
+fn visible_entries(dir: &Path) -> usize {
+    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()
+}

@@ -1,0 +1,119 @@
+//! make.log: what each step of a build ran, printed and returned. Its layout is read by people and by bots.
+
+use crate::model::BuildId;
+use crate::system::files;
+use crate::system::process::{Command, Status};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const RULE: &str = "----------------------------------------------------------------";
+
+/// An open log.
+#[derive(Debug)]
+pub struct StepLog {
+    file: File,
+    path: PathBuf,
+}
+
+impl StepLog {
+    /// Starts a build's log, empty but for its header. A file of that name that came with the source is replaced.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn for_build(path: &Path, build: &BuildId) -> io::Result<Self> {
+        let mut log = Self::create(path)?;
+        let version = crate::VERSION;
+        writeln!(
+            log.file,
+            "DKMS (dkms-{version}) make.log for {} for kernel {}",
+            build.package, build.target
+        )?;
+        writeln!(log.file, "{}", jiff::Zoned::now().strftime("%a %b %e %H:%M:%S %Z %Y"))?;
+        Ok(log)
+    }
+
+    /// Starts a log without header.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        files::remove_file(path)?;
+        Ok(Self { file: files::create_file(path)?, path: path.to_owned() })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a command as one step: title, command line, output, exit code, time.
+    ///
+    /// # Errors
+    /// The log cannot be written, or the command not started.
+    pub fn run(&mut self, title: &str, shown: &str, command: Command) -> io::Result<Status> {
+        write!(self.file, "\n{title}\n# command: {shown}\n")?;
+        let start = Instant::now();
+        let status = match command.log_to(&self.file)?.run() {
+            Ok(outcome) => outcome.status,
+            Err(error) => {
+                writeln!(self.file, "{error}")?;
+                Status::Exited(127)
+            }
+        };
+        let code = status.code();
+        writeln!(self.file, "\n# exit code: {code}\n# elapsed time: {}\n{RULE}", clock(start.elapsed()))?;
+        Ok(status)
+    }
+}
+
+/// hh:mm:ss
+fn clock(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The first line of a log in which a compiler or make says what is wrong.
+#[must_use]
+pub fn first_error(log: &Path) -> Option<String> {
+    let bytes = fs_err::read(log).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let find = |marks: &[&str]| {
+        text.lines()
+            .find(|line| !line.starts_with("# command:") && marks.iter().any(|mark| line.contains(mark)))
+    };
+    let line =
+        find(&[": error:", ": fatal error:"]).or_else(|| find(&["error: ", "ERROR: ", "*** ", "Error "]))?;
+    Some(line.trim().chars().take(300).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_a_block_of_known_shape() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("make.log");
+        std::fs::write(&path, "shipped with the source\n").unwrap();
+        let mut log = StepLog::create(&path).unwrap();
+        let status =
+            log.run("Title", "false x", Command::new("sh").args(["-c", "echo out; exit 2"])).unwrap();
+        assert_eq!(status, Status::Exited(2));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let expected =
+            format!("\nTitle\n# command: false x\nout\n\n# exit code: 2\n# elapsed time: 00:00:00\n{RULE}\n");
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_first_compiler_error_is_found_before_what_make_says_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("make.log");
+        std::fs::write(&path, "# command: x error: y\nmake: *** [a]\nb.c:1:2: error: no\n").unwrap();
+        assert_eq!(first_error(&path).as_deref(), Some("b.c:1:2: error: no"));
+        std::fs::write(&path, "all well\n").unwrap();
+        assert_eq!(first_error(&path), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! The make command of a build: what the conf says, and what every dkms adds to it.
+
+use crate::conf::Jobs;
+use crate::model::KernelRelease;
+use std::path::Path;
+
+/// How compile jobs are limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parallelism {
+    /// `-j<n>` on the command.
+    Option(Jobs),
+    /// Tokens of a jobserver in MAKEFLAGS; a `-j` on the command would turn that off.
+    Jobserver,
+}
+
+/// The command line for bash.
+///
+/// A command whose first word is exactly `make` gets the jobs and `KERNELRELEASE=<K>` right after that word; a quoted
+/// `'make'` is left alone, which confs use on purpose. ` LLVM=1` goes to the end, also of custom commands.
+#[must_use]
+pub fn command_line(
+    conf: Option<&str>,
+    kernel_dir: &Path,
+    build_dir: &Path,
+    release: &KernelRelease,
+    llvm: bool,
+    parallelism: Parallelism,
+) -> String {
+    let mut line = match conf {
+        Some(command) => command.to_owned(),
+        None => format!("make -C {} M={}", quote(kernel_dir), quote(build_dir)),
+    };
+    if llvm {
+        line.push_str(" LLVM=1");
+    }
+    match line.strip_prefix("make") {
+        Some(rest) if rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || c == ';') => {
+            let jobs = match parallelism {
+                Parallelism::Option(jobs) => format!(" -j{jobs}"),
+                Parallelism::Jobserver => String::new(),
+            };
+            format!("make{jobs} KERNELRELEASE={release}{rest}")
+        }
+        _ => line,
+    }
+}
+
+/// A path as one word of a shell line; as it is where that is one already.
+#[must_use]
+pub fn quote(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-~:@%,=".contains(c);
+    if text.chars().all(is_plain) && !text.starts_with('~') {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Whether the command (or a makefile behind it, as far as the line tells) sets its own number of jobs, so that a
+/// jobserver does not bind it.
+#[must_use]
+pub fn sets_jobs(line: &str) -> bool {
+    line.split_whitespace().any(|word| {
+        let word = word.trim_matches(['"', '\'']);
+        word == "-j"
+            || word.starts_with("--jobs")
+            || word
+                .strip_prefix("-j")
+                .is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit() || c == '$' || c == '`'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(None, false, "make -j2 KERNELRELEASE=6.1 -C /k M=/b")]
+    #[case(None, true, "make -j2 KERNELRELEASE=6.1 -C /k M=/b LLVM=1")]
+    #[case(Some("make all"), false, "make -j2 KERNELRELEASE=6.1 all")]
+    #[case(Some("make"), false, "make -j2 KERNELRELEASE=6.1")]
+    #[case(Some("'make' all"), false, "'make' all")]
+    #[case(Some("makeit all"), false, "makeit all")]
+    #[case(Some("cd src; make"), true, "cd src; make LLVM=1")]
+    fn only_the_word_make_gets_the_jobs(
+        #[case] conf: Option<&str>,
+        #[case] llvm: bool,
+        #[case] expected: &str,
+    ) {
+        let release = KernelRelease::new("6.1").unwrap();
+        let parallelism = Parallelism::Option(Jobs::Limited(2));
+        let line = command_line(conf, Path::new("/k"), Path::new("/b"), &release, llvm, parallelism);
+        assert_eq!(line, expected);
+    }
+
+    #[rstest]
+    #[case(Jobs::Unlimited, "make -j KERNELRELEASE=6.1 x")]
+    #[case(Jobs::Limited(7), "make -j7 KERNELRELEASE=6.1 x")]
+    fn jobs_are_written_as_make_reads_them(#[case] jobs: Jobs, #[case] expected: &str) {
+        let release = KernelRelease::new("6.1").unwrap();
+        let line = command_line(
+            Some("make x"),
+            Path::new("/k"),
+            Path::new("/b"),
+            &release,
+            false,
+            Parallelism::Option(jobs),
+        );
+        assert_eq!(line, expected);
+    }
+
+    #[rstest]
+    #[case("'make' -j4 all", true)]
+    #[case("'make' -j all", true)]
+    #[case("make --jobs=3", true)]
+    #[case("make -C /k M=/b", false)]
+    #[case("make -jobless", false)]
+    fn a_command_with_its_own_jobs_is_known(#[case] line: &str, #[case] expected: bool) {
+        assert_eq!(sets_jobs(line), expected);
+    }
+}

@@ -1,0 +1,143 @@
+//! The programs of a package: PRE_BUILD to POST_REMOVE, and what the administrator put in their place.
+
+use super::Engine;
+use super::environment::Environment;
+use super::log::StepLog;
+use super::make::quote;
+use crate::conf::Script;
+use crate::model::{Error, PackageId, Result};
+use crate::system::process::{Output, Status};
+use std::path::{Path, PathBuf};
+
+/// A script that can run: its file by absolute path, its directory and the rest of its line.
+#[derive(Debug)]
+struct Found {
+    file: PathBuf,
+    dir: PathBuf,
+    rest: String,
+}
+
+impl Engine<'_> {
+    /// The file behind a script's line: the administrator's in `/etc/dkms/M` where that is executable, else the
+    /// package's below `dir`. A missing or non-executable file is told, and is no failure.
+    fn find_script(
+        &self,
+        id: &PackageId,
+        script: Script,
+        line: &str,
+        dir: &Path,
+        real: &Path,
+    ) -> Option<Found> {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let word = word.trim_start_matches('/');
+        let overriding = self.system.path("/etc/dkms").join(id.name.as_str());
+        let runs =
+            |path: &Path| path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok();
+        if runs(&overriding.join(word)) {
+            return Some(Found { file: overriding.join(word), dir: overriding, rest: rest.to_owned() });
+        }
+        if runs(&real.join(word)) {
+            return Some(Found { file: dir.join(word), dir: dir.to_owned(), rest: rest.to_owned() });
+        }
+        self.system.ui.warn(format!(
+            "The {} script of {id} is not executable or does not exist: {}",
+            script.directive(),
+            dir.join(word).display()
+        ));
+        None
+    }
+
+    /// Runs PRE_BUILD or POST_BUILD: a shell command line in the build directory, with its output in the log.
+    ///
+    /// # Errors
+    /// The script fails; dkms exits with its status.
+    pub(super) fn run_build_script(
+        &self,
+        script: Script,
+        line: &str,
+        build: &super::build::Workplace<'_>,
+        log: &mut StepLog,
+    ) -> Result<()> {
+        let id = &build.id.package;
+        let Some(found) = self.find_script(id, script, line, &build.shown, &build.real) else {
+            return Ok(());
+        };
+        let shell = format!("{} {}", quote(&found.file), found.rest);
+        let shown = format!("cd {}/ && {} {}", found.dir.display(), found.file.display(), found.rest);
+        let command = build.environment.shell(self.system, &shell).dir(&found.dir).binds(&build.binds);
+        let command = build.with_jobserver(command);
+        let title = format!("Running the {} script", script.directive().to_lowercase());
+        let step = self.system.ui.step(&build.owner, &title);
+        let status = log.run(&title, shown.trim_end(), command)?;
+        if status.success() {
+            step.done();
+            return Ok(());
+        }
+        step.failed(format!("bad exit status: {}", status.code()));
+        Err(Error::ScriptFailed { script: script.directive(), status: status.code().max(1), log: None })
+    }
+
+    /// Runs one of the other four in the package's source directory, on the terminal. Its words are split at blanks;
+    /// quotes mean nothing, wildcards are expanded.
+    ///
+    /// # Errors
+    /// It cannot be started. How it ended is in the status.
+    pub(super) fn run_script(
+        &self,
+        id: &PackageId,
+        script: Script,
+        line: &str,
+        environment: Option<&Environment>,
+    ) -> Result<Status> {
+        let source = self.tree().source(id);
+        let Some(found) = self.find_script(id, script, line, &source, &source) else {
+            return Ok(Status::Exited(0));
+        };
+        // A script without its `#!` line is run by the shell that execs it.
+        let mut command =
+            self.system.command("bash").args(["--norc", "--noprofile", "-c", "exec \"$0\" \"$@\""]);
+        command = command.arg(&found.file);
+        if let Some(environment) = environment {
+            command = environment.apply(command);
+        }
+        command = command.args(words(&found.rest, &found.dir)).dir(&found.dir);
+        let title = format!("Running the {} script", script.directive().to_lowercase());
+        self.system.ui.say(format!("{title}:"));
+        if !self.system.ui.is_quiet() {
+            command = command.stdout(Output::Inherit).stderr(Output::Inherit);
+        }
+        Ok(command.run()?.status)
+    }
+
+    /// Runs a POST_* script whose failure changes nothing but is told.
+    pub(super) fn run_post_script(
+        &self,
+        id: &PackageId,
+        script: Script,
+        line: &str,
+        env: Option<&Environment>,
+    ) {
+        let status = match self.run_script(id, script, line, env) {
+            Ok(status) if status.success() => return,
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.system.ui.warn(format!("{} of {id} failed: {status}. The action goes on.", script.directive()));
+    }
+}
+
+/// Splits at blanks; a word with wildcards becomes the files of `dir` that it matches, if there are any.
+fn words(rest: &str, dir: &Path) -> Vec<String> {
+    let mut words = Vec::new();
+    for word in rest.split_whitespace() {
+        let pattern = dir.join(word);
+        let matched: Vec<String> = if word.contains(['*', '?', '[']) {
+            let paths = glob::glob(&pattern.to_string_lossy()).into_iter().flatten().flatten();
+            paths.map(|path| path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned()).collect()
+        } else {
+            Vec::new()
+        };
+        if matched.is_empty() { words.push(word.to_owned()) } else { words.extend(matched) }
+    }
+    words
+}
