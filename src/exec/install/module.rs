@@ -1,0 +1,176 @@
+//! One module of an installation: whether it takes its place, what it replaces, and what a former version leaves.
+
+use super::undo::Undo;
+use super::{Installation, describe};
+use crate::conf::Module;
+use crate::exec::Engine;
+use crate::exec::originals::Restore;
+use crate::exec::uninstall::Suspect;
+use crate::exec::weak_modules::Change;
+use crate::kernel::Kernel;
+use crate::kernel::module_file::{Compression, ModuleFile, Verdict, compare_modules};
+use crate::model::{Error, Result};
+use crate::plan::is_obsolete;
+use crate::system::files::{self, same_content};
+use crate::tree::{Built, InstallRecord, InstalledFile};
+use std::path::{Path, PathBuf};
+
+/// What became of one module.
+#[derive(Debug)]
+pub(super) enum Placed {
+    /// It is in its place.
+    Ours(InstalledFile),
+    /// The kernel's own stays, or the file of the version that is active now.
+    Refused(Option<InstalledFile>),
+}
+
+impl Engine<'_> {
+    /// Installs one module, unless what the kernel has is better.
+    pub(super) fn install_module(
+        &self,
+        work: &Installation<'_>,
+        module: &Module,
+        file: &Path,
+        undo: &mut Undo,
+    ) -> Result<Placed> {
+        let kernel = self.kernel(&work.id.target.release);
+        let dir = kernel.dir.join(module.location.trim_start_matches('/'));
+        let path = dir.join(file.file_name().unwrap_or_default());
+        let is_plain = path.symlink_metadata().is_ok_and(|data| data.is_file());
+        if is_plain && !self.settings.symlink_modules && same_content(file, &path) {
+            return Ok(Placed::Ours(describe(&path, file)?));
+        }
+        let existing = existing_module(module, &kernel);
+        if let Some(why) = self.refusal(work, existing.as_deref(), file)? {
+            self.system.ui.note(format!(
+                "Module {} of {} is not installed for kernel {}: {why}. You may override by specifying --force.",
+                module.dest_name, work.id.package, work.id.target
+            ));
+            let ours = |entry: &&InstalledFile| Some(&entry.path) == existing.as_ref();
+            let kept = work.former.iter().flat_map(|record| &record.files).find(ours).cloned();
+            return Ok(Placed::Refused(kept));
+        }
+        let originals = if work.archive {
+            self.keep_originals(work.id, module, &kernel, &work.owned, undo)?
+        } else {
+            Vec::new()
+        };
+        self.place(&dir, file, &path, undo)
+            .map_err(|e| Error::InstallFailed { path: path.clone(), why: e.to_string() })?;
+        self.drop_other_forms(work, &dir, &module.dest_name, &path, undo)?;
+        Self::remove_origins(&originals, &path)?;
+        Ok(Placed::Ours(describe(&path, file)?))
+    }
+
+    fn place(&self, dir: &Path, file: &Path, path: &Path, undo: &mut Undo) -> std::io::Result<()> {
+        files::create_dirs(dir)?;
+        files::remove_leftovers(dir);
+        undo.before_writing(path)?;
+        if self.settings.symlink_modules {
+            files::publish_link(file, path)
+        } else {
+            files::publish_copy(file, path, 0o644)
+        }
+    }
+
+    /// Why the kernel's module stays, if it does.
+    fn refusal(
+        &self,
+        work: &Installation<'_>,
+        existing: Option<&Path>,
+        file: &Path,
+    ) -> Result<Option<String>> {
+        if work.force.force || work.force.safe_upgrade {
+            return Ok(None);
+        }
+        if let Some(limit) = &work.conf.obsolete_by
+            && is_obsolete(&work.id.target.release, limit)
+        {
+            return Ok(Some(format!("it is obsolete since kernel {limit}")));
+        }
+        let Some(existing) = existing.filter(|_| !work.force.version_override) else { return Ok(None) };
+        let is_former = |file: &InstalledFile| file.path == existing;
+        if work.rebuilt && work.former.iter().flat_map(|record| &record.files).any(is_former) {
+            return Ok(None);
+        }
+        let kernels = match ModuleFile::read(existing) {
+            Ok(kernels) => kernels,
+            Err(error) => {
+                self.system
+                    .ui
+                    .warn(format!("{} cannot be read, and is replaced: {error}", existing.display()));
+                return Ok(None);
+            }
+        };
+        Ok(match compare_modules(&kernels, &ModuleFile::read(file)?) {
+            Verdict::Install(_) => None,
+            Verdict::Refuse(why) => Some(format!("{why} ({})", existing.display())),
+        })
+    }
+
+    /// A module of ours that stands beside the new one in another compression would be found in its place.
+    fn drop_other_forms(
+        &self,
+        work: &Installation<'_>,
+        dir: &Path,
+        name: &str,
+        ours: &Path,
+        undo: &mut Undo,
+    ) -> Result<()> {
+        for compression in Compression::ALL {
+            let other = dir.join(format!("{name}.ko{}", compression.suffix()));
+            let is_ours = work.owned.contains(&other) || work.unrecorded;
+            if other != ours && is_ours && other.symlink_metadata().is_ok() {
+                undo.before_writing(&other)?;
+                files::remove_file(&other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away what the version that was active before had and the new one does not, and gives the kernel back
+    /// what that had replaced.
+    pub(super) fn remove_superseded(
+        &self,
+        work: &Installation<'_>,
+        built: &Built,
+        new: &InstallRecord,
+        kernel: &Kernel,
+    ) -> Result<()> {
+        let former = work.former.iter().flat_map(|record| &record.files);
+        let superseded = former.filter(|file| new.files.iter().all(|ours| ours.path != file.path));
+        self.tell_weak_modules(Change::Removed, built, superseded.clone().map(|file| &file.path));
+        for file in superseded {
+            let stem = module_stem(&file.path);
+            let replaced = new.files.iter().any(|ours| module_stem(&ours.path) == stem);
+            let suspect = Suspect::recorded(file.clone(), PathBuf::new());
+            self.remove_module(&suspect)?;
+            if !replaced {
+                let ours = [file.path.clone()];
+                let restore = Restore { only: Some(&stem), ours: &ours };
+                self.restore_originals(work.id, kernel, restore, Vec::new)?;
+            }
+            if let Some(dir) = file.path.parent() {
+                files::remove_empty_dirs(dir, &kernel.dir);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kernel's module of that name: a regular file, plain or in the kernel's compression.
+fn existing_module(module: &Module, kernel: &Kernel) -> Option<PathBuf> {
+    let suffix = kernel.modules().compression_suffix();
+    let fits = |found: &&PathBuf| {
+        let name = found.file_name().unwrap_or_default().to_string_lossy();
+        found.is_file() && (name.ends_with(".ko") || (!suffix.is_empty() && name.ends_with(suffix)))
+    };
+    kernel.modules().find(&module.dest_name).iter().find(fits).cloned()
+}
+
+/// `x` of `/a/x.ko.xz`.
+#[must_use]
+pub(in crate::exec) fn module_stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once(".ko").map_or(&*name, |(stem, _)| stem).to_owned()
+}

@@ -1,0 +1,232 @@
+//! Modules of the kernel that ours replace: kept in the tree with the path they came from, and given back.
+//!
+//! An original gets its second name before ours gets its first, and loses its old place only after ours is there: at
+//! no moment does the kernel have neither.
+
+use super::Engine;
+use super::install::{Undo, module_stem};
+use crate::conf::Module;
+use crate::kernel::Kernel;
+use crate::model::{BuildId, Result};
+use crate::system::files::{self, same_content};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// An original with both its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    pub origin: PathBuf,
+    pub stored: PathBuf,
+}
+
+impl Original {
+    /// The file beside the stored one whose only line is where it came from.
+    #[must_use]
+    pub fn origin_file(&self) -> PathBuf {
+        let mut name = self.stored.file_name().unwrap_or_default().to_owned();
+        name.push(".origin");
+        self.stored.with_file_name(name)
+    }
+}
+
+/// Which originals are given back.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Restore<'a> {
+    /// Those of one module, by its stem.
+    pub only: Option<&'a str>,
+    /// Files at their places that are ours, and may be replaced.
+    pub ours: &'a [PathBuf],
+}
+
+impl Engine<'_> {
+    /// Gives every module of that name a second place in the tree: the preferred one directly, others of the same
+    /// name under `collisions/` with their directory. What is stored already is never overwritten, and files of the
+    /// package itself (`owned`) are no originals.
+    pub(super) fn keep_originals(
+        &self,
+        id: &BuildId,
+        module: &Module,
+        kernel: &Kernel,
+        owned: &[PathBuf],
+        undo: &mut Undo,
+    ) -> Result<Vec<Original>> {
+        let dir = self.tree().originals(id.name(), &id.target);
+        let known = stored_originals(&dir);
+        let mut originals = Vec::new();
+        for origin in candidates(module, kernel).into_iter().filter(|path| !owned.contains(path)) {
+            if let Some(stored) =
+                known.iter().find(|original| original.origin == origin && original.stored.is_file())
+            {
+                originals.push(stored.clone());
+                continue;
+            }
+            let direct = dir.join(origin.file_name().unwrap_or_default());
+            let taken = originals.iter().any(|original: &Original| original.stored == direct)
+                || direct.symlink_metadata().is_ok();
+            let stored = if taken || !originals.is_empty() {
+                dir.join("collisions").join(origin.strip_prefix(&kernel.dir).unwrap_or(&origin))
+            } else {
+                direct
+            };
+            let original = Original { origin, stored };
+            files::keep_copy(&original.origin, &original.stored)?;
+            undo.stored(std::slice::from_ref(&original));
+            let line = format!("{}\n", original.origin.display());
+            files::publish_file(&original.origin_file(), line.as_bytes(), 0o644)?;
+            originals.push(original);
+        }
+        Ok(originals)
+    }
+
+    /// Takes the originals away from their old places, now that ours is at `installed`.
+    pub(super) fn remove_origins(originals: &[Original], installed: &Path) -> Result<()> {
+        for original in originals.iter().filter(|original| original.origin != installed) {
+            files::remove_file(&original.origin)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the originals of a package back to a kernel; returns the paths that they have again. `locations` are the
+    /// directories that the dkms.conf names for modules: old versions stored no other place.
+    pub(super) fn restore_originals(
+        &self,
+        id: &BuildId,
+        kernel: &Kernel,
+        restore: Restore<'_>,
+        locations: impl FnOnce() -> Vec<(String, String)>,
+    ) -> Result<Vec<PathBuf>> {
+        let dir = self.tree().originals(id.name(), &id.target);
+        let mut originals = stored_originals(&dir);
+        let unmarked = unmarked_originals(&dir, &originals);
+        if !unmarked.is_empty() {
+            originals.extend(places(unmarked, &locations(), kernel));
+        }
+        let mut restored = Vec::new();
+        for original in originals {
+            if restore.only.is_none_or(|stem| module_stem(&original.stored) == stem) {
+                restored.extend(self.restore(&original, kernel, restore.ours)?);
+            }
+        }
+        Ok(restored)
+    }
+
+    fn restore(&self, original: &Original, kernel: &Kernel, ours: &[PathBuf]) -> Result<Option<PathBuf>> {
+        let Original { origin, stored } = original;
+        if has_dots(origin) || !files::lies_below(origin, &kernel.dir) {
+            self.system.ui.warn(format!(
+                "{} came from {}, which is not below {}; it stays where it is.",
+                stored.display(),
+                origin.display(),
+                kernel.dir.display()
+            ));
+            return Ok(None);
+        }
+        if stored.is_file() {
+            let is_free = origin.symlink_metadata().is_err() || ours.contains(origin);
+            if !is_free && !same_content(stored, origin) {
+                self.system.ui.warn(format!(
+                    "The kernel has a newer {}; the one that was replaced stays at {}.",
+                    origin.display(),
+                    stored.display()
+                ));
+                return Ok(None);
+            }
+            files::move_file(stored, origin)?;
+            self.system.ui.say(format!("Restoring original module {}", origin.display()));
+        }
+        files::remove_file(&original.origin_file())?;
+        Ok(Some(origin.clone()))
+    }
+}
+
+/// Puts the originals of every package back beside ours, and keeps them stored too. Another dkms may not know how to give
+/// them back: the packaged 3.0.10 deletes what is stored. Modules of ours still win, by depmod's search order.
+///
+/// # Errors
+/// The first original that could not be put back; the others are.
+pub fn hand_back(engine: &Engine<'_>) -> Result<()> {
+    let mut result = Ok(());
+    for name in engine.tree().scan(&engine.settings.source_tree).names() {
+        let dir = engine.tree().name_dir(name).join("original_module");
+        for original in stored_originals(&dir) {
+            let belongs =
+                original.origin.starts_with(&engine.settings.install_tree) && !has_dots(&original.origin);
+            if belongs && original.stored.is_file() && original.origin.symlink_metadata().is_err() {
+                let kept = files::keep_copy(&original.stored, &original.origin);
+                result = result.and(kept.map_err(crate::model::Error::from));
+            }
+        }
+    }
+    result
+}
+
+fn has_dots(path: &Path) -> bool {
+    path.components().any(|part| part == std::path::Component::ParentDir)
+}
+
+fn real(dir: &Path) -> PathBuf {
+    fs_err::canonicalize(dir).unwrap_or_else(|_| dir.to_owned())
+}
+
+/// The modules that ours would replace, the preferred one first.
+fn candidates(module: &Module, kernel: &Kernel) -> Vec<PathBuf> {
+    let name = &module.dest_name;
+    let suffix = kernel.modules().compression_suffix();
+    let fixed = ["extra", "updates", module.location.trim_start_matches('/')];
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut seen = Vec::new();
+    let mut add = |path: PathBuf| {
+        let Some(data) = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file) else { return };
+        let file = (data.dev(), data.ino(), path.file_name().map(ToOwned::to_owned), path.parent().map(real));
+        if !seen.contains(&file) {
+            seen.push(file);
+            found.push(path);
+        }
+    };
+    for dir in fixed {
+        add(kernel.dir.join(dir).join(format!("{name}.ko")));
+        add(kernel.dir.join(dir).join(format!("{name}.ko{suffix}")));
+    }
+    kernel.modules().find(name).iter().cloned().for_each(add);
+    found
+}
+
+/// Modules in the directory that no `.origin` file belongs to.
+fn unmarked_originals(dir: &Path, marked: &[Original]) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_module = |path: &PathBuf| {
+        path.to_string_lossy().contains(".ko") && path.extension().is_some_and(|e| e != "origin")
+    };
+    let mut found: Vec<PathBuf> = entries.filter(is_module).filter(|path| path.is_file()).collect();
+    found.retain(|path| !marked.iter().any(|original| original.stored == *path));
+    found
+}
+
+/// Where they go: to the place that the dkms.conf has for a module of that name.
+fn places(stored: Vec<PathBuf>, locations: &[(String, String)], kernel: &Kernel) -> Vec<Original> {
+    let place = |stored: PathBuf| {
+        let name = stored.file_name()?.to_str()?.to_owned();
+        let stem = name.split_once(".ko")?.0;
+        let (_, location) = locations.iter().find(|(module, _)| module == stem)?;
+        let origin = kernel.dir.join(location.trim_start_matches('/')).join(name);
+        Some(Original { origin, stored })
+    };
+    stored.into_iter().filter_map(place).collect()
+}
+
+/// Every stored original of a directory, by the `.origin` files.
+fn stored_originals(dir: &Path) -> Vec<Original> {
+    let mut originals = Vec::new();
+    for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            originals.extend(stored_originals(&path));
+        } else if path.extension().is_some_and(|extension| extension == "origin") {
+            let text = fs_err::read_to_string(&path).unwrap_or_default();
+            let origin = PathBuf::from(text.lines().next().unwrap_or_default());
+            originals.push(Original { origin, stored: path.with_extension("") });
+        }
+    }
+    originals.sort_by(|a, b| a.stored.cmp(&b.stored));
+    originals
+}
