@@ -1,0 +1,198 @@
+//! Takes the modules of one build away from its kernel, and gives back what they replaced. Works from the record; the
+//! dkms.conf is asked only in trees that others wrote.
+
+use super::Engine;
+use super::environment::Environment;
+use super::install::{module_stem, sha256};
+use super::originals::Restore;
+use super::weak_modules::Change;
+use crate::conf::{Script, Strictness};
+use crate::kernel::Kernel;
+use crate::kernel::module_file::{Compression, ModuleFile, strip_signature};
+use crate::model::{BuildId, Result};
+use crate::system::files::{self, same_content};
+use crate::tree::{Built, Installed, InstalledFile};
+use std::path::{Path, PathBuf};
+
+/// Which variables POST_REMOVE gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoveCaller {
+    Command,
+    /// kernel_preinst and kernel_prerm export the package.
+    Kernel,
+}
+
+/// A file that may be one of ours.
+#[derive(Debug)]
+pub(super) struct Suspect {
+    path: PathBuf,
+    built: PathBuf,
+    sha256: Option<String>,
+}
+
+impl Suspect {
+    /// A file that our record names.
+    pub(super) fn recorded(file: InstalledFile, built: PathBuf) -> Self {
+        Self { path: file.path, built, sha256: Some(file.sha256) }
+    }
+}
+
+impl Engine<'_> {
+    /// Uninstalls a build. Does not run depmod.
+    ///
+    /// # Errors
+    /// A file cannot be removed or restored; the build then still counts as installed.
+    pub fn uninstall(&self, installed: Installed, caller: RemoveCaller) -> Result<Built> {
+        let id = installed.id().clone();
+        let kernel = self.kernel(&id.target.release);
+        self.system.ui.say(format!("Module {} for kernel {}:", id.package, id.target));
+        let post_remove = self.post_remove(&installed);
+        let suspects = self.suspects(&installed, &kernel);
+        let ours: Vec<PathBuf> = suspects.iter().map(|suspect| suspect.path.clone()).collect();
+        let present = suspects.iter().filter(|suspect| is_ours(suspect)).map(|suspect| &suspect.path);
+        self.tell_weak_modules(Change::Removed, installed.built(), present);
+        let restore = Restore { only: None, ours: &ours };
+        let restored = self.restore_originals(&id, &kernel, restore, || self.conf_locations(&id))?;
+        let mut dirs = Vec::new();
+        for suspect in &suspects {
+            if restored.contains(&suspect.path) {
+                continue;
+            }
+            self.remove_module(suspect)?;
+            dirs.extend(suspect.path.parent().map(Path::to_owned));
+        }
+        for dir in dirs {
+            files::remove_leftovers(&dir);
+            files::remove_empty_dirs(&dir, &kernel.dir);
+        }
+        let built = self.writer.deactivate(installed)?;
+        self.writer.forget_originals(id.name(), &id.target);
+        if let Some(line) = post_remove {
+            let environment = Environment::of_package(&id);
+            let environment = (caller == RemoveCaller::Kernel).then_some(&environment);
+            self.run_post_script(&id.package, Script::PostRemove, &line, environment);
+        }
+        Ok(built)
+    }
+
+    /// POST_REMOVE as recorded, or as the conf of a package that others built says.
+    fn post_remove(&self, installed: &Installed) -> Option<String> {
+        if let Some(record) = installed.built().record() {
+            return record.post_remove;
+        }
+        let id = installed.id();
+        let path = self.tree().source(&id.package).join("dkms.conf");
+        let conf = self.conf(&id.package, &path, &id.target, Strictness::Lenient).ok()?;
+        conf.script(Script::PostRemove).map(str::to_owned)
+    }
+
+    /// The files that the installation wrote: as recorded, else where the modules of the build would have gone.
+    fn suspects(&self, installed: &Installed, kernel: &Kernel) -> Vec<Suspect> {
+        let built_files = installed.built().module_files();
+        let built = |path: &Path| {
+            let name = path.file_name();
+            built_files.iter().find(|file| file.file_name() == name).cloned().unwrap_or_default()
+        };
+        if let Some(record) = installed.record() {
+            let recorded = |file: InstalledFile| Suspect {
+                built: built(&file.path),
+                ..Suspect::recorded(file, PathBuf::new())
+            };
+            return record.files.into_iter().map(recorded).collect();
+        }
+        let locations = self.conf_locations(installed.id());
+        built_files.into_iter().filter_map(|file| self.derived_place(&file, &locations, kernel)).collect()
+    }
+
+    /// Where another dkms put a module: the first place with a file that is the built one.
+    fn derived_place(&self, file: &Path, locations: &[(String, String)], kernel: &Kernel) -> Option<Suspect> {
+        let stem = module_stem(file);
+        self.places_of(&stem, locations, kernel)
+            .into_iter()
+            .flat_map(|dir| {
+                let stem = stem.clone();
+                Compression::ALL.into_iter().map(move |form| dir.join(format!("{stem}.ko{}", form.suffix())))
+            })
+            .filter(|path| path.symlink_metadata().is_ok())
+            .map(|path| Suspect { path, built: file.to_owned(), sha256: None })
+            .find(is_ours)
+    }
+
+    /// Directories where a module can be: the distribution's, then the one that its dkms.conf names, and without a conf
+    /// the usual ones.
+    fn places_of(&self, stem: &str, locations: &[(String, String)], kernel: &Kernel) -> Vec<PathBuf> {
+        let own = locations.iter().filter(|(name, _)| name == stem).map(|(_, location)| location.clone());
+        let mut places: Vec<String> =
+            self.settings.effective_location(self.system).into_iter().chain(own).collect();
+        if locations.is_empty() {
+            places.extend(["/updates/dkms", "/updates", "/extra"].map(str::to_owned));
+        }
+        places.iter().map(|location| kernel.dir.join(location.trim_start_matches('/'))).collect()
+    }
+
+    /// Each module of the dkms.conf with the directory that it names.
+    fn conf_locations(&self, id: &BuildId) -> Vec<(String, String)> {
+        let path = self.tree().source(&id.package).join("dkms.conf");
+        let conf = self.conf(&id.package, &path, &id.target, Strictness::Lenient);
+        let modules = conf.map(|conf| conf.modules).unwrap_or_default();
+        modules.into_iter().map(|module| (module.dest_name, module.conf_location)).collect()
+    }
+
+    pub(super) fn remove_module(&self, suspect: &Suspect) -> Result<()> {
+        let path = &suspect.path;
+        if path.symlink_metadata().is_err() {
+            self.system.ui.note(format!("{} was gone already.", path.display()));
+        } else if is_ours(suspect) {
+            files::remove_file(path)?;
+            self.system.ui.say(format!("Deleted {}", path.display()));
+        } else {
+            self.system.ui.warn(format!(
+                "{} is not the file that was installed; it is kept. Delete it if nothing else needs it.",
+                path.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a build's own files are where they were installed, and whole.
+    #[must_use]
+    pub fn is_intact(&self, installed: &Installed) -> bool {
+        if let Some(record) = installed.record() {
+            return record
+                .files
+                .iter()
+                .all(|file| fs_err::metadata(&file.path).is_ok_and(|data| data.len() == file.size));
+        }
+        let kernel = self.kernel(&installed.id().target.release);
+        let locations = self.conf_locations(installed.id());
+        installed.built().module_files().iter().all(|file| {
+            let stem = module_stem(file);
+            let name = file.file_name().unwrap_or_default();
+            self.places_of(&stem, &locations, &kernel).iter().any(|dir| dir.join(name).exists())
+                // A module that was not installed because the kernel's own is as good.
+                || !kernel.modules().find(&stem).is_empty()
+        })
+    }
+}
+
+/// The recorded content; or that of the built file; or, signed by somebody else, the same module in the same version.
+fn is_ours(suspect: &Suspect) -> bool {
+    if fs_err::read_link(&suspect.path).is_ok_and(|target| target == suspect.built) {
+        return true;
+    }
+    let Ok(content) = fs_err::read(&suspect.path) else { return false };
+    if suspect.sha256.as_deref() == Some(sha256(&content).as_str())
+        || same_content(&suspect.path, &suspect.built)
+    {
+        return true;
+    }
+    let (Ok(found), Ok(built)) = (ModuleFile::read(&suspect.path), ModuleFile::read(&suspect.built)) else {
+        return false;
+    };
+    let identity =
+        |file: &ModuleFile| (file.info.version_word().to_owned(), file.info.source_id().to_owned());
+    if identity(&found) != (String::new(), String::new()) {
+        return identity(&found) == identity(&built);
+    }
+    strip_signature(found.content) == strip_signature(built.content)
+}
