@@ -1,0 +1,137 @@
+//! The main job: a kernel gets every module that is due for it.
+
+use super::{Engine, schedule};
+use crate::conf::Strictness;
+use crate::model::{Error, ExitCode, PackageId, PackageName, Result, SourceState, Target};
+use crate::plan::autoinstall::{Blocked, Candidate, Facts, Need, Plan, Version, plan_autoinstall};
+use crate::plan::buildable;
+use crate::plan::request::Force;
+use crate::tree::{Package, Snapshot};
+use std::collections::BTreeSet;
+
+/// What became of every package that was due, or could not be.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Installed now, or before.
+    pub succeeded: Vec<PackageName>,
+    /// How many of them were installed now.
+    pub changed: usize,
+    /// Packages that do not want the kernel, with the reason.
+    pub skipped: Vec<(PackageId, String)>,
+    pub failed: Vec<(PackageId, Error)>,
+    pub blocked: Vec<(PackageId, Blocked)>,
+    pub deferred: Vec<(PackageId, Vec<String>)>,
+    /// Packages that could not be built because the kernel's headers are not there.
+    pub without_headers: Vec<PackageId>,
+    /// Whether the run's answer was known without looking: nothing was due.
+    pub nothing_due: bool,
+}
+
+/// Installs what is due for a kernel. Every package stands for itself: the report says what became of each.
+///
+/// # Errors
+/// Nothing could be tried at all.
+pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Result<Report> {
+    let snapshot = engine.tree().scan(&engine.settings.source_tree);
+    let mut plan = plan_autoinstall(gather(engine, &snapshot, target));
+    let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
+    for (_, error) in plan.broken.iter().chain(&plan.failed) {
+        engine.tell(error);
+    }
+    let kernel = engine.kernel(&target.release);
+    if !kernel.has_headers() {
+        report.without_headers = drop_builds(&mut plan);
+    }
+    let ended = schedule::run(engine, target, std::mem::take(&mut plan.steps), force)?;
+    let mut installed = Vec::new();
+    for (id, result) in ended {
+        match result {
+            Ok(proof) => installed.push((id, proof)),
+            Err(error) if error.exit_code() == ExitCode::EXCLUDED => {
+                report.skipped.push((id, error.to_string()))
+            }
+            Err(error) => report.failed.push((id, error)),
+        }
+    }
+    let (ids, proofs): (Vec<PackageId>, Vec<_>) = installed.into_iter().unzip();
+    match engine.finish(target, proofs, force) {
+        Ok(()) => {
+            report.changed = ids.len();
+            report.succeeded = ids.into_iter().map(|id| id.name).collect();
+        }
+        Err(error) => {
+            engine.tell(&error);
+            report.failed.extend(ids.into_iter().map(|id| (id, error.clone())));
+        }
+    }
+    report.succeeded.splice(0..0, plan.satisfied);
+    report.skipped.splice(0..0, plan.skipped.into_iter().map(|(id, why)| (id, why.to_string())));
+    report.failed.splice(0..0, plan.failed);
+    report.blocked = plan.blocked;
+    report.deferred = plan.deferred;
+    Ok(report)
+}
+
+fn is_empty(plan: &Plan) -> bool {
+    plan.steps.is_empty()
+        && plan.skipped.is_empty()
+        && plan.failed.is_empty()
+        && plan.blocked.is_empty()
+        && plan.deferred.is_empty()
+}
+
+/// Without headers only what is built already can be installed.
+fn drop_builds(plan: &mut Plan) -> Vec<PackageId> {
+    let mut kept = BTreeSet::new();
+    let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut plan.steps).into_iter().partition(|step| {
+        let stays = step.need == Need::Install && step.after.iter().all(|name| kept.contains(name));
+        stays && kept.insert(step.id.name.clone())
+    });
+    plan.steps = now;
+    later.into_iter().map(|step| step.id).collect()
+}
+
+/// Reads what the decision needs, and no dkms.conf of a package that is installed.
+fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target) -> Facts {
+    let mut facts = Facts::default();
+    for name in snapshot.names() {
+        if snapshot.is_installed(name, target) {
+            facts.installed.insert(name.clone());
+        }
+        let mut candidate = Candidate { name: name.clone(), versions: Vec::new() };
+        for package in snapshot.versions(name) {
+            let version = version_facts(engine, package, target);
+            let settled = Candidate::is_settled_by(&version);
+            candidate.versions.push((package.id.clone(), version));
+            if settled {
+                break;
+            }
+        }
+        facts.candidates.push(candidate);
+    }
+    facts
+}
+
+fn version_facts(engine: &Engine<'_>, package: &Package, target: &Target) -> Version {
+    let id = package.build_id(target);
+    if let Some(installed) = engine.tree().installed(&id) {
+        return Version::Installed { intact: engine.is_intact(&installed) };
+    }
+    let source = engine.tree().source(&package.id);
+    if package.source == SourceState::Broken {
+        return Version::Broken(Error::Broken { package: package.id.clone(), source });
+    }
+    let conf = match engine.conf(&package.id, &source.join("dkms.conf"), target, Strictness::Lenient) {
+        Ok(conf) => conf,
+        Err(error) => return Version::Unusable(error),
+    };
+    let built = engine.tree().built(&id).is_some();
+    let can_be_made = built || package.source == SourceState::Added;
+    let kernel = engine.kernel(&target.release);
+    Version::Known {
+        built,
+        autoinstall: conf.autoinstall.is_yes() && can_be_made,
+        exclusion: buildable(&conf, target, kernel.config()).package,
+        depends: conf.depends,
+    }
+}

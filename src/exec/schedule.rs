@@ -1,0 +1,115 @@
+//! Runs the steps of an autoinstall plan: builds side by side, installations one after the other, each package after
+//! those it depends on.
+
+use super::Engine;
+use super::build::BuildOptions;
+use super::install::InstallOptions;
+use super::jobs::SharedJobs;
+use crate::model::{BuildId, Error, ExitCode, PackageId, PackageName, Result, Target};
+use crate::plan::autoinstall::{Need, Step};
+use crate::plan::request::Force;
+use crate::tree::{Built, Installed};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc;
+
+/// How one step ended.
+pub type Ended = (PackageId, Result<Installed>);
+
+/// Runs every step; a step whose dependency failed is not tried. The results are in the order of the plan, whichever
+/// build was faster.
+///
+/// # Errors
+/// The jobserver cannot be set up. Failures of steps are in their results.
+pub fn run(engine: &Engine<'_>, target: &Target, steps: Vec<Step>, force: &Force) -> Result<Vec<Ended>> {
+    let builds = steps.iter().filter(|step| step.need == Need::Build).count();
+    let limit = engine.settings.jobs.limit();
+    let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
+    let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
+    engine.system.ui.set_parallel(builds > 1);
+    let run = Run { engine, target, force, jobs: jobs.as_ref(), at_once: limit.clamp(1, MOST_AT_ONCE) };
+    let mut ended = run.all(steps);
+    ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
+    engine.system.ui.set_parallel(false);
+    Ok(ended)
+}
+
+/// More builds than this at once only cost memory; make's own jobs fill the cores.
+const MOST_AT_ONCE: usize = 16;
+
+struct Run<'a> {
+    engine: &'a Engine<'a>,
+    target: &'a Target,
+    force: &'a Force,
+    jobs: Option<&'a SharedJobs>,
+    at_once: usize,
+}
+
+impl Run<'_> {
+    fn all(&self, steps: Vec<Step>) -> Vec<Ended> {
+        let mut waiting: VecDeque<Step> = steps.into();
+        let mut done: BTreeMap<PackageName, bool> = BTreeMap::new();
+        let mut ended = Vec::new();
+        let (sender, results) = mpsc::channel::<(Step, Result<Built>)>();
+        std::thread::scope(|scope| {
+            let mut running = 0;
+            loop {
+                while running < self.at_once {
+                    let ready = |step: &Step| step.after.iter().all(|name| done.contains_key(name));
+                    let Some(at) = waiting.iter().position(ready) else { break };
+                    let Some(step) = waiting.remove(at) else { break };
+                    running += 1;
+                    let sender = sender.clone();
+                    let failed = step.after.iter().find(|name| done.get(*name) == Some(&false)).cloned();
+                    scope.spawn(move || {
+                        let result = match failed {
+                            Some(name) => Err(self.blocked(&step.id, &name)),
+                            None => self.make_ready(&step),
+                        };
+                        let _ = sender.send((step, result));
+                    });
+                }
+                if running == 0 {
+                    break;
+                }
+                let Ok((step, result)) = results.recv() else { break };
+                running -= 1;
+                let result = result.and_then(|built| self.install(built));
+                if let Err(error) = &result {
+                    self.engine.tell(error);
+                }
+                // One that does not want the kernel lets the others try; they find it missing.
+                let goes_on = result.as_ref().map_or_else(|e| e.exit_code() == ExitCode::EXCLUDED, |_| true);
+                done.insert(step.id.name.clone(), goes_on);
+                ended.push((step.id, result));
+            }
+        });
+        ended
+    }
+
+    fn blocked(&self, id: &PackageId, dependency: &PackageName) -> Error {
+        let build = BuildId::new(id.clone(), self.target.clone());
+        Error::DependencyMissing { build, missing: vec![dependency.to_string()] }
+    }
+
+    /// The build of a step: made now, or there already.
+    fn make_ready(&self, step: &Step) -> Result<Built> {
+        let id = BuildId::new(step.id.clone(), self.target.clone());
+        if step.need == Need::Install
+            && let Some(built) = self.engine.tree().built(&id)
+        {
+            return Ok(built);
+        }
+        let jobs = self.jobs.map(|jobs| Ok::<_, Error>((jobs, jobs.take()?))).transpose()?;
+        let added = self.engine.added(&step.id)?;
+        let options = BuildOptions { conf: None, force: self.force.force, jobs };
+        self.engine.build(&added, &id, options)
+    }
+
+    fn install(&self, built: Built) -> Result<Installed> {
+        let id = built.id().clone();
+        let options = InstallOptions { conf: None, force: self.force.clone() };
+        let installed = self.engine.install(built, &options)?;
+        self.engine.system.ui.say(format!("Installing {} for kernel {}... done.", id.package, id.target));
+        Ok(installed)
+    }
+}
