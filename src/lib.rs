@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests prepare files as they like"))]
 
 pub mod conf;
+pub mod exec;
 pub mod kernel;
 pub mod model;
 pub mod plan;

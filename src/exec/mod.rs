@@ -1,0 +1,155 @@
+//! Effects: carries plans out. One external action a file; nothing here asks *whether*.
+
+mod add;
+pub mod autoinstall;
+mod build;
+mod compress;
+mod dependents;
+mod depmod;
+mod environment;
+mod install;
+mod jobs;
+mod kernel;
+mod lifecycle;
+mod log;
+mod make;
+mod originals;
+mod remove;
+mod schedule;
+mod scripts;
+pub mod sign;
+mod signer;
+mod tarball;
+mod transaction;
+mod uninstall;
+mod weak_modules;
+
+pub use add::AddOptions;
+pub use autoinstall::{Report, autoinstall};
+pub use kernel::{kernel_preinst, kernel_prerm};
+pub use lifecycle::{Job, build_all, install_all, match_kernel};
+pub use originals::hand_back;
+pub use remove::{clear_for_upgrade, remove_all, unbuild_all, uninstall_all};
+pub use signer::generate_mok;
+pub use tarball::{Packing, install_rpm, is_rpm, mktarball};
+
+use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
+use crate::kernel::Kernel;
+use crate::model::{Error, KernelRelease, PackageId, Result, Target};
+use crate::signing::Signer;
+use crate::system::System;
+use crate::tree::{Added, Tree, Writer};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What every effect needs: the machine, the configuration, the right to write, and the kernels read so far.
+#[derive(Debug)]
+pub struct Engine<'a> {
+    pub system: &'a System,
+    pub settings: &'a Settings,
+    pub writer: Writer,
+    kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
+    signers: Mutex<HashMap<KernelRelease, Option<Signer>>>,
+    told: Mutex<HashSet<PackageId>>,
+}
+
+impl<'a> Engine<'a> {
+    /// Takes the lock of the tree. Whatever is read of the tree is read after this.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn lock(settings: &'a Settings, system: &'a System) -> Result<Self> {
+        let writer = Tree::at(&settings.dkms_tree).lock(system)?;
+        Ok(Self {
+            system,
+            settings,
+            writer,
+            kernels: Mutex::default(),
+            signers: Mutex::default(),
+            told: Mutex::default(),
+        })
+    }
+
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        self.writer.tree()
+    }
+
+    /// The facts of a kernel, read once in a run.
+    #[must_use]
+    pub fn kernel(&self, release: &KernelRelease) -> Arc<Kernel> {
+        let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kernels.entry(release.clone()).or_insert_with(|| Arc::new(self.settings.kernel(release))))
+    }
+
+    /// The dkms.conf of an added package, or the file given in its place.
+    ///
+    /// # Errors
+    /// It is missing, unreadable or invalid.
+    pub fn conf(
+        &self,
+        id: &PackageId,
+        conf: &Path,
+        target: &Target,
+        strictness: Strictness,
+    ) -> Result<PackageConf> {
+        let kernel = self.kernel(&target.release);
+        let view = View { package: Some(id), kernel: &kernel, arch: &target.arch };
+        read_package(conf, view, strictness, self.settings, self.system)
+    }
+
+    /// The proof that a package is added.
+    ///
+    /// # Errors
+    /// It is broken, or not in the tree.
+    pub fn added(&self, id: &PackageId) -> Result<Added> {
+        self.tree().added(id, &self.settings.source_tree)
+    }
+
+    /// The directory of the source tree that a package has or would have.
+    #[must_use]
+    pub fn source_dir(&self, id: &PackageId) -> PathBuf {
+        self.settings.source_tree.join(id.source_dir_name())
+    }
+
+    /// Tells what a conf says that its author should know: deprecated directives, lost values, another identity. Once in
+    /// a run for each package.
+    pub fn tell_about(&self, conf: &PackageConf, id: &PackageId) {
+        if !self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+            return;
+        }
+        let ui = &self.system.ui;
+        for line in &conf.messages {
+            ui.note(line);
+        }
+        for directive in &conf.deprecated {
+            ui.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
+        }
+        for (directive, file) in &conf.lost {
+            ui.warn(format!(
+                "{}: the value of {directive} is lost, because it holds quoted blanks inside double quotes.",
+                file.display()
+            ));
+        }
+        for (directive, file) in &conf.cut {
+            ui.warn(format!(
+                "{}: the value of {directive} ends where it falls out of its quotes.",
+                file.display()
+            ));
+        }
+        if conf.name != id.name.as_str() || conf.version != id.version.as_str() {
+            let said = format!("{}/{}", conf.name, conf.version);
+            ui.warn(format!("{} says that it is {said}; it is taken as {id}.", conf.path.display()));
+        }
+    }
+
+    /// Tells an error as it is, or as the warning that it only is.
+    pub fn tell(&self, error: &Error) {
+        match error {
+            Error::Reported(_) => {}
+            error if error.is_warning() => self.system.ui.warn(error.to_string()),
+            error => self.system.ui.error(error.to_string()),
+        }
+    }
+}
