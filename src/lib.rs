@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests prepare files as they like"))]
 
+pub mod cli;
 pub mod conf;
 pub mod exec;
 pub mod kernel;

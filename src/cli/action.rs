@@ -1,0 +1,73 @@
+//! The action words.
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Add,
+    Remove,
+    Build,
+    Unbuild,
+    Install,
+    Uninstall,
+    Match,
+    Autoinstall,
+    Mktarball,
+    Ldtarball,
+    Status,
+    GenerateMok,
+    KernelPreinst,
+    KernelPostinst,
+    KernelPrerm,
+    /// Ours: what a dkms.conf says.
+    Conf,
+    /// Made packages in old versions; the word is kept so that callers see a failure.
+    Removed(&'static str),
+}
+
+const WORDS: [(&str, Action); 22] = [
+    ("add", Action::Add),
+    ("remove", Action::Remove),
+    ("build", Action::Build),
+    ("unbuild", Action::Unbuild),
+    ("install", Action::Install),
+    ("uninstall", Action::Uninstall),
+    ("match", Action::Match),
+    ("autoinstall", Action::Autoinstall),
+    ("mktarball", Action::Mktarball),
+    ("ldtarball", Action::Ldtarball),
+    ("status", Action::Status),
+    ("generate_mok", Action::GenerateMok),
+    ("kernel_preinst", Action::KernelPreinst),
+    ("kernel_postinst", Action::KernelPostinst),
+    ("kernel_prerm", Action::KernelPrerm),
+    ("conf", Action::Conf),
+    ("mkdeb", Action::Removed("mkdeb")),
+    ("mkdsc", Action::Removed("mkdsc")),
+    ("mkbmdeb", Action::Removed("mkbmdeb")),
+    ("mkrpm", Action::Removed("mkrpm")),
+    ("mkkmp", Action::Removed("mkkmp")),
+    ("mkdriverdisk", Action::Removed("mkdriverdisk")),
+];
+
+impl Action {
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        WORDS.iter().find(|(text, _)| *text == word).map(|(_, action)| *action)
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        WORDS.iter().find(|(_, action)| *action == self).map_or("", |(text, _)| text)
+    }
+
+    /// Whether every dkms knows the word: only these cannot name a module once an action is given.
+    #[must_use]
+    pub fn is_classic(self) -> bool {
+        !matches!(self, Self::Conf | Self::Removed(_))
+    }
+
+    /// Every action that exists, for the usage text.
+    pub fn all() -> impl Iterator<Item = &'static str> {
+        WORDS.iter().filter(|(_, action)| !matches!(action, Self::Removed(_))).map(|(text, _)| *text)
+    }
+}

@@ -1,0 +1,98 @@
+//! `dkms conf`: what a dkms.conf ends up saying, where each value came from, and whether bash was needed.
+
+use crate::conf::{Effective, Settings, Strictness, View, read_effective, read_package};
+use crate::model::{Error, ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
+use crate::plan::request::{Format, Subject};
+use crate::system::System;
+use crate::tree::Tree;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+pub(super) fn print(
+    subject: &Subject,
+    conf: Option<&Path>,
+    target: &Target,
+    format: Format,
+    settings: &Settings,
+    system: &System,
+) -> Result<ExitCode> {
+    let kernel = settings.kernel(&target.release);
+    let view = |package| View { package, kernel: &kernel, arch: &target.arch };
+    let (path, id) = locate(subject, conf, settings);
+    let id = match id {
+        Some(id) => Some(id),
+        None => named(&read_effective(&path, view(None), settings, system)?),
+    };
+    let effective = read_effective(&path, view(id.as_ref()), settings, system)?;
+    effective.messages.iter().for_each(|line| system.ui.note(line));
+    system.ui.say(match format {
+        Format::Text => text(&effective),
+        Format::Json => json_text(&effective),
+    });
+    for (directive, file) in &effective.lost {
+        system
+            .ui
+            .warn(format!("{}: the value of {directive} is lost in the second reading.", file.display()));
+    }
+    match read_package(&path, view(id.as_ref()), Strictness::Strict, settings, system) {
+        Err(error @ Error::ConfInvalid { .. }) => Err(error),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The file to read, and the package if it is known by name: the tree's source, else the source tree's.
+fn locate(subject: &Subject, conf: Option<&Path>, settings: &Settings) -> (PathBuf, Option<PackageId>) {
+    match subject {
+        Subject::Directory(dir) => (dir.join("dkms.conf"), None),
+        Subject::Archive(archive) => (archive.join("dkms.conf"), None),
+        Subject::Package(id) => {
+            let added = Tree::at(&settings.dkms_tree).source(id).join("dkms.conf");
+            let source = settings.source_tree.join(id.source_dir_name()).join("dkms.conf");
+            let own = if added.is_file() || !source.is_file() { added } else { source };
+            (conf.map_or(own, Path::to_owned), Some(id.clone()))
+        }
+    }
+}
+
+/// The package that the file itself names.
+fn named(effective: &Effective) -> Option<PackageId> {
+    let value = |name: &str| effective.values.get(name);
+    let name = PackageName::new(value("PACKAGE_NAME")?).ok()?;
+    Some(PackageId::new(name, PackageVersion::new(value("PACKAGE_VERSION")?).ok()?))
+}
+
+fn text(effective: &Effective) -> String {
+    let mut lines = Vec::new();
+    for file in &effective.files {
+        lines.push(format!("# {} ({})", file.path.display(), file.evaluator));
+    }
+    for (name, index, value) in effective.values.iter() {
+        let origin = effective.origins.get(&(name.to_owned(), index)).map(String::as_str).unwrap_or_default();
+        let main = effective.files.first().is_some_and(|file| file.path.to_string_lossy() == origin);
+        let note = if main { String::new() } else { format!("    # {origin}") };
+        lines.push(format!("{name}[{index}]={}{note}", quoted(value)));
+    }
+    lines.join("\n")
+}
+
+/// A value as a shell would read it.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "'\\''"))
+}
+
+fn json_text(effective: &Effective) -> String {
+    let (mut directives, mut sources) = (Map::new(), Map::new());
+    for (name, index, value) in effective.values.iter() {
+        let entry = |map: &mut Map<String, Value>, value: &str| {
+            let elements = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(elements) = elements {
+                elements.insert(index.to_string(), Value::from(value));
+            }
+        };
+        entry(&mut directives, value);
+        let origin = effective.origins.get(&(name.to_owned(), index));
+        entry(&mut sources, origin.map(String::as_str).unwrap_or_default());
+    }
+    let evaluator = effective.evaluator().to_string();
+    json!({ "directives": directives, "sources": sources, "evaluator": evaluator }).to_string()
+}

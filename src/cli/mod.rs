@@ -1,0 +1,90 @@
+//! The command: arguments in, exit status out; and the views of status and conf.
+
+mod action;
+mod args;
+mod conf_view;
+mod request;
+mod run;
+mod scan;
+mod status;
+mod usage;
+
+pub use action::Action;
+pub use run::{is_switched_off, perform, report_error, tell_report};
+pub use usage::usage;
+
+use crate::conf::Settings;
+use crate::model::{Error, ExitCode};
+use crate::plan::request::Request;
+use crate::system::System;
+use args::Arguments;
+use scan::Scan;
+
+/// The program `dkms`.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    let system = System::capture();
+    prepare_process();
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    std::process::ExitCode::from(run(&words, &system).0)
+}
+
+/// Files and directories get their usual modes, whatever the caller's mask.
+pub(crate) fn prepare_process() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+}
+
+/// Runs one command line.
+#[must_use]
+pub fn run(words: &[String], system: &System) -> ExitCode {
+    let code = match parse(words, system) {
+        Ok(Some(args)) => execute(&args, system),
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => Err(error),
+    };
+    match code {
+        Ok(code) => code,
+        Err(error) => {
+            tell(&error, system);
+            error.exit_code()
+        }
+    }
+}
+
+fn parse(words: &[String], system: &System) -> Result<Option<Arguments>, Error> {
+    match scan::scan(words, || system.ui.be_quiet())? {
+        Scan::Version => system.ui.say(format!("dkms-{}", crate::VERSION)),
+        Scan::Help => system.ui.say(usage()),
+        Scan::Complete { words, action, notes } => {
+            let args = args::parse(&words, action)?;
+            notes.iter().for_each(|note| system.ui.note(note));
+            args.warnings.iter().for_each(|warning| system.ui.warn(warning));
+            return Ok(Some(args));
+        }
+    }
+    Ok(None)
+}
+
+fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
+    let settings = Settings::load(args.overrides.clone(), system);
+    let request = request::request(args, &settings, system)?;
+    if !matches!(request, Request::Status { .. } | Request::Conf { .. }) {
+        for (name, value) in &settings.directives {
+            system.ui.say(format!("Directive from the command line: {name}={value}"));
+        }
+    }
+    perform(&request, &settings, system)
+}
+
+/// Says what went wrong; for a command line that nobody understands, also what could have been said.
+fn tell(error: &Error, system: &System) {
+    match error {
+        Error::Reported(_) => {}
+        error if error.is_warning() => system.ui.warn(error.to_string()),
+        error => system.ui.error(error.to_string()),
+    }
+    if matches!(error, Error::UnknownOption(_) | Error::UnknownAction(_)) {
+        system.ui.say(usage());
+    }
+}

@@ -1,0 +1,315 @@
+//! From arguments to a request that can hold only what makes sense; each check in the order in which callers know it.
+
+use super::action::Action;
+use super::args::Arguments;
+use crate::conf::Settings;
+use crate::kernel::default_arch;
+use crate::model::{
+    Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
+};
+use crate::plan::request::{Content, Filter, Force, Format, Request, Subject, Targets};
+use crate::system::System;
+use std::path::PathBuf;
+
+/// Checks the arguments, in the order of the old program, and makes a request of them.
+///
+/// # Errors
+/// The first check that fails, with the exit code that callers know.
+pub(super) fn request(args: &Arguments, settings: &Settings, system: &System) -> Result<Request> {
+    use Action as A;
+    let usage = |code: u8, text: &str| Err(Error::Usage { code, text: text.to_owned() });
+    if args.binaries_only && args.source_only {
+        return usage(8, "You have specified both --binaries-only and --source-only.\nYou cannot do this.");
+    }
+    if args.arches.len() > 1 && args.arches.len() != args.kernels.len() {
+        let arches = args.arches.iter().filter_map(|text| Arch::new(text).ok()).collect();
+        return Err(Error::ArchCount { kernels: args.kernels.len(), arches });
+    }
+    if args.all && !args.kernels.is_empty() {
+        return usage(2, "You cannot specify a kernel version and also specify --all on the command line.");
+    }
+    if args.all && !args.arches.is_empty() {
+        return usage(3, "You cannot specify an arch and also specify --all on the command line.");
+    }
+    let Some(action) = args.action else {
+        let word = args.module.clone().filter(|_| args.version.is_none());
+        return Err(Error::UnknownAction(word.unwrap_or_default()));
+    };
+    if matches!(action, A::KernelPreinst | A::KernelPostinst | A::KernelPrerm) {
+        if args.all {
+            return usage(5, &format!("The action {} does not support the --all parameter.", action.word()));
+        }
+        if args.kernels.len() != 1 {
+            return usage(
+                4,
+                &format!("The action {} requires exactly one kernel version (-k).", action.word()),
+            );
+        }
+    }
+    if action == A::Status {
+        return Ok(Request::Status { filters: filters(args) });
+    }
+    if let A::Removed(name) = action {
+        let instead = "Build the package with the distribution's own tools (dh_dkms, rpmbuild), or carry the tree with a source package.";
+        return Err(Error::NotSupported { action: name.to_owned(), instead });
+    }
+    Checker { args, action, settings, system }.request()
+}
+
+struct Checker<'a> {
+    args: &'a Arguments,
+    action: Action,
+    settings: &'a Settings,
+    system: &'a System,
+}
+
+impl Checker<'_> {
+    fn request(&self) -> Result<Request> {
+        use Action as A;
+        let targets = self.targets()?;
+        let (conf, force) = (self.args.conf.clone(), self.args.force);
+        let safe_upgrade = self.args.rpm_safe_upgrade;
+        match self.action {
+            A::Add => {
+                self.no_all()?;
+                self.tree_writable()?;
+                Ok(Request::Add {
+                    subject: self.subject()?,
+                    conf,
+                    target: first(targets)?,
+                    force,
+                    safe_upgrade,
+                })
+            }
+            A::Build => {
+                self.no_all()?;
+                self.tree_writable()?;
+                Ok(Request::Build { subject: self.subject()?, conf, targets, force })
+            }
+            A::Install => {
+                self.no_all()?;
+                self.root()?;
+                Ok(Request::Install { subject: self.subject()?, conf, targets, force: self.force() })
+            }
+            A::Uninstall => {
+                let (package, targets) = (self.package()?, self.built_targets(targets));
+                Ok(Request::Uninstall { package, targets })
+            }
+            A::Unbuild => {
+                let (package, targets) = (self.package()?, self.built_targets(targets));
+                Ok(Request::Unbuild { package, targets })
+            }
+            A::Remove => {
+                let (package, targets) = (self.package()?, self.built_targets(targets));
+                Ok(Request::Remove { package, targets, safe_upgrade })
+            }
+            A::Match => self.matching(targets),
+            A::Autoinstall | A::KernelPostinst => {
+                let target = self.one_kernel(targets)?;
+                self.root()?;
+                Ok(Request::Autoinstall { target, force: self.force() })
+            }
+            A::KernelPreinst | A::KernelPrerm => {
+                self.root()?;
+                let Target { release, arch } = first(targets)?;
+                let arch = (!self.args.arches.is_empty()).then_some(arch);
+                Ok(match self.action {
+                    A::KernelPreinst => Request::KernelPreinst { release, arch },
+                    _ => Request::KernelPrerm { release, arch },
+                })
+            }
+            A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
+            A::Conf => {
+                let format = self.format()?;
+                Ok(Request::Conf { subject: self.subject()?, conf, target: first(targets)?, format })
+            }
+            A::Mktarball => self.mktarball(targets),
+            A::Ldtarball => {
+                if force {
+                    self.root()?;
+                }
+                Ok(Request::Ldtarball { archive: self.archive()?, force, target: first(targets)? })
+            }
+            A::Removed(_) | A::Status => Err(Error::UnknownAction(self.action.word().to_owned())),
+        }
+    }
+
+    fn mktarball(&self, targets: Vec<Target>) -> Result<Request> {
+        let content = match (self.args.source_only, self.args.binaries_only) {
+            (true, _) => Content::SourceOnly,
+            (_, true) => Content::BinariesOnly,
+            _ => Content::Both,
+        };
+        // Without a kernel it is for every one that has a build.
+        let any = self.args.kernels.is_empty() && self.args.arches.is_empty();
+        let targets = if any { Targets::AllBuilt } else { Targets::These(targets) };
+        let (conf, archive) = (self.args.conf.clone(), self.args.archive.clone());
+        Ok(Request::Mktarball { package: self.package()?, conf, targets, content, archive })
+    }
+
+    /// The tarball to load, which exists.
+    fn archive(&self) -> Result<PathBuf> {
+        match &self.args.archive {
+            Some(archive) if archive.is_file() => Ok(archive.clone()),
+            Some(archive) => Err(Error::Archive { path: archive.clone(), problem: ArchiveProblem::Missing }),
+            None => match (&self.args.module, &self.args.version) {
+                // What is no file was taken for a module.
+                (Some(module), version) => {
+                    let path = version.iter().fold(module.clone(), |path, rest| format!("{path}/{rest}"));
+                    Err(Error::Archive { path: path.into(), problem: ArchiveProblem::Missing })
+                }
+                _ => {
+                    let usage = "Usage: ldtarball <tarball> or ldtarball --archive <tarball>";
+                    Err(Error::Usage { code: 2, text: format!("No tarball was given.\n{usage}") })
+                }
+            },
+        }
+    }
+
+    fn matching(&self, targets: Vec<Target>) -> Result<Request> {
+        self.root()?;
+        let target = self.one_kernel(targets)?;
+        let Some(template) = &self.args.template_kernel else {
+            return Err(Error::Usage {
+                code: 1,
+                text: "Couldn't find template kernel.\nGive it with --templatekernel <kernel>.".into(),
+            });
+        };
+        let template = template.split_once('/').map_or(template.as_str(), |(kernel, _)| kernel);
+        let template = KernelRelease::parse(template)?;
+        if template == target.release {
+            return Err(Error::Usage {
+                code: 2,
+                text: "The templatekernel and the specified kernel version are the same.".into(),
+            });
+        }
+        let package = self.args.module.as_deref().map(PackageName::parse).transpose()?;
+        Ok(Request::Match { target, template, package, force: self.force() })
+    }
+
+    fn force(&self) -> Force {
+        Force {
+            force: self.args.force,
+            version_override: self.args.force_version_override,
+            safe_upgrade: self.args.rpm_safe_upgrade,
+        }
+    }
+
+    fn format(&self) -> Result<Format> {
+        match self.args.format.as_deref() {
+            None | Some("text") => Ok(Format::Text),
+            Some("json") => Ok(Format::Json),
+            Some(other) => Err(Error::Usage {
+                code: 2,
+                text: format!("Unknown format: {other}\nThe formats are text and json."),
+            }),
+        }
+    }
+
+    fn no_all(&self) -> Result<()> {
+        if self.args.all {
+            let text = format!("The action {} does not support the --all parameter.", self.action.word());
+            return Err(Error::Usage { code: 5, text });
+        }
+        Ok(())
+    }
+
+    fn one_kernel(&self, targets: Vec<Target>) -> Result<Target> {
+        self.no_all()?;
+        if targets.len() > 1 {
+            let text = format!(
+                "The action {} does not support multiple kernel version parameters.",
+                self.action.word()
+            );
+            return Err(Error::Usage { code: 4, text });
+        }
+        first(targets)
+    }
+
+    fn root(&self) -> Result<()> {
+        if self.system.is_privileged() { Ok(()) } else { Err(Error::NotRoot { action: self.action.word() }) }
+    }
+
+    fn tree_writable(&self) -> Result<()> {
+        let tree = &self.settings.dkms_tree;
+        crate::system::files::check_writable(tree)
+            .map_err(|e| Error::NotWritable { path: tree.clone(), why: e.to_string() })
+    }
+
+    /// The package named on the command line, or the directory, or the missing-arguments error.
+    fn subject(&self) -> Result<Subject> {
+        if self.args.module.is_none() && self.args.version.is_none() {
+            if let Some(dir) = &self.args.source_dir {
+                return Ok(Subject::Directory(dir.clone()));
+            }
+            if self.args.archive.is_some() && self.action != Action::Conf {
+                return self.archive().map(Subject::Archive);
+            }
+        }
+        self.identity().map(Subject::Package)
+    }
+
+    fn package(&self) -> Result<PackageId> {
+        self.identity()
+    }
+
+    fn identity(&self) -> Result<PackageId> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        match (given(&self.args.module), given(&self.args.version)) {
+            (Some(module), Some(version)) => {
+                Ok(PackageId::new(PackageName::parse(&module)?, PackageVersion::parse(&version)?))
+            }
+            _ => Err(Error::MissingIdentity { action: self.action.word() }),
+        }
+    }
+
+    fn built_targets(&self, targets: Vec<Target>) -> Targets {
+        if self.args.all { Targets::AllBuilt } else { Targets::These(targets) }
+    }
+
+    /// The pairs of kernels and architectures, with the defaults.
+    fn targets(&self) -> Result<Vec<Target>> {
+        if self.args.all && self.action != Action::Ldtarball {
+            return Ok(Vec::new());
+        }
+        let running = || self.system.host.running.as_ref().map(ToString::to_string).unwrap_or_default();
+        let kernels = if self.args.kernels.is_empty() { vec![running()] } else { self.args.kernels.clone() };
+        let arches = match self.args.arches.as_slice() {
+            [] => vec![default_arch(&self.settings.install_tree.join(&kernels[0]), self.system)?.to_string()],
+            arches => arches.to_vec(),
+        };
+        kernels
+            .iter()
+            .enumerate()
+            .map(|(i, kernel)| {
+                let arch = if arches.len() == 1 { &arches[0] } else { &arches[i] };
+                if kernel.is_empty() || arch.is_empty() {
+                    return Err(Error::EmptyTarget);
+                }
+                Ok(Target::new(KernelRelease::parse(kernel)?, Arch::parse(arch)?))
+            })
+            .collect()
+    }
+}
+
+fn first(targets: Vec<Target>) -> Result<Target> {
+    targets.into_iter().next().ok_or(Error::EmptyTarget)
+}
+
+/// One filter for each kernel, or one for any.
+fn filters(args: &Arguments) -> Vec<Filter> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let count = args.kernels.len().max(1);
+    (0..count)
+        .map(|i| Filter {
+            name: given(&args.module),
+            version: given(&args.version),
+            release: args.kernels.get(i).cloned().filter(|text| !text.is_empty()),
+            arch: args
+                .arches
+                .get(if args.arches.len() == 1 { 0 } else { i })
+                .cloned()
+                .filter(|text| !text.is_empty()),
+        })
+        .collect()
+}

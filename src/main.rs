@@ -1,0 +1,5 @@
+//! The command `dkms`.
+
+fn main() -> std::process::ExitCode {
+    dkms::cli::main()
+}
