@@ -1,0 +1,153 @@
+//! `/usr/lib/dkms/common.postinst NAME VERSION [TARBALL_ROOT] [ARCH] [UPGRADE]`: what every driver package calls when it
+//! is configured.
+
+use super::policy::{self, Failure};
+use super::{Hook, kernels, run};
+use crate::cli::is_switched_off;
+use crate::conf::{Overrides, Settings, Strictness};
+use crate::exec::{self, AddOptions, Engine, Job};
+use crate::kernel::default_arch;
+use crate::model::{
+    Arch, BuildId, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
+};
+use crate::plan::request::{Force, Subject};
+use crate::system::journal::Severity;
+use std::process::ExitCode;
+
+/// The program. 0 where the package is loaded, also if it does not build, unless `on_failure` says `fail`.
+#[must_use]
+pub fn common_postinst() -> ExitCode {
+    run("common-postinst", |hook| match work(hook) {
+        Ok(code) => code,
+        Err(error) => {
+            hook.error(&error.to_string());
+            error.exit_code().0
+        }
+    })
+}
+
+fn work(hook: &mut Hook) -> Result<u8> {
+    if hook.arg(0).is_empty() || hook.arg(1).is_empty() {
+        let text = "Need NAME, and VERSION defined.\nUsage: common.postinst NAME VERSION [TARBALL_ROOT] [ARCH] [UPGRADE]";
+        return Err(Error::Usage { code: 1, text: text.into() });
+    }
+    if is_switched_off(&hook.system) {
+        return Ok(0);
+    }
+    let id = PackageId::new(PackageName::parse(hook.arg(0))?, PackageVersion::parse(hook.arg(1))?);
+    let settings = Settings::load(Overrides::default(), &hook.system);
+    let upgrade = !hook.arg(4).is_empty();
+    let releases = kernels::choose(&settings, &hook.system, upgrade);
+    let failures = load_and_install(hook, &id, &releases, &settings)?;
+    if failures.is_empty() {
+        return Ok(0);
+    }
+    let block = policy::loud_block(&failures);
+    hook.system.ui.note(&block);
+    hook.journal.write(Severity::Error, &block);
+    let fails = policy::fails_caller(&failures, &settings, &hook.system);
+    Ok(if fails { failures.last().map_or(1, |failure| failure.code) } else { 0 })
+}
+
+fn load_and_install(
+    hook: &Hook,
+    id: &PackageId,
+    releases: &[KernelRelease],
+    settings: &Settings,
+) -> Result<Vec<Failure>> {
+    let system = &hook.system;
+    let engine = Engine::lock(settings, system)?;
+    let mut to_index = exec::clear_for_upgrade(&engine, id, releases)?;
+    let any = target_of(hook, releases.first().or(system.host.running.as_ref()), settings)?;
+    add(hook, &engine, id, &any)?;
+    let conf = engine.conf(id, &engine.tree().source(id).join("dkms.conf"), &any, Strictness::Lenient)?;
+    if !conf.autoinstall.is_yes() {
+        to_index.iter().for_each(|release| engine.index_after_removal(release));
+        return Ok(Vec::new());
+    }
+    if releases.is_empty() {
+        system.ui.warn(format!(
+            "No kernel has headers here; {id} is built when the headers of one are installed."
+        ));
+    }
+    let mut failures = Vec::new();
+    for release in releases {
+        let target = target_of(hook, Some(release), settings)?;
+        match install_for(&engine, id, &target) {
+            Ok(indexed) => to_index.retain(|waiting| !indexed || waiting != release),
+            Err(error) => {
+                engine.tell(&error);
+                failures.push(Failure::of(id, &target, &error));
+                if !settings.continue_on_error {
+                    break;
+                }
+            }
+        }
+    }
+    to_index.iter().for_each(|release| engine.index_after_removal(release));
+    Ok(failures)
+}
+
+/// Installs the package for one kernel; tells whether the kernel was indexed. A kernel that the package does not want,
+/// or for which nothing can be made yet, is told and is no failure.
+fn install_for(engine: &Engine<'_>, id: &PackageId, target: &Target) -> Result<bool> {
+    let ui = &engine.system.ui;
+    if lacks_binaries(engine, id, target) {
+        ui.note(format!(
+            "This package appears to be a binaries-only package: it has no modules for kernel {target}, so none are installed for it."
+        ));
+        return Ok(false);
+    }
+    let subject = Subject::Package(id.clone());
+    let job = Job { subject, conf: None, targets: vec![target.clone()], force: Force::default() };
+    match exec::install_all(engine, &job) {
+        Ok(()) => Ok(true),
+        Err(error) if error.exit_code() == crate::model::ExitCode::EXCLUDED => {
+            ui.note(error.to_string());
+            Ok(false)
+        }
+        Err(Error::HeadersMissing { release, .. }) => {
+            ui.note(format!(
+                "Module build for kernel {release} was skipped since the kernel headers for this kernel do not seem to be installed."
+            ));
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Adds the package: from its tarball, if it is shipped as one, else from the source tree.
+fn add(hook: &Hook, engine: &Engine<'_>, id: &PackageId, target: &Target) -> Result<()> {
+    let root = hook.arg(2);
+    let tarball = hook.system.path(root).join(format!("{}.dkms.tar.gz", id.source_dir_name()));
+    if root.is_empty() || !tarball.is_file() {
+        return engine.add(&Subject::Package(id.clone()), AddOptions::default(), target).map(|_| ());
+    }
+    let loaded = engine.add(&Subject::Archive(tarball.clone()), AddOptions::default(), target);
+    let why = match loaded {
+        Ok(added) if added.id() == id => return Ok(()),
+        Ok(added) => format!("It holds {} instead of {id}.", added.id()),
+        Err(error) => error.to_string(),
+    };
+    let text = format!(
+        "Unable to load the DKMS tarball {}.\n{why}\nCorrect the problem and configure the package again: {id} is not in the tree.",
+        tarball.display()
+    );
+    Err(Error::Usage { code: 2, text })
+}
+
+/// Without source and without a build in its tarball, nothing can be made for a kernel.
+fn lacks_binaries(engine: &Engine<'_>, id: &PackageId, target: &Target) -> bool {
+    let source = engine.tree().source_state(id, &engine.settings.source_tree);
+    let build = BuildId::new(id.clone(), target.clone());
+    source == Some(SourceState::BinariesOnly) && engine.tree().built(&build).is_none()
+}
+
+fn target_of(hook: &Hook, release: Option<&KernelRelease>, settings: &Settings) -> Result<Target> {
+    let release = release.cloned().ok_or(Error::EmptyTarget)?;
+    let arch = match hook.arg(3) {
+        "" => default_arch(&settings.install_tree.join(release.as_str()), &hook.system)?,
+        text => Arch::parse(text)?,
+    };
+    Ok(Target::new(release, arch))
+}

@@ -1,0 +1,54 @@
+//! Who calls us and under which contract: argv and environment in, a trigger, and one policy for the exit status.
+//!
+//! Hooks never read standard input, write only to standard error, and leave nothing running.
+
+mod common_postinst;
+mod debian;
+mod kernels;
+mod policy;
+
+pub use common_postinst::common_postinst;
+pub use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
+
+use crate::system::journal::{Journal, Severity};
+use crate::system::{System, streams};
+use std::process::ExitCode;
+
+/// What every hook program does around its work.
+struct Hook {
+    system: System,
+    args: Vec<String>,
+    journal: Journal,
+}
+
+impl Hook {
+    fn begin(program: &'static str) -> Self {
+        streams::detach();
+        crate::cli::prepare_process();
+        let system = System::capture();
+        let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let journal = Journal::open(&format!("dkms-{program}"), &system);
+        Self { system, args, journal }
+    }
+
+    fn arg(&self, index: usize) -> &str {
+        self.args.get(index).map(String::as_str).unwrap_or_default()
+    }
+
+    /// A line for people and for the log.
+    fn note(&mut self, text: &str) {
+        self.system.ui.note(format!("dkms: {text}"));
+        self.journal.write(Severity::Info, text);
+    }
+
+    fn error(&mut self, text: &str) {
+        self.system.ui.error(text);
+        self.journal.write(Severity::Error, text);
+    }
+}
+
+/// Runs a hook and turns its status into the process's.
+fn run(program: &'static str, work: impl FnOnce(&mut Hook) -> u8) -> ExitCode {
+    let mut hook = Hook::begin(program);
+    ExitCode::from(work(&mut hook))
+}

@@ -1,0 +1,67 @@
+//! One policy: what the failure of a package means for whoever triggered its build, and how loud it is told.
+
+use crate::conf::{OnFailure, Settings, View, read_effective};
+use crate::model::{Error, PackageId, Target};
+use crate::system::System;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// A package that a kernel does not have.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub id: PackageId,
+    pub target: Target,
+    pub reason: String,
+    pub log: Option<PathBuf>,
+    pub code: u8,
+}
+
+impl Failure {
+    #[must_use]
+    pub fn of(id: &PackageId, target: &Target, error: &Error) -> Self {
+        let text = error.to_string();
+        let reason = match error.first_compiler_error() {
+            Some(line) => line.to_owned(),
+            None => text.lines().next().unwrap_or_default().to_owned(),
+        };
+        let log = error.log().cloned();
+        Self { id: id.clone(), target: target.clone(), reason, log, code: error.exit_code().0 }
+    }
+}
+
+/// Whether any of the failures fails the caller: `on_failure` of the package, else of framework.conf.
+#[must_use]
+pub fn fails_caller(failures: &[Failure], settings: &Settings, system: &System) -> bool {
+    failures.iter().any(|failure| match package_policy(failure, settings, system).as_deref() {
+        Some("fail") => true,
+        Some("warn") => false,
+        _ => settings.on_failure == OnFailure::Fail,
+    })
+}
+
+/// What the package's dkms.conf and its overrides say, however invalid they are otherwise.
+fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Option<String> {
+    let kernel = settings.kernel(&failure.target.release);
+    let view = View { package: Some(&failure.id), kernel: &kernel, arch: &failure.target.arch };
+    let conf = crate::tree::Tree::at(&settings.dkms_tree).source(&failure.id).join("dkms.conf");
+    let values = read_effective(&conf, view, settings, system).ok()?.values;
+    values.get("on_failure").or_else(|| values.get("ON_FAILURE")).map(str::to_owned)
+}
+
+/// The block at the end of everything that nobody overlooks.
+#[must_use]
+pub fn loud_block(failures: &[Failure]) -> String {
+    const RULE: &str = "==============================================================================";
+    let mut text = format!("\n{RULE}\ndkms: these modules are MISSING:\n");
+    for failure in failures {
+        let _ = writeln!(text, "\n  {} for kernel {}", failure.id, failure.target);
+        let _ = writeln!(text, "    reason: {}", failure.reason);
+        if let Some(log) = &failure.log {
+            let _ = writeln!(text, "    log:    {}", log.display());
+        }
+        let Target { release, arch } = &failure.target;
+        let _ = writeln!(text, "    retry:  dkms install {} -k {release}/{arch}", failure.id);
+    }
+    let _ = write!(text, "\nA machine that needs them will lack them when it boots that kernel.\n{RULE}\n");
+    text
+}
