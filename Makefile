@@ -1,0 +1,78 @@
+# What a packager and a newcomer type. Cargo does the building; this file only says where things go.
+
+PREFIX ?= /usr
+DESTDIR ?=
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib/dkms
+SYSCONFDIR ?= /etc
+STATEDIR ?= /var/lib/dkms
+CARGO ?= cargo
+INSTALL ?= install
+DEB_DIR ?= target/deb
+
+# Where the release programs are taken from; a packager who has built them elsewhere sets PROGRAM_DIR and BUILT=yes.
+CARGO_TARGET_DIR ?= target
+PROGRAM_DIR ?= $(CARGO_TARGET_DIR)/release
+BUILT ?= no
+export CARGO_TARGET_DIR
+
+# Programs that callers reach by path under the name of the binary; two more get another name when they are installed.
+HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back
+KERNEL_EVENTS = preinst postinst prerm header_postinst
+
+SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
+	$(wildcard tests/lib/*.sh tests/system/run tests/system/*.sh tests/compat/run tests/compat/*.sh \
+	tests/cases/run tests/bench/run tests/bench/*.sh) \
+	tests/lib/need packaging/demo packaging/make-deb \
+	packaging/debian/preinst packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
+	$(wildcard initramfs-tools/dkms)
+
+# Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
+SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
+
+# Snippets that a harness sources, in words that it defines.
+SHELL_SCENARIOS = $(wildcard tests/compat/scenarios/*.sh)
+
+.PHONY: all install deb test demo bench lint clean
+
+all:
+ifneq ($(BUILT),yes)
+	$(CARGO) build --release --locked
+endif
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(STATEDIR) \
+		$(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf.d
+	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms $(DESTDIR)$(SBINDIR)/dkms
+	for program in $(HOOK_PROGRAMS); do \
+		$(INSTALL) -m 755 $(PROGRAM_DIR)/$$program $(DESTDIR)$(LIBDIR)/$$program || exit 1; \
+	done
+	$(INSTALL) -m 755 $(PROGRAM_DIR)/common-postinst $(DESTDIR)$(LIBDIR)/common.postinst
+	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms-autoinstaller $(DESTDIR)$(LIBDIR)/dkms_autoinstaller
+	for event in $(KERNEL_EVENTS); do \
+		$(INSTALL) -d $(DESTDIR)$(SYSCONFDIR)/kernel/$$event.d && \
+		$(INSTALL) -m 755 kernel-postinst.d/$$event $(DESTDIR)$(SYSCONFDIR)/kernel/$$event.d/dkms || exit 1; \
+	done
+	$(INSTALL) -m 644 packaging/framework.conf $(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf
+
+deb:
+	DEB_DIR="$(DEB_DIR)" PROGRAM_DIR="$(PROGRAM_DIR)" BUILT="$(BUILT)" ./packaging/make-deb
+
+test:
+	./tests/run
+
+demo:
+	./packaging/demo
+
+bench:
+	./tests/bench/run
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	command -v shellcheck >/dev/null || { test "$$(id -u)" = 0 && ./tests/lib/need shellcheck; }
+	shellcheck --external-sources $(SHELL_FILES)
+	shellcheck --shell=sh --exclude=SC2016,SC2034,SC2154 $(SHELL_CONFS) $(SHELL_SCENARIOS)
+
+clean:
+	$(CARGO) clean
