@@ -1,0 +1,207 @@
+//! The action add.
+
+use crate::world::{K, World, write};
+use rstest::rstest;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+#[test]
+fn adding_links_the_source_and_makes_an_empty_build_directory() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    assert_eq!(world.tree(), ["m/", "m/1.0/", "m/1.0/build/", "m/1.0/source -> /usr/src/m-1.0"]);
+    assert!(world.path("/var/lib/dkms/m/1.0/source").read_link().unwrap().is_absolute());
+}
+
+#[test]
+fn adding_twice_is_refused_whatever_is_forced() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let before = world.everything();
+    world.dkms(&["add", "m/1.0"]).exits(3).complains("Error! DKMS tree already contains: m/1.0");
+    world.dkms(&["add", "--force", "m/1.0"]).exits(3);
+    world.dkms(&["add", world.path("/usr/src/m-1.0").to_str().unwrap()]).exits(3);
+    assert_eq!(world.everything(), before);
+}
+
+#[rstest]
+#[case("")]
+#[case("/")]
+#[case("/dkms.conf")]
+fn a_directory_elsewhere_is_copied_into_the_source_tree(#[case] behind: &str) {
+    let world = World::new();
+    let dir = world.scratch("work");
+    world.package_in(&dir, "m", "1.0").file(".hidden", "h").file("sub/x.h", "x");
+    world.ok(&["add", &format!("{}{behind}", dir.display())]);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+    assert_eq!(
+        world.names("/usr/src"),
+        [
+            "m-1.0/",
+            "m-1.0/.hidden",
+            "m-1.0/Makefile",
+            "m-1.0/dkms.conf",
+            "m-1.0/m.ko.in",
+            "m-1.0/sub/",
+            "m-1.0/sub/x.h"
+        ]
+    );
+}
+
+#[test]
+fn a_relative_directory_is_a_source_tree_too() {
+    let world = World::new();
+    world.package_in(&world.scratch("work"), "m", "1.0");
+    world.ok(&["add", "./work"]);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn a_directory_that_is_added_already_is_not_copied_again() {
+    let world = World::new();
+    world.package("m", "1.0").file("who", "old");
+    world.ok(&["add", "m/1.0"]);
+    let dir = world.scratch("work");
+    world.package_in(&dir, "m", "1.0").file("who", "new");
+    world.dkms(&["add", dir.to_str().unwrap()]).exits(3);
+    assert_eq!(world.read("/usr/src/m-1.0/who"), "old");
+}
+
+#[test]
+fn a_directory_is_laid_over_an_older_source_and_replaces_it_only_by_force() {
+    let world = World::new();
+    world.package("m", "1.0").file("extra", "kept").file("who", "old");
+    let dir = world.scratch("work");
+    world.package_in(&dir, "m", "1.0").file("who", "new");
+    world.ok(&["add", dir.to_str().unwrap()]);
+    assert_eq!(world.read("/usr/src/m-1.0/who"), "new");
+    assert_eq!(world.read("/usr/src/m-1.0/extra"), "kept");
+    world.ok(&["remove", "m/1.0", "--all"]);
+    world.ok(&["add", "--force", dir.to_str().unwrap()]);
+    assert!(!world.has("/usr/src/m-1.0/extra"));
+    assert_eq!(world.names("/usr/src").iter().filter(|name| !name.starts_with("m-1.0")).count(), 0);
+}
+
+#[test]
+fn forcing_the_source_tree_itself_does_not_delete_it() {
+    let world = World::new();
+    world.package("m", "1.0");
+    let before = world.names("/usr/src");
+    world.ok(&["add", "--force", world.path("/usr/src/m-1.0").to_str().unwrap()]);
+    assert_eq!(world.names("/usr/src"), before);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn a_dangling_source_link_is_replaced() {
+    let world = World::new();
+    world.package("m", "1.0");
+    fs::create_dir_all(world.path("/var/lib/dkms/m/1.0")).unwrap();
+    symlink("/nowhere", world.path("/var/lib/dkms/m/1.0/source")).unwrap();
+    assert_eq!(world.status(), ["m/1.0: broken"]);
+    world.ok(&["add", "m/1.0"]);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn a_missing_source_link_is_made_again() {
+    let world = World::new();
+    world.package("m", "1.0");
+    fs::create_dir_all(world.path("/var/lib/dkms/m/1.0")).unwrap();
+    assert_eq!(world.status(), ["m/1.0: broken"]);
+    world.ok(&["add", "m/1.0"]);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn a_source_that_is_not_there_is_refused() {
+    let world = World::new();
+    let before = world.everything();
+    world.dkms(&["add", "m/1.0"]).exits(2).complains("Error! Could not find module source directory.");
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn a_source_without_a_conf_is_refused() {
+    let world = World::new();
+    world.write("/usr/src/m-1.0/m.c", "");
+    let before = world.everything();
+    world.dkms(&["add", "m/1.0"]).exits(4).complains("Error! Could not locate dkms.conf file.");
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn a_conf_of_another_identity_is_told_and_taken_by_its_directory() {
+    let world = World::new();
+    world.package("m", "1.0").conf("PACKAGE_VERSION=2.0");
+    world.ok(&["add", "m/1.0"]).complains("Warning: ");
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn a_conf_elsewhere_is_read_in_place_of_the_packages() {
+    let world = World::new();
+    world.package("m", "1.0").whole_conf("");
+    world.dkms(&["add", "m/1.0"]).exits(8);
+    let conf = world.scratch("other.conf");
+    write(&conf, b"PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nDEST_MODULE_LOCATION=/extra\n");
+    world.ok(&["add", "m/1.0", "-c", conf.to_str().unwrap()]);
+    world.dkms(&["build", "m/1.0", "-c", "/no/such/file"]).exits(4);
+}
+
+#[test]
+fn a_file_named_x_dkms_conf_is_no_source_tree() {
+    let world = World::new();
+    let dir = world.scratch("work");
+    world.package_in(&dir, "m", "1.0").file("x-dkms.conf", "");
+    let before = world.everything();
+    let ended = world.dkms(&["add", dir.join("x-dkms.conf").to_str().unwrap()]);
+    assert_ne!(ended.code, Some(0));
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn post_add_runs_in_the_source_and_its_status_is_the_commands() {
+    let world = World::new();
+    world
+        .package("m", "1.0")
+        .conf("POST_ADD=\"hello.sh 'a b' c\"")
+        .script("hello.sh", "pwd > where; printf '%s\\n' \"$@\" > words; exit 33");
+    world.dkms(&["add", "m/1.0"]).exits(33);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+    assert_eq!(world.read("/usr/src/m-1.0/words"), "'a\nb'\nc\n");
+}
+
+#[test]
+fn post_add_of_an_implied_add_is_only_told() {
+    let world = World::new();
+    world.package("m", "1.0").conf("POST_ADD=fail.sh").script("fail.sh", "exit 33");
+    world.ok(&["build", "m/1.0"]).complains("Warning: ").complains("POST_ADD");
+}
+
+#[test]
+fn install_takes_a_directory_as_add_does() {
+    let world = World::new();
+    let dir = world.scratch("work");
+    world.package_in(&dir, "m", "1.0");
+    world.kernel("6.2").headers();
+    world.ok(&["install", dir.to_str().unwrap(), "-k", K, "-k", "6.2"]);
+    assert_eq!(world.status().len(), 2);
+    // Callers take 3 for "added already".
+    world.dkms(&["install", dir.to_str().unwrap()]).exits(3);
+    assert_eq!(world.status().len(), 2);
+}
+
+#[test]
+fn the_modes_of_the_tree_do_not_depend_on_the_callers_mask() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.package("m", "1.0");
+    world.shell("umask 077; dkms install m/1.0").exits(0);
+    let mode = |path: &str| fs::metadata(world.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("/var/lib/dkms/m/1.0"), 0o755);
+    assert_eq!(mode(&format!("/lib/modules/{K}/updates/dkms")), 0o755);
+    assert_eq!(mode(&format!("/lib/modules/{K}/updates/dkms/m.ko")), 0o644);
+}

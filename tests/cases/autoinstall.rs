@@ -1,0 +1,380 @@
+//! The action autoinstall: every package stands for itself.
+
+use crate::world::{A, K, World, line};
+use rstest::rstest;
+use std::fs;
+
+const FAILED: &str = "One or more modules failed to install during autoinstall.";
+
+fn summary(what: &str, names: &str) -> String {
+    format!("Autoinstall on {K} {what} for module(s) {names}.\n")
+}
+
+fn add(world: &World, ids: &[&str]) {
+    for id in ids {
+        world.ok(&["add", id]);
+    }
+}
+
+#[test]
+fn everything_that_is_due_is_installed_and_indexed_once() {
+    let world = World::new();
+    for name in ["a", "b", "c"] {
+        // The first in the alphabet is the last to be ready.
+        world.package(name, "1.0").recipe(if name == "a" { "sleep 0.3" } else { "" });
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.package("off", "1.0").conf("AUTOINSTALL=");
+    add(&world, &["off/1.0"]);
+    world.ok(&["autoinstall", "-j", "3"]).says(&summary("succeeded", "a b c"));
+    assert_eq!(
+        world.status(),
+        [
+            line("a/1.0", K, "installed"),
+            line("b/1.0", K, "installed"),
+            line("c/1.0", K, "installed"),
+            "off/1.0: added".into()
+        ]
+    );
+    assert_eq!(world.depmods(K), 1);
+    assert_eq!(world.calls("depmod").len(), 1);
+}
+
+#[test]
+fn nothing_due_prints_nothing_and_writes_nothing() {
+    let world = World::new();
+    world.package("off", "1.0").conf("AUTOINSTALL=no");
+    add(&world, &["off/1.0"]);
+    let before = world.everything();
+    let ended = world.ok(&["autoinstall"]);
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn what_is_installed_already_is_left_alone() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let before = world.everything();
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.everything(), before);
+    assert_eq!((world.calls("make").len(), world.depmods(K)), (1, 1));
+}
+
+#[rstest]
+#[case::broken("broken")]
+#[case::invalid("invalid")]
+#[case::without_conf("without conf")]
+#[case::exiting("exiting")]
+#[case::failing("failing")]
+#[case::without_module("without module")]
+#[case::refused("refused")]
+#[case::script("script")]
+#[case::blocked("blocked")]
+#[case::selfish("selfish")]
+fn one_bad_package_does_not_keep_the_others_out(#[case] how: &str) {
+    let world = World::new();
+    world.package("a", "1.0");
+    world.package("z", "1.0");
+    let bad = world.package("m", "1.0");
+    add(&world, &["a/1.0", "m/1.0", "z/1.0"]);
+    let conf = "PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nAUTOINSTALL=yes\nDEST_MODULE_LOCATION=/extra\n";
+    let (told, code) = match how {
+        "broken" => {
+            fs::remove_dir_all(&bad.dir).unwrap();
+            (summary("failed", "m(4)"), 4)
+        }
+        "invalid" => {
+            bad.conf("AUTOINSTALL=maybe");
+            (summary("failed", "m(8)"), 8)
+        }
+        "without conf" => {
+            bad.without("dkms.conf");
+            (summary("failed", "m(4)"), 4)
+        }
+        "exiting" => {
+            bad.conf("exit 0");
+            (summary("failed", "m(8)"), 8)
+        }
+        "failing" => {
+            bad.recipe("exit 2");
+            (summary("failed", "m(10)"), 10)
+        }
+        "without module" => {
+            bad.without("m.ko.in");
+            (summary("failed", "m(7)"), 7)
+        }
+        "refused" => {
+            world.kernel(K).module("kernel/m.ko", "3.0", "X");
+            (summary("failed", "m(6)"), 6)
+        }
+        "script" => {
+            bad.conf("PRE_BUILD=fail.sh").script("fail.sh", "exit 33");
+            (summary("failed", "m(33)"), 33)
+        }
+        "blocked" => {
+            world.package("off", "1.0").conf("AUTOINSTALL=");
+            add(&world, &["off/1.0"]);
+            bad.whole_conf(&format!("{conf}BUILD_DEPENDS=off\n"));
+            (String::new(), 11)
+        }
+        _ => {
+            bad.whole_conf(&format!("{conf}BUILD_DEPENDS=m\n"));
+            (String::new(), 11)
+        }
+    };
+    let ended = world.dkms(&["autoinstall"]);
+    ended.exits(11).complains(FAILED).says(&told);
+    assert!(code != 11 || ended.stderr.contains("m/1.0 cannot be installed"), "{}", ended.stderr);
+    for package in ["a/1.0", "z/1.0"] {
+        assert!(world.status().contains(&line(package, K, "installed")), "{:#?}", world.status());
+    }
+    assert_eq!(world.depmods(K), 1);
+}
+
+#[test]
+fn everything_bad_at_once_is_told_package_by_package() {
+    let world = World::new();
+    world.package("good", "1.0");
+    world.package("needs-good", "1.0").conf("BUILD_DEPENDS[0]=good");
+    world.package("excluded", "1.0").conf("BUILD_EXCLUSIVE_KERNEL='^5'");
+    world.package("fails", "1.0").recipe("exit 1");
+    world.package("invalid", "1.0");
+    world.package("needs-fails", "1.0").conf("BUILD_DEPENDS=fails");
+    world.package("waits", "1.0").conf("BUILD_DEPENDS=nobody");
+    world.package("circle-a", "1.0").conf("BUILD_DEPENDS=circle-b");
+    world.package("circle-b", "1.0").conf("BUILD_DEPENDS=circle-a");
+    for name in
+        ["good", "needs-good", "excluded", "fails", "invalid", "needs-fails", "waits", "circle-a", "circle-b"]
+    {
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.package("invalid", "1.0").whole_conf("nonsense\n");
+    let ended = world.dkms(&["autoinstall"]);
+    ended.exits(11).says(&summary("succeeded", "good needs-good")).says(&summary("was skipped", "excluded"));
+    ended.says("fails(10)").says("invalid(8)").says("needs-fails(13)").says("waits");
+    ended.complains("circle-a").complains("circle-b");
+    let installed: Vec<String> =
+        world.status().into_iter().filter(|line| line.contains("installed")).collect();
+    assert_eq!(installed, [line("good/1.0", K, "installed"), line("needs-good/1.0", K, "installed")]);
+}
+
+#[test]
+fn excluded_and_deferred_packages_are_no_errors() {
+    let world = World::new();
+    world.package("excluded", "1.0").conf("BUILD_EXCLUSIVE_KERNEL='^5'");
+    world.package("waits", "1.0").conf("BUILD_DEPENDS=nobody");
+    add(&world, &["excluded/1.0", "waits/1.0"]);
+    world.ok(&["autoinstall"]).says(&summary("was skipped", "excluded")).says("nobody");
+    assert!(world.calls("make").is_empty());
+    assert!(world.calls("depmod").is_empty());
+}
+
+#[test]
+fn dependencies_are_installed_first() {
+    let world = World::new();
+    let order = "echo $module >> \"$HOME/order\"";
+    world.package("a", "1.0").conf("BUILD_DEPENDS=\"b c\"").recipe(&format!(
+        "{order}; test -e {} || exit 1",
+        world.path(format!("/lib/modules/{K}/updates/dkms/b.ko")).display()
+    ));
+    world.package("b", "1.0").conf("BUILD_DEPENDS=c").recipe(order);
+    world.package("c", "1.0").recipe(&format!("sleep 0.2; {order}"));
+    add(&world, &["a/1.0", "b/1.0", "c/1.0"]);
+    world.ok(&["autoinstall"]);
+    assert_eq!(fs::read_to_string(world.scratch("order")).unwrap(), "c\nb\na\n");
+}
+
+#[test]
+fn a_package_whose_dependency_fails_is_not_tried() {
+    let world = World::new();
+    world.package("a", "1.0").recipe("exit 1");
+    world.package("b", "1.0").conf("BUILD_DEPENDS=a");
+    add(&world, &["a/1.0", "b/1.0"]);
+    world.dkms(&["autoinstall"]).exits(11).says("a(10)").says("b(13)");
+    assert_eq!(world.calls("make").len(), 1);
+}
+
+#[test]
+fn the_newest_version_is_taken_in_the_order_of_versions() {
+    let world = World::new();
+    for version in ["9.0", "10.0", "1.0"] {
+        world.package("m", version);
+        world.ok(&["add", "-m", "m", "-v", version]);
+    }
+    world.ok(&["autoinstall"]);
+    assert_eq!(
+        world.status(),
+        ["m/1.0: added".into(), line("m/10.0", K, "installed"), "m/9.0: added".into()]
+    );
+}
+
+#[test]
+fn a_newer_version_replaces_an_installed_one() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.package("m", "2.0");
+    add(&world, &["m/2.0"]);
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "built"), line("m/2.0", K, "installed")]);
+}
+
+#[test]
+fn an_older_version_is_taken_where_the_newest_does_not_want_the_kernel() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.package("m", "2.0").conf("BUILD_EXCLUSIVE_KERNEL_MIN=6.2");
+    add(&world, &["m/1.0", "m/2.0"]);
+    world.ok(&["autoinstall"]).says(&summary("succeeded", "m"));
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".into()]);
+    // And it stays: the next run finds nothing to do.
+    let before = world.everything();
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn a_file_that_is_gone_from_the_kernel_is_installed_again() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let file = world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"));
+    fs::remove_file(&file).unwrap();
+    world.ok(&["autoinstall"]);
+    assert!(file.is_file());
+    assert_eq!((world.calls("make").len(), world.depmods(K)), (1, 2));
+}
+
+#[test]
+fn what_is_built_is_installed_without_a_build() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["build", "m/1.0"]);
+    fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    assert_eq!(world.calls("make").len(), 1);
+}
+
+#[test]
+fn missing_headers_are_21_only_where_something_must_be_built() {
+    let world = World::new();
+    world.kernel("6.2");
+    world.package("m", "1.0");
+    world.ok(&["autoinstall", "-k", "6.2"]);
+    add(&world, &["m/1.0"]);
+    world.dkms(&["autoinstall", "-k", "6.2"]).exits(21).complains("6.2");
+    world.ok(&["autoinstall", "--kernelver", K]);
+}
+
+#[rstest]
+#[case("autoinstall")]
+#[case("kernel_postinst")]
+fn the_administrator_can_switch_it_off(#[case] action: &str) {
+    let world = World::new();
+    world.package("m", "1.0");
+    add(&world, &["m/1.0"]);
+    world.write("/etc/dkms/no-autoinstall", "");
+    world.ok(&[action, "-k", K]);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+    fs::remove_file(world.path("/etc/dkms/no-autoinstall")).unwrap();
+    world.ok(&[action, "-k", K]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
+
+#[test]
+fn a_module_on_the_command_line_is_ignored() {
+    let world = World::new();
+    world.package("a", "1.0");
+    world.package("b", "1.0");
+    add(&world, &["a/1.0", "b/1.0"]);
+    world.ok(&["autoinstall", "a/1.0"]);
+    assert_eq!(world.status(), [line("a/1.0", K, "installed"), line("b/1.0", K, "installed")]);
+}
+
+#[test]
+fn a_failing_depmod_fails_what_was_installed_in_this_run() {
+    let world = World::new();
+    world.package("a", "1.0");
+    world.package("b", "1.0");
+    add(&world, &["a/1.0", "b/1.0"]);
+    world.tool_does("depmod", "exit 1");
+    world.dkms(&["autoinstall"]).exits(11).says(&summary("failed", "a(6) b(6)"));
+    assert_eq!(world.status(), [line("a/1.0", K, "built"), line("b/1.0", K, "built")]);
+    assert!(!world.has(&format!("/lib/modules/{K}/updates")));
+}
+
+/// Counts itself, waits, and leaves: what a compiler is to a jobserver.
+const COMPILER: &str = "mkdir -p \"$HOME/now\"; : > \"$HOME/now/$$\"; ls \"$HOME/now\" | wc -l >> \"$HOME/counts\"\n\
+                        sleep 0.05; rm \"$HOME/now/$$\"";
+
+#[test]
+fn builds_side_by_side_share_one_limit_of_jobs() {
+    if !std::path::Path::new("/usr/bin/make").exists() {
+        return;
+    }
+    let world = World::new();
+    let targets: Vec<String> = (0..8).map(|i| format!("t{i}")).collect();
+    for name in ["a", "b", "c", "d"] {
+        let makefile = format!("all: {0}\n{0}:\n\t@sh ./compiler.sh\n", targets.join(" "));
+        world
+            .package(name, "1.0")
+            .file("many.mk", makefile)
+            .file("compiler.sh", COMPILER)
+            .recipe("/usr/bin/make -f many.mk all || exit 1");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.ok(&["autoinstall", "-j", "3"]);
+    let counts = fs::read_to_string(world.scratch("counts")).unwrap();
+    let counts: Vec<usize> = counts.lines().map(|line| line.trim().parse().unwrap()).collect();
+    assert_eq!(counts.len(), 32);
+    let most = counts.iter().max().unwrap();
+    assert!((2..=3).contains(most), "{most} compilers at once: {counts:?}");
+    assert!(world.status().iter().all(|line| line.contains(&format!("{}: installed", *A))));
+}
+
+#[test]
+fn builds_that_set_their_own_number_of_jobs_take_turns() {
+    let world = World::new();
+    for name in ["a", "b", "c"] {
+        world
+            .package(name, "1.0")
+            .conf("MAKE=\"make -j4\"")
+            .file("compiler.sh", COMPILER)
+            .recipe("for i in 1 2 3 4; do sh ./compiler.sh & done; wait");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.ok(&["autoinstall", "-j", "4"]);
+    let counts = fs::read_to_string(world.scratch("counts")).unwrap();
+    let most = counts.lines().map(|line| line.trim().parse::<usize>().unwrap()).max();
+    assert!(most <= Some(4), "{counts}");
+}
+
+#[test]
+fn builds_of_several_packages_keep_their_lines_apart() {
+    let world = World::new();
+    for name in ["a", "b", "c"] {
+        world.package(name, "1.0").recipe("sleep 0.1");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let ended = world.ok(&["autoinstall", "-j", "4"]);
+    for name in ["a", "b", "c"] {
+        let expected = format!("{name}/1.0: Building module(s)... done.");
+        assert!(ended.stdout.lines().any(|line| line == expected), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_administrators_command_runs_once_after_it_all() {
+    let world = World::new();
+    world.write("/etc/dkms/framework.conf", "post_transaction='echo done $kernelver >> $HOME/after'\n");
+    for name in ["a", "b"] {
+        world.package(name, "1.0");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.ok(&["autoinstall"]);
+    world.ok(&["autoinstall"]);
+    assert_eq!(fs::read_to_string(world.scratch("after")).unwrap(), format!("done {K}\n"));
+}

@@ -1,0 +1,111 @@
+//! Two at a time.
+
+use crate::world::{K, Running, World, line, wait_until};
+use rstest::rstest;
+use std::fs;
+
+/// Starts a build that waits until the file `go` exists; returns when it has begun.
+fn slow_build(world: &World) -> Running {
+    world.package("slow", "1.0").recipe(
+        ": > \"$HOME/begun\"; i=0; until [ -e \"$HOME/go\" ] || [ $i = 400 ]; do sleep 0.02; i=$((i+1)); done",
+    );
+    let running = world.start(&["build", "slow/1.0"]);
+    wait_until("the build begins", || world.scratch("begun").exists());
+    running
+}
+
+#[test]
+fn who_comes_second_waits_and_says_for_whom() {
+    let world = World::new();
+    world.package("m", "1.0");
+    let first = slow_build(&world);
+    let mut second = world.start(&["add", "m/1.0"]);
+    wait_until("the second one says that it waits", || second.stderr().contains("Waiting"));
+    assert!(!second.is_over());
+    assert!(!world.has("/var/lib/dkms/m"));
+    let said = second.stderr();
+    assert!(said.contains(&format!("process {} (", first.pid())), "{said}");
+    assert!(said.contains("build slow/1.0)"), "{said}");
+    fs::write(world.scratch("go"), "").unwrap();
+    first.wait().exits(0);
+    second.wait().exits(0);
+    assert_eq!(world.status(), ["m/1.0: added".into(), line("slow/1.0", K, "built")]);
+}
+
+#[test]
+fn reading_waits_for_nobody() {
+    let world = World::new();
+    let mut first = slow_build(&world);
+    assert_eq!(world.status(), ["slow/1.0: added"]);
+    world.ok(&["conf", "slow/1.0"]);
+    assert!(!first.is_over());
+    fs::write(world.scratch("go"), "").unwrap();
+    first.wait().exits(0);
+}
+
+#[test]
+fn the_lock_dies_with_its_holder() {
+    let world = World::new();
+    world.package("m", "1.0");
+    let first = slow_build(&world);
+    assert_eq!(first.kill().code, None);
+    world.ok(&["add", "m/1.0"]).is_silent_about("Waiting");
+    fs::write(world.scratch("go"), "").unwrap();
+    world.ok(&["build", "slow/1.0"]);
+    assert_eq!(world.status(), ["m/1.0: added".into(), line("slow/1.0", K, "built")]);
+    world.ok(&["remove", "slow/1.0", "--all"]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+}
+
+#[test]
+fn different_trees_do_not_wait_for_each_other() {
+    let world = World::new();
+    world.package("m", "1.0");
+    let mut first = slow_build(&world);
+    let other = world.scratch("tree").display().to_string();
+    world.ok(&["--dkmstree", &other, "build", "m/1.0"]).is_silent_about("Waiting");
+    assert!(!first.is_over());
+    fs::write(world.scratch("go"), "").unwrap();
+    first.wait().exits(0);
+}
+
+#[rstest]
+#[case("PRE_BUILD")]
+#[case("POST_BUILD")]
+#[case("PRE_INSTALL")]
+#[case("POST_INSTALL")]
+#[case("POST_ADD")]
+fn a_script_may_call_dkms_back(#[case] script: &str) {
+    let world = World::new();
+    world.package("other", "1.0");
+    let call = "dkms status > \"$HOME/status\" && dkms add other/1.0 > \"$HOME/add\" 2>&1";
+    world.package("m", "1.0").conf(&format!("{script}=call.sh")).script("call.sh", call);
+    world.ok(&["install", "m/1.0"]).is_silent_about("Waiting");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "other/1.0: added".into()]);
+    let seen = fs::read_to_string(world.scratch("status")).unwrap();
+    assert!(seen.starts_with("m/1.0"), "{seen}");
+}
+
+#[test]
+fn a_conf_may_change_the_tree_while_it_is_read() {
+    let world = World::new();
+    world.package("other", "1.0");
+    world.package("m", "1.0").conf("dkms add other/1.0 >/dev/null 2>&1; true");
+    world.ok(&["build", "m/1.0"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "built"), "other/1.0: added".into()]);
+}
+
+#[test]
+fn many_at_once_end_as_one_after_the_other() {
+    let world = World::new();
+    world.kernel("6.2").headers();
+    world.package("m", "1.0").recipe("sleep 0.05");
+    let targets = [K, "6.2", K, "6.2", K, "6.2"];
+    let running: Vec<Running> = targets.iter().map(|k| world.start(&["install", "m/1.0", "-k", k])).collect();
+    for one in running {
+        one.wait().exits(0);
+    }
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), line("m/1.0", "6.2", "installed")]);
+    assert_eq!(world.calls("make").len(), 2);
+}

@@ -1,0 +1,31 @@
+//! The real programs in a fake world: temporary directories, fake tools, no root.
+//!
+//! One file an area. What a test expects is what callers may rely on: exit codes, the texts that programs match, and
+//! what stands on disk afterwards.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests stop at the first surprise, and stand outside of the crate's layers"
+)]
+
+mod add;
+mod architecture;
+mod autoinstall;
+mod bad_input;
+mod build;
+mod command_line;
+mod conf_files;
+mod crash;
+mod dependents;
+mod hooks;
+mod install;
+mod kernel_actions;
+mod locking;
+mod rpm_upgrade;
+mod status;
+mod tarballs;
+mod uninstall_remove;
+mod weak_modules;
+mod world;

@@ -1,0 +1,224 @@
+//! The actions uninstall, unbuild and remove.
+
+use crate::world::{A, K, World, line};
+use rstest::rstest;
+use std::fs;
+
+fn installed(file: &str) -> String {
+    format!("/lib/modules/{K}/updates/dkms/{file}")
+}
+
+#[test]
+fn uninstalling_leaves_the_build_and_no_trace_in_the_kernel() {
+    let world = World::new();
+    let before = world.names("/lib/modules");
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["uninstall", "m/1.0"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "built")]);
+    assert_eq!(world.names("/lib/modules"), before);
+    assert_eq!(world.depmods(K), 2);
+    let listed = world.tree();
+    world.ok(&["uninstall", "m/1.0"]).says("not installed");
+    assert_eq!(world.tree(), listed);
+    assert_eq!(world.depmods(K), 2);
+}
+
+#[test]
+fn only_the_files_that_were_installed_go() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let neighbours = ["m.ko.bak", "m.kofoo", "mm.ko", "other.ko"];
+    for name in neighbours {
+        world.write(&installed(name), name);
+    }
+    world.ok(&["uninstall", "m/1.0"]);
+    assert_eq!(world.names(&format!("/lib/modules/{K}/updates/dkms")), neighbours);
+}
+
+#[test]
+fn a_file_that_somebody_changed_is_kept_and_told() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.write(&installed("m.ko"), "something else");
+    world.ok(&["uninstall", "m/1.0"]).complains("Warning: ").complains("m.ko");
+    assert_eq!(world.read(&installed("m.ko")), "something else");
+    assert_eq!(world.status(), [line("m/1.0", K, "built")]);
+}
+
+#[test]
+fn unbuilding_goes_back_to_added() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["unbuild", "m/1.0"]);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+    assert!(!world.has(&format!("/var/lib/dkms/m/1.0/{K}")));
+    assert!(!world.has(&installed("m.ko")));
+    world.ok(&["unbuild", "m/1.0"]).says("not built");
+}
+
+#[test]
+fn removing_without_kernels_is_for_the_running_one() {
+    let world = World::new();
+    world.kernel("6.2").headers();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0", "-k", K, "-k", "6.2"]);
+    world.ok(&["remove", "m/1.0"]);
+    assert_eq!(world.status(), [line("m/1.0", "6.2", "installed")]);
+    world.ok(&["remove", "m/1.0"]);
+    assert_eq!(world.status(), [line("m/1.0", "6.2", "installed")]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+    assert!(world.has("/usr/src/m-1.0/dkms.conf"));
+    assert_eq!((world.depmods(K), world.depmods("6.2")), (2, 2));
+}
+
+#[rstest]
+#[case("uninstall")]
+#[case("unbuild")]
+#[case("remove")]
+fn a_package_that_is_not_there_is_3_and_a_broken_one_4(#[case] action: &str) {
+    let world = World::new();
+    let before = world.everything();
+    world.dkms(&[action, "m/1.0"]).exits(3).complains("Error! ");
+    world.dkms(&[action, "m/1.0", "--all"]).exits(3);
+    assert_eq!(world.everything(), before);
+}
+
+#[rstest]
+#[case("uninstall", &[])]
+#[case("unbuild", &["--all"])]
+#[case("remove", &["--all"])]
+#[case("remove", &[])]
+fn no_conf_and_no_source_is_needed_to_take_a_module_out(#[case] action: &str, #[case] options: &[&str]) {
+    for damage in ["source", "conf", "invalid", "headers"] {
+        let world = World::new();
+        let before = world.names("/lib/modules");
+        world.package("m", "1.0");
+        world.ok(&["install", "m/1.0"]);
+        match damage {
+            "source" => fs::remove_dir_all(world.path("/usr/src/m-1.0")).unwrap(),
+            "conf" => fs::remove_file(world.path("/usr/src/m-1.0/dkms.conf")).unwrap(),
+            "headers" => fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap(),
+            _ => drop(world.write("/usr/src/m-1.0/dkms.conf", "exit 3")),
+        }
+        world.ok(&[&[action, "m/1.0"], options].concat());
+        let mut after = world.names("/lib/modules");
+        if damage == "headers" {
+            after = before.clone();
+            assert!(!world.has(&installed("m.ko")));
+        }
+        assert_eq!(after, before, "{damage}");
+        if action == "remove" {
+            assert!(world.tree().is_empty(), "{damage}: {:#?}", world.tree());
+        }
+    }
+}
+
+#[rstest]
+#[case("6.1-build")]
+#[case("tarball")]
+#[case("my-deb")]
+#[case("x86.rpm")]
+fn kernels_may_be_named_like_bookkeeping(#[case] release: &str) {
+    let world = World::new();
+    world.kernel(release).headers();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0", "-k", release]);
+    assert_eq!(world.status(), [line("m/1.0", release, "installed")]);
+    world.ok(&["remove", "m/1.0", "-k", K]);
+    assert_eq!(world.status(), [line("m/1.0", release, "installed")]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+    assert!(!world.has(&format!("/lib/modules/{release}/updates")));
+}
+
+#[test]
+fn one_version_goes_and_the_other_stays() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.package("m", "2.0");
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["build", "m/2.0"]);
+    world.ok(&["remove", "m/2.0", "--all"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    assert!(world.has(&installed("m.ko")));
+}
+
+#[test]
+fn a_failed_build_does_not_keep_a_package_in_the_tree() {
+    let world = World::new();
+    world.package("m", "1.0").recipe("exit 1");
+    world.dkms(&["build", "m/1.0"]).exits(10);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+}
+
+#[test]
+fn what_an_older_dkms_installed_is_taken_out_too() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let out = world.path(format!("/var/lib/dkms/m/1.0/{K}/{}", *A));
+    for record in [".dkms-build.json", ".dkms-install.json"] {
+        fs::remove_file(out.join(record)).unwrap();
+    }
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(!world.has(&format!("/lib/modules/{K}/updates")));
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+}
+
+#[test]
+fn an_original_without_a_note_of_its_place_does_not_stop_a_removal() {
+    let world = World::new();
+    world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let origin = format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko.origin", *A);
+    fs::remove_file(world.path(origin)).unwrap();
+    world.ok(&["uninstall", "m/1.0"]);
+    assert!(world.has(&format!("/lib/modules/{K}/kernel/drivers/misc/m.ko")), "{:#?}", world.tree());
+}
+
+#[test]
+fn a_failing_depmod_is_told_and_the_modules_are_gone() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.tool_does("depmod", "exit 1");
+    world.ok(&["remove", "m/1.0", "--all"]).complains("Warning: ").complains("depmod");
+    assert!(world.tree().is_empty());
+}
+
+#[test]
+fn directories_that_are_not_ours_stay_even_if_empty() {
+    let world = World::new();
+    world.package("m", "1.0");
+    fs::create_dir_all(world.path(format!("/lib/modules/{K}/updates/theirs"))).unwrap();
+    let before = world.names("/lib/modules");
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert_eq!(world.names("/lib/modules"), before);
+}
+
+#[rstest]
+#[case("build")]
+#[case("source")]
+fn a_kernel_named_like_a_directory_of_ours_spoils_nothing(#[case] release: &str) {
+    let world = World::new();
+    world.kernel(release).headers();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let source = world.names("/usr/src");
+    world.dkms(&["install", "m/1.0", "-k", release]);
+    world.dkms(&["remove", "m/1.0", "-k", release]);
+    assert_eq!(world.names("/usr/src"), source);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+    assert!(!world.has(&format!("/lib/modules/{release}/updates")));
+}

@@ -1,0 +1,295 @@
+//! A machine in a temporary directory: kernels, sources, configuration, and tools that only note what they are asked.
+
+pub mod elf;
+mod kernel;
+mod package;
+mod run;
+
+pub use kernel::Kernel;
+pub use package::Package;
+pub use run::{Ended, Running};
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+/// The running kernel of every new world.
+pub const K: &str = "6.1.0-1-amd64";
+/// What `uname -m` prints here.
+pub static A: LazyLock<String> =
+    LazyLock::new(|| nix::sys::utsname::uname().unwrap().machine().to_string_lossy().into_owned());
+
+/// The programs of the suite that are no `dkms`.
+const HOOKS: [(&str, &str); 6] = [
+    ("kernel-preinst", env!("CARGO_BIN_EXE_kernel-preinst")),
+    ("kernel-postinst", env!("CARGO_BIN_EXE_kernel-postinst")),
+    ("kernel-prerm", env!("CARGO_BIN_EXE_kernel-prerm")),
+    ("header-postinst", env!("CARGO_BIN_EXE_header-postinst")),
+    ("common-postinst", env!("CARGO_BIN_EXE_common-postinst")),
+    ("dkms-autoinstaller", env!("CARGO_BIN_EXE_dkms-autoinstaller")),
+];
+
+/// `make`: notes its call, does what `recipe` in the source says, then "compiles" every `x.ko.in` to `x.ko`.
+const MAKE: &str = r#"
+echo "$*" >> @LOG@/make
+if [ -f recipe ]; then . ./recipe; fi
+find . -name '*.ko.in' | while read -r f; do cp "$f" "${f%.in}"; done
+"#;
+/// Any other tool: notes its call and ends as the file beside its log says.
+const TOOL: &str = r#"
+echo "$*" >> @LOG@/@NAME@
+if [ -f @LOG@/@NAME@.does ]; then . @LOG@/@NAME@.does; fi
+"#;
+
+/// A fake machine. Nothing outside of its directory is written.
+#[derive(Debug)]
+pub struct World {
+    dir: TempDir,
+    env: BTreeMap<String, String>,
+}
+
+impl World {
+    /// Debian, running [`K`], which has headers and an index of modules.
+    pub fn new() -> Self {
+        let world = Self::without_kernel();
+        world.kernel(K).headers();
+        world
+    }
+
+    /// Debian, without any kernel.
+    pub fn without_kernel() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = Self { dir, env: BTreeMap::new() };
+        for name in ["bin", "log", "tmp", "home", "root/etc/dkms", "root/usr/src", "root/boot"] {
+            fs::create_dir_all(world.dir.path().join(name)).unwrap();
+        }
+        for name in ["var/lib/dkms", "lib/modules"] {
+            fs::create_dir_all(world.root().join(name)).unwrap();
+        }
+        world.write("/etc/os-release", "ID=debian\n");
+        world.program("make", MAKE);
+        for name in ["depmod", "strip", "modprobe", "systemctl", "apport"] {
+            world.tool(name);
+        }
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_dkms"), world.bin().join("dkms")).unwrap();
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", world.bin().display());
+        let (root, home) = (world.root().display().to_string(), world.dir.path().join("home"));
+        let tmp = world.dir.path().join("tmp").display().to_string();
+        let home = home.display().to_string();
+        for (name, value) in [
+            ("PATH", path.as_str()),
+            ("HOME", &home),
+            ("TMPDIR", &tmp),
+            ("LC_ALL", "C"),
+            ("DKMS_ROOT", &root),
+            ("DKMS_UNAME_R", K),
+        ] {
+            world.env.insert(name.into(), value.into());
+        }
+        world
+    }
+
+    /// A variable of every later call.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    pub fn root(&self) -> PathBuf {
+        fs::canonicalize(self.dir.path()).unwrap().join("root")
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.dir.path().join("bin")
+    }
+
+    /// The place of an absolute path of this machine.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root().join(path.as_ref().strip_prefix("/").unwrap())
+    }
+
+    /// Where tests put what is no part of the machine.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.dir.path().join("home").join(name)
+    }
+
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+        write(&self.path(path), content.as_ref());
+        self
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))).into()
+    }
+
+    /// Whether something has this name, be it a dangling link.
+    pub fn has(&self, path: &str) -> bool {
+        self.path(path).symlink_metadata().is_ok()
+    }
+
+    pub fn kernel(&self, release: &str) -> Kernel<'_> {
+        Kernel::new(self, release)
+    }
+
+    /// A package in /usr/src with one module of its own name, AUTOINSTALL on.
+    pub fn package(&self, name: &str, version: &str) -> Package {
+        Package::new(&self.path(format!("/usr/src/{name}-{version}")), name, version)
+    }
+
+    /// The same in a directory of its own, which nobody knows of yet.
+    pub fn package_in(&self, dir: &Path, name: &str, version: &str) -> Package {
+        Package::new(dir, name, version)
+    }
+
+    /// Puts a shell script in front of PATH.
+    pub fn program(&self, name: &str, body: &str) {
+        let log = self.dir.path().join("log");
+        let body = body.replace("@LOG@", &log.display().to_string()).replace("@NAME@", name);
+        script(&self.bin().join(name), &body);
+    }
+
+    fn tool(&self, name: &str) {
+        self.program(name, TOOL);
+    }
+
+    /// What a fake tool does besides noting its call, as shell.
+    pub fn tool_does(&self, name: &str, body: &str) {
+        write(&self.dir.path().join("log").join(format!("{name}.does")), body.as_bytes());
+    }
+
+    /// The calls of a fake tool, one line each.
+    pub fn calls(&self, name: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.dir.path().join("log").join(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The depmod calls of one kernel.
+    pub fn depmods(&self, release: &str) -> usize {
+        self.calls("depmod").iter().filter(|line| line.split(' ').any(|word| word == release)).count()
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).env_clear().envs(&self.env).stdin(Stdio::null());
+        command.current_dir(self.dir.path().join("home"));
+        command
+    }
+
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(env!("CARGO_BIN_EXE_dkms"), args), &self.dir.path().join("log"))
+    }
+
+    pub fn dkms(&self, args: &[&str]) -> Ended {
+        self.start(args).wait()
+    }
+
+    /// Runs `dkms` and expects success.
+    pub fn ok(&self, args: &[&str]) -> Ended {
+        let ended = self.dkms(args);
+        ended.exits(0);
+        ended
+    }
+
+    pub fn hook(&self, name: &str, args: &[&str]) -> Ended {
+        self.hook_with(name, args, &[])
+    }
+
+    pub fn hook_with(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> Ended {
+        let mut command = self.command(hook(name), args);
+        command.envs(env.iter().copied());
+        Running::start(command, &self.dir.path().join("log")).wait()
+    }
+
+    /// A shell line, with the hook programs as `$postinst` and so on.
+    pub fn shell(&self, line: &str) -> Ended {
+        let mut command = self.command("sh", &["-c", line]);
+        for (name, program) in HOOKS {
+            command.env(name.replace('-', "_"), program);
+        }
+        Running::start(command, &self.dir.path().join("log")).wait()
+    }
+
+    /// What `status` prints, line by line.
+    pub fn status(&self) -> Vec<String> {
+        self.ok(&["status"]).stdout.lines().map(str::to_owned).collect()
+    }
+
+    /// The DKMS tree: directories end in a slash, links tell where they lead. Our lock file is left out.
+    pub fn tree(&self) -> Vec<String> {
+        self.listing("/var/lib/dkms").into_keys().filter(|name| name != ".lock").collect()
+    }
+
+    /// What stands below a directory of this machine.
+    pub fn names(&self, dir: &str) -> Vec<String> {
+        self.listing(dir).into_keys().collect()
+    }
+
+    /// Everything on this machine with its content, besides our lock file.
+    pub fn everything(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut all = self.listing("/");
+        all.remove("var/lib/dkms/.lock");
+        all
+    }
+
+    fn listing(&self, dir: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let top = self.path(dir);
+        list(&top, "", &self.root().display().to_string(), &mut found);
+        found
+    }
+}
+
+fn list(dir: &Path, prefix: &str, root: &str, found: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let kind = entry.file_type().unwrap();
+        if kind.is_symlink() {
+            let target = fs::read_link(entry.path()).unwrap().display().to_string();
+            found.insert(format!("{name} -> {}", target.strip_prefix(root).unwrap_or(&target)), Vec::new());
+        } else if kind.is_dir() {
+            found.insert(format!("{name}/"), Vec::new());
+            list(&entry.path(), &format!("{name}/"), root, found);
+        } else {
+            found.insert(name, fs::read(entry.path()).unwrap_or_default());
+        }
+    }
+}
+
+fn hook(name: &str) -> &'static str {
+    HOOKS.iter().find(|(hook, _)| *hook == name).unwrap_or_else(|| panic!("no hook {name}")).1
+}
+
+/// Writes a file and the directories above it.
+pub fn write(path: &Path, content: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// Writes an executable shell script.
+pub fn script(path: &Path, body: &str) {
+    // Another thread may fork while the file is open for writing, and then executing it fails: write aside, rename.
+    let aside = path.with_extension("new");
+    write(&aside, format!("#!/bin/sh\n{body}\n").as_bytes());
+    fs::set_permissions(&aside, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(aside, path).unwrap();
+}
+
+/// Waits for something another process does.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..5000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(4));
+    }
+    panic!("in vain waited until {what}");
+}
+
+/// `M/V, K, A: state`.
+pub fn line(package: &str, release: &str, state: &str) -> String {
+    format!("{package}, {release}, {}: {state}", *A)
+}
