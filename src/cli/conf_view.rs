@@ -1,7 +1,7 @@
 //! `dkms conf`: what a dkms.conf ends up saying, where each value came from, and whether bash was needed.
 
-use crate::conf::{Effective, Settings, Strictness, View, read_effective, read_package};
-use crate::model::{Error, ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
+use crate::conf::{Effective, Settings, Strictness, View, read_effective, understand};
+use crate::model::{ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
 use crate::plan::request::{Format, Subject};
 use crate::system::System;
 use crate::tree::Tree;
@@ -34,10 +34,7 @@ pub(super) fn print(
             .ui
             .warn(format!("{}: the value of {directive} is lost in the second reading.", file.display()));
     }
-    match read_package(&path, view(id.as_ref()), Strictness::Strict, settings, system) {
-        Err(error @ Error::ConfInvalid { .. }) => Err(error),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    understand(&effective, &path, Strictness::Strict, settings, system).map(|_| ExitCode::SUCCESS)
 }
 
 /// The file to read, and the package if it is known by name: the tree's source, else the source tree's.

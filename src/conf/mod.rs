@@ -42,9 +42,22 @@ pub fn read_package(
     settings: &Settings,
     system: &System,
 ) -> Result<PackageConf> {
-    let effective = read_effective(conf, view, settings, system)?;
+    understand(&read_effective(conf, view, settings, system)?, conf, strictness, settings, system)
+}
+
+/// Checks the values that a chain of files ended with.
+///
+/// # Errors
+/// They are invalid; every problem is named.
+pub fn understand(
+    effective: &Effective,
+    conf: &Path,
+    strictness: Strictness,
+    settings: &Settings,
+    system: &System,
+) -> Result<PackageConf> {
     let location = settings.effective_location(system);
-    let package = PackageConf::from_values(&effective, location.as_deref());
+    let package = PackageConf::from_values(effective, location.as_deref());
     let problems = validate::check(&package, &effective.values, strictness);
     if problems.is_empty() {
         return Ok(package);
