@@ -222,3 +222,22 @@ fn a_kernel_named_like_a_directory_of_ours_spoils_nothing(#[case] release: &str)
     assert!(world.tree().is_empty(), "{:#?}", world.tree());
     assert!(!world.has(&format!("/lib/modules/{release}/updates")));
 }
+
+#[test]
+fn what_another_dkms_installed_goes_and_the_kernels_own_unversioned_module_stays() {
+    let world = World::new();
+    let own = format!("/lib/modules/{K}/kernel/drivers/misc/m.ko");
+    let package = world.package("m", "1.0").module_of("m", "", "");
+    world.ok(&["install", "m/1.0"]);
+    // The packaged dkms leaves no records, and the kernel's own module in its place.
+    for record in [".dkms-build.json", ".dkms-install.json"] {
+        std::fs::remove_file(world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/{record}", *A))).unwrap();
+    }
+    let mut other = package.built("m");
+    other.push(0);
+    world.write(&own, &other);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(!world.has(&format!("/lib/modules/{K}/updates")), "{:#?}", world.names("/lib/modules"));
+    assert_eq!(std::fs::read(world.path(&own)).unwrap(), other);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+}
