@@ -17,7 +17,7 @@ BUILT ?= no
 export CARGO_TARGET_DIR
 
 # Programs that callers reach by path under the name of the binary; two more get another name when they are installed.
-HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back
+HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back initramfs-modules
 KERNEL_EVENTS = preinst postinst prerm header_postinst
 
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
@@ -53,6 +53,8 @@ install: all
 		$(INSTALL) -d $(DESTDIR)$(SYSCONFDIR)/kernel/$$event.d && \
 		$(INSTALL) -m 755 kernel-postinst.d/$$event $(DESTDIR)$(SYSCONFDIR)/kernel/$$event.d/dkms || exit 1; \
 	done
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks
+	$(INSTALL) -m 755 initramfs-tools/dkms $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks/dkms
 	$(INSTALL) -m 644 packaging/framework.conf $(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf
 
 deb:

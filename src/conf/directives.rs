@@ -4,7 +4,7 @@ use super::{Effective, Values};
 use std::path::PathBuf;
 
 /// The names that come through from a dkms.conf, in the order in which they are read for the second time.
-pub const WHITELIST: [&str; 35] = [
+pub const WHITELIST: [&str; 36] = [
     "PACKAGE_NAME",
     "PACKAGE_VERSION",
     "POST_ADD",
@@ -41,6 +41,8 @@ pub const WHITELIST: [&str; 35] = [
     // Ours: how this package's failures count for whoever triggered the build.
     "on_failure",
     "ON_FAILURE",
+    // Ours: whether the modules belong into the initramfs.
+    "INITRAMFS",
 ];
 
 /// Directives that are read and have no effect any more, but for OBSOLETE_BY.
@@ -142,6 +144,7 @@ pub struct PackageConf {
     pub no_weak_modules: Flag,
     pub obsolete_by: Option<String>,
     pub on_failure: Option<String>,
+    pub initramfs: Option<String>,
     /// Deprecated directives that are set, in the order of the list.
     pub deprecated: Vec<&'static str>,
     /// Directives that the second reading lost, each with its file.
@@ -175,12 +178,19 @@ impl PackageConf {
             no_weak_modules: Flag::parse(values.get("NO_WEAK_MODULES")),
             obsolete_by: some("OBSOLETE_BY"),
             on_failure: some("on_failure").or_else(|| some("ON_FAILURE")),
+            initramfs: some("INITRAMFS"),
             deprecated: DEPRECATED.into_iter().filter(|name| is_deprecated_use(&values, name)).collect(),
             lost: effective.lost.clone(),
             cut: effective.cut.clone(),
             messages: effective.messages.clone(),
             values,
         }
+    }
+
+    /// Whether the package's modules belong into the initramfs whatever else selects them.
+    #[must_use]
+    pub fn in_initramfs(&self) -> bool {
+        self.initramfs.as_deref().is_some_and(|value| value.eq_ignore_ascii_case("yes"))
     }
 
     /// Every value, also those that have no field here.

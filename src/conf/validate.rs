@@ -36,6 +36,10 @@ pub(super) fn check(conf: &PackageConf, values: &Values, strictness: Strictness)
     if let Some(value) = conf.on_failure.as_deref().filter(|value| !matches!(*value, "fail" | "warn")) {
         problems.push(format!("Unsupported on_failure value '{value}'; use warn or fail."));
     }
+    let known = |value: &&str| ["yes", "no", "auto"].iter().any(|word| value.eq_ignore_ascii_case(word));
+    if let Some(value) = conf.initramfs.as_deref().filter(|value| !known(value)) {
+        problems.push(format!("Unsupported INITRAMFS value '{value}'; use yes, no or auto."));
+    }
     if strictness == Strictness::Strict {
         duplicates(conf, &mut problems);
     }

@@ -1,14 +1,17 @@
 //! Who calls us and under which contract: argv and environment in, a trigger, and one policy for the exit status.
 //!
-//! Hooks never read standard input, write only to standard error, and leave nothing running.
+//! Hooks never read standard input, write only to standard error (but for the one whose output is its answer), and leave
+//! nothing running.
 
 mod common_postinst;
 mod debian;
+mod initramfs;
 mod kernels;
 mod policy;
 
 pub use common_postinst::common_postinst;
 pub use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
+pub use initramfs::initramfs_modules;
 
 use crate::system::journal::{Journal, Severity};
 use crate::system::{System, streams};
@@ -24,6 +27,10 @@ struct Hook {
 impl Hook {
     fn begin(program: &'static str) -> Self {
         streams::detach();
+        Self::new(program)
+    }
+
+    fn new(program: &'static str) -> Self {
         crate::cli::prepare_process();
         let system = System::capture();
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();

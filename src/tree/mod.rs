@@ -296,6 +296,14 @@ impl Installed {
         &self.built
     }
 
+    /// The names of its modules, as modprobe(8) takes them.
+    #[must_use]
+    pub fn module_names(&self) -> Vec<String> {
+        let files = self.built.module_files();
+        let names = files.iter().filter_map(|file| file.file_name()?.to_str()?.split_once(".ko"));
+        names.map(|(stem, _)| stem.to_owned()).collect()
+    }
+
     /// Hands what the installation recorded on to a build that is about to replace this one.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ mod conf_files;
 mod crash;
 mod dependents;
 mod hooks;
+mod images;
 mod install;
 mod kernel_actions;
 mod locking;

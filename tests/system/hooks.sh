@@ -70,6 +70,17 @@ read_by_debconf=$(hook postinst DEB_MAINT_PARAMS="configure") && status=0 || sta
 assert_equal "second call: succeeds and debconf reads nothing" "0 " "$status $read_by_debconf"
 assert "second call: builds nothing again" test $((SECONDS - started)) -lt 5
 
+# in_image MODULE: it is in the image that the real mkinitramfs packs.
+in_image() {
+    root_run "$root" sh -ec "mkinitramfs -o /tmp/image $kernel 2>/tmp/mkinitramfs.err; lsinitramfs /tmp/image | grep -q '/$1\.ko'"
+}
+refute "initramfs: a module that nobody asked for is not in the image" in_image acpi_call
+echo 'INITRAMFS=yes' >"$root/etc/dkms/acpi-call.conf"
+assert "initramfs: INITRAMFS=yes puts a module into the image" in_image acpi_call
+assert "initramfs: it is loaded by name from the image's own index" root_run "$root" sh -ec \
+    "rm -rf /tmp/unpacked; unmkinitramfs /tmp/image /tmp/unpacked; grep -rqs 'acpi_call' /tmp/unpacked --include=modules.dep"
+rm "$root/etc/dkms/acpi-call.conf"
+
 read_by_debconf=$(hook prerm DEB_MAINT_PARAMS="remove") && status=0 || status=$?
 assert_equal "prerm hook: succeeds and debconf reads nothing" "0 " "$status $read_by_debconf"
 assert_match "prerm hook: the driver is added again" "^acpi-call/[^,]+: added\$" "$(system_status "$root")"

@@ -24,13 +24,15 @@ pub static A: LazyLock<String> =
     LazyLock::new(|| nix::sys::utsname::uname().unwrap().machine().to_string_lossy().into_owned());
 
 /// The programs of the suite that are no `dkms`.
-const HOOKS: [(&str, &str); 6] = [
+const HOOKS: [(&str, &str); 8] = [
     ("kernel-preinst", env!("CARGO_BIN_EXE_kernel-preinst")),
     ("kernel-postinst", env!("CARGO_BIN_EXE_kernel-postinst")),
     ("kernel-prerm", env!("CARGO_BIN_EXE_kernel-prerm")),
     ("header-postinst", env!("CARGO_BIN_EXE_header-postinst")),
     ("common-postinst", env!("CARGO_BIN_EXE_common-postinst")),
     ("dkms-autoinstaller", env!("CARGO_BIN_EXE_dkms-autoinstaller")),
+    ("hand-back", env!("CARGO_BIN_EXE_hand-back")),
+    ("initramfs-modules", env!("CARGO_BIN_EXE_initramfs-modules")),
 ];
 
 /// `make`: notes its call, does what `recipe` in the source says, then "compiles" every `x.ko.in` to `x.ko`.
