@@ -23,6 +23,7 @@ pub struct Arguments {
     pub all: bool,
     pub force: bool,
     pub force_version_override: bool,
+    pub force_vermagic: bool,
     pub binaries_only: bool,
     pub source_only: bool,
     pub rpm_safe_upgrade: bool,
@@ -48,10 +49,11 @@ const VALUES: [&str; 15] = [
     "config",
     "directive",
 ];
-const SWITCHES: [&str; 12] = [
+const SWITCHES: [&str; 13] = [
     "all",
     "force",
     "force-version-override",
+    "force-vermagic",
     "binaries-only",
     "source-only",
     "no-depmod",
@@ -126,6 +128,7 @@ fn from_matches(matches: &ArgMatches) -> Arguments {
         all: on("all"),
         force: on("force"),
         force_version_override: on("force-version-override"),
+        force_vermagic: on("force-vermagic"),
         binaries_only: on("binaries-only"),
         source_only: on("source-only"),
         rpm_safe_upgrade: on("rpm_safe_upgrade"),

@@ -2,7 +2,7 @@
 
 use crate::conf::{Effective, Settings, Strictness, View, read_effective, understand};
 use crate::model::{ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
-use crate::plan::request::{Format, Subject};
+use crate::plan::request::{ConfFormat, Subject};
 use crate::system::System;
 use crate::tree::Tree;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ pub(super) fn print(
     subject: &Subject,
     conf: Option<&Path>,
     target: &Target,
-    format: Format,
+    format: ConfFormat,
     settings: &Settings,
     system: &System,
 ) -> Result<ExitCode> {
@@ -26,8 +26,8 @@ pub(super) fn print(
     let effective = read_effective(&path, view(id.as_ref()), settings, system)?;
     effective.messages.iter().for_each(|line| system.ui.note(line));
     system.ui.say(match format {
-        Format::Text => text(&effective),
-        Format::Json => json_text(&effective),
+        ConfFormat::Text => text(&effective),
+        ConfFormat::Json => json_text(&effective),
     });
     for (directive, file) in &effective.lost {
         system

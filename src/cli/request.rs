@@ -7,9 +7,13 @@ use crate::kernel::default_arch;
 use crate::model::{
     Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
 };
-use crate::plan::request::{Content, Filter, Force, Format, Request, Subject, Targets};
+use crate::plan::request::{ConfFormat, Content, Filter, Force, Request, StatusFormat, Subject, Targets};
 use crate::system::System;
 use std::path::PathBuf;
+
+const CONF_FORMATS: [(&str, ConfFormat); 2] = [("text", ConfFormat::Text), ("json", ConfFormat::Json)];
+const STATUS_FORMATS: [(&str, StatusFormat); 3] =
+    [("text", StatusFormat::Text), ("legacy", StatusFormat::Legacy), ("json", StatusFormat::Json)];
 
 /// Checks the arguments, in the order of the old program, and makes a request of them.
 ///
@@ -47,7 +51,8 @@ pub(super) fn request(args: &Arguments, settings: &Settings, system: &System) ->
         }
     }
     if action == A::Status {
-        return Ok(Request::Status { filters: filters(args) });
+        let format = format(args, &STATUS_FORMATS)?;
+        return Ok(Request::Status { filters: filters(args), format });
     }
     if let A::Removed(name) = action {
         let instead = "Build the package with the distribution's own tools (dh_dkms, rpmbuild), or carry the tree with a source package.";
@@ -84,7 +89,7 @@ impl Checker<'_> {
             A::Build => {
                 self.no_all()?;
                 self.tree_writable()?;
-                Ok(Request::Build { subject: self.subject()?, conf, targets, force })
+                Ok(Request::Build { subject: self.subject()?, conf, targets, force: self.force() })
             }
             A::Install => {
                 self.no_all()?;
@@ -120,7 +125,7 @@ impl Checker<'_> {
             }
             A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
             A::Conf => {
-                let format = self.format()?;
+                let format = format(self.args, &CONF_FORMATS)?;
                 Ok(Request::Conf { subject: self.subject()?, conf, target: first(targets)?, format })
             }
             A::Mktarball => self.mktarball(targets),
@@ -191,18 +196,8 @@ impl Checker<'_> {
         Force {
             force: self.args.force,
             version_override: self.args.force_version_override,
+            vermagic: self.args.force_vermagic,
             safe_upgrade: self.args.rpm_safe_upgrade,
-        }
-    }
-
-    fn format(&self) -> Result<Format> {
-        match self.args.format.as_deref() {
-            None | Some("text") => Ok(Format::Text),
-            Some("json") => Ok(Format::Json),
-            Some(other) => Err(Error::Usage {
-                code: 2,
-                text: format!("Unknown format: {other}\nThe formats are text and json."),
-            }),
         }
     }
 
@@ -294,6 +289,16 @@ impl Checker<'_> {
 
 fn first(targets: Vec<Target>) -> Result<Target> {
     targets.into_iter().next().ok_or(Error::EmptyTarget)
+}
+
+/// The form that a listing is to have, by its name, of those that the action knows; the first is the usual one.
+fn format<T: Copy>(args: &Arguments, known: &[(&str, T)]) -> Result<T> {
+    let word = args.format.as_deref().unwrap_or(known[0].0);
+    let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    known.iter().find(|(name, _)| *name == word).map(|(_, format)| *format).ok_or_else(|| {
+        let text = format!("Unknown format: {word}\nThe formats are {}.", names());
+        Error::Usage { code: 2, text }
+    })
 }
 
 /// One filter for each kernel, or one for any.

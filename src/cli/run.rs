@@ -15,8 +15,8 @@ use std::path::Path;
 /// What the user or caller must be told, with its exit code.
 pub fn perform(request: &Request, settings: &Settings, system: &System) -> Result<ExitCode> {
     match request {
-        Request::Status { filters } => {
-            status::print(filters, settings, system);
+        Request::Status { filters, format } => {
+            status::print(filters, *format, settings, system);
             return Ok(ExitCode::SUCCESS);
         }
         Request::Conf { subject, conf, target, format } => {
@@ -75,10 +75,8 @@ fn rpm_package(request: &Request) -> Option<(&Path, &Target, Force)> {
         Request::Add { subject: Subject::Archive(archive), target, force, .. } => {
             (archive, target, forced(*force))
         }
-        Request::Build { subject: Subject::Archive(archive), targets, force, .. } => {
-            (archive, targets.first()?, forced(*force))
-        }
-        Request::Install { subject: Subject::Archive(archive), targets, force, .. } => {
+        Request::Build { subject: Subject::Archive(archive), targets, force, .. }
+        | Request::Install { subject: Subject::Archive(archive), targets, force, .. } => {
             (archive, targets.first()?, force.clone())
         }
         Request::Ldtarball { archive, force, target } => (archive, target, forced(*force)),
@@ -96,9 +94,8 @@ fn change(request: &Request, engine: &Engine<'_>) -> Result<()> {
             engine.add(subject, options, target).map(|_| ())
         }
         Request::Build { subject, conf, targets, force } => {
-            let force = Force { force: *force, ..Force::default() };
-            let job = Job { subject: subject.clone(), conf: conf.clone(), targets: targets.clone(), force };
-            exec::build_all(engine, &job)
+            let (subject, conf, force) = (subject.clone(), conf.clone(), force.clone());
+            exec::build_all(engine, &Job { subject, conf, targets: targets.clone(), force })
         }
         Request::Install { subject, conf, targets, force } => {
             let (subject, conf, force) = (subject.clone(), conf.clone(), force.clone());

@@ -31,10 +31,11 @@ const SHORT_VALUED: [(&str, &str); 5] = [
     ("-c", "--conf"),
 ];
 
-const SWITCHES: [&str; 12] = [
+const SWITCHES: [&str; 13] = [
     "--all",
     "--force",
     "--force-version-override",
+    "--force-vermagic",
     "--binaries-only",
     "--source-only",
     "--no-depmod",

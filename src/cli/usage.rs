@@ -3,7 +3,7 @@
 use super::Action;
 use std::fmt::Write;
 
-const OPTIONS: [(&str, &str); 27] = [
+const OPTIONS: [(&str, &str); 28] = [
     ("-m, --module M[/V]", "the package, with or without its version"),
     ("-v V", "the package's version"),
     ("-k, --kernelver K[/A]", "a kernel release, by default the running one; repeatable"),
@@ -11,6 +11,7 @@ const OPTIONS: [(&str, &str); 27] = [
     ("--all", "all kernels the package is built for (uninstall, unbuild, remove, mktarball)"),
     ("--force", "do it again, or over what would refuse it"),
     ("--force-version-override", "install over a newer module of the kernel"),
+    ("--force-vermagic", "take a module that names another kernel release"),
     ("-j N", "compile jobs; 0 means no limit"),
     ("-c FILE", "a dkms.conf to read in place of the package's own"),
     ("--directive NAME=VALUE", "override a directive of dkms.conf; repeatable"),
@@ -26,7 +27,7 @@ const OPTIONS: [(&str, &str); 27] = [
     ("--modprobe-on-install", "load modules for the devices of the running kernel"),
     ("--symlink-modules", "install links into the DKMS tree"),
     ("--rpm_safe_upgrade", "called from the scriptlets of an rpm package"),
-    ("--format text|json", "how `conf` prints"),
+    ("--format text|legacy|json", "how status (legacy: as dkms 2) and conf (text, json) print"),
     ("--verbose, -q, --quiet", "say more, or nothing"),
     ("--debug", "accepted"),
     ("-V, --version", "print the version"),

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const GENERAL: [&str; 16] = [
+const GENERAL: [&str; 17] = [
     "source_tree",
     "dkms_tree",
     "install_tree",
@@ -28,6 +28,7 @@ const GENERAL: [&str; 16] = [
     "post_transaction",
     "continue_on_error",
     "on_failure",
+    "require_signature",
 ];
 const SIGNING: [&str; 4] = ["sign_file", "mok_signing_key", "mok_certificate", "try_sign_modules"];
 const POST_TRANSACTION: [&str; 1] = ["post_transaction"];
@@ -123,6 +124,8 @@ pub struct Settings {
     pub compressors: Compressors,
     pub build_environment: Option<PathBuf>,
     pub on_failure: OnFailure,
+    /// A module that should be signed and cannot be is a failed build.
+    pub require_signature: bool,
     pub kernel_source_dir: Option<PathBuf>,
     pub kernel_config: Option<PathBuf>,
     pub directives: Vec<(String, String)>,
@@ -164,6 +167,7 @@ impl Settings {
             },
             build_environment: text("build_environment").map(|path| system.path(path)),
             on_failure: on_failure(text("on_failure"), system),
+            require_signature: text("require_signature").is_some(),
             kernel_source_dir: overrides.kernel_source_dir.as_deref().map(absolute),
             kernel_config: overrides.kernel_config.as_deref().map(absolute),
             directives: overrides.directives,

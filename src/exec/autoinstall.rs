@@ -2,11 +2,12 @@
 
 use super::{Engine, schedule};
 use crate::conf::Strictness;
-use crate::model::{Error, ExitCode, PackageId, PackageName, Result, SourceState, Target};
+use crate::kernel::WeakLinks;
+use crate::model::{BuildState, Error, ExitCode, PackageId, PackageName, Result, SourceState, Target};
 use crate::plan::autoinstall::{Blocked, Candidate, Facts, Need, Plan, Version, plan_autoinstall};
 use crate::plan::buildable;
 use crate::plan::request::Force;
-use crate::tree::{Package, Snapshot};
+use crate::tree::{Build, Package, Snapshot};
 use std::collections::BTreeSet;
 
 /// What became of every package that was due, or could not be.
@@ -94,13 +95,17 @@ fn drop_builds(plan: &mut Plan) -> Vec<PackageId> {
 /// Reads what the decision needs, and no dkms.conf of a package that is installed.
 fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target) -> Facts {
     let mut facts = Facts::default();
+    let weak = match engine.system.host.distribution.family.has_weak_modules() {
+        true => WeakLinks::scan(&engine.settings.install_tree),
+        false => WeakLinks::default(),
+    };
     for name in snapshot.names() {
         if snapshot.is_installed(name, target) {
             facts.installed.insert(name.clone());
         }
         let mut candidate = Candidate { name: name.clone(), versions: Vec::new() };
         for package in snapshot.versions(name) {
-            let version = version_facts(engine, package, target);
+            let version = version_facts(engine, package, target, &weak);
             let settled = Candidate::is_settled_by(&version);
             candidate.versions.push((package.id.clone(), version));
             if settled {
@@ -112,10 +117,25 @@ fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target) -> Facts {
     facts
 }
 
-fn version_facts(engine: &Engine<'_>, package: &Package, target: &Target) -> Version {
+/// Whether the kernel uses, by weak links, what is installed for another one.
+fn is_weak(engine: &Engine<'_>, package: &Package, target: &Target, weak: &WeakLinks) -> bool {
+    let lends = |build: &&Build| build.state == BuildState::Installed && build.target.arch == target.arch;
+    !weak.is_empty()
+        && package.builds.iter().filter(lends).any(|build| {
+            let files =
+                engine.tree().built(&package.build_id(&build.target)).map(|built| built.module_files());
+            let dir = &engine.kernel(&build.target.release).dir;
+            weak.users(dir, &files.unwrap_or_default()).contains(&target.release)
+        })
+}
+
+fn version_facts(engine: &Engine<'_>, package: &Package, target: &Target, weak: &WeakLinks) -> Version {
     let id = package.build_id(target);
     if let Some(installed) = engine.tree().installed(&id) {
         return Version::Installed { intact: engine.is_intact(&installed) };
+    }
+    if is_weak(engine, package, target, weak) {
+        return Version::Weak;
     }
     let source = engine.tree().source(&package.id);
     if package.source == SourceState::Broken {

@@ -148,7 +148,7 @@ impl Engine<'_> {
     }
 
     fn build_for(&self, job: &Job, added: &Added, id: &BuildId) -> Result<Built> {
-        let options = BuildOptions { conf: job.conf.as_deref(), force: job.force.force, jobs: None };
+        let options = BuildOptions { conf: job.conf.as_deref(), force: job.force.clone(), jobs: None };
         self.build(added, id, options)
     }
 

@@ -41,6 +41,7 @@ use crate::system::System;
 use crate::tree::{Added, Tree, Writer};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What every effect needs: the machine, the configuration, the right to write, and the kernels read so far.
@@ -50,7 +51,9 @@ pub struct Engine<'a> {
     pub settings: &'a Settings,
     pub writer: Writer,
     kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
-    signers: Mutex<HashMap<KernelRelease, Option<Signer>>>,
+    signers: Mutex<HashMap<KernelRelease, Result<Option<Signer>, String>>>,
+    /// Whether the state of the certificate's enrolment was looked at.
+    enrolment_told: AtomicBool,
     told: Mutex<HashSet<PackageId>>,
 }
 
@@ -67,6 +70,7 @@ impl<'a> Engine<'a> {
             writer,
             kernels: Mutex::default(),
             signers: Mutex::default(),
+            enrolment_told: AtomicBool::default(),
             told: Mutex::default(),
         })
     }

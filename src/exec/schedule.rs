@@ -101,7 +101,7 @@ impl Run<'_> {
         }
         let jobs = self.jobs.map(|jobs| Ok::<_, Error>((jobs, jobs.take()?))).transpose()?;
         let added = self.engine.added(&step.id)?;
-        let options = BuildOptions { conf: None, force: self.force.force, jobs };
+        let options = BuildOptions { conf: None, force: self.force.clone(), jobs };
         self.engine.build(&added, &id, options)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! What is signed, and with what, is decided in `signing`. A file that exists is never overwritten, except the module.
 
-use crate::kernel::module_file::{has_signature, strip_signature};
-use crate::signing::{MissingKeys, Preparation, Signer};
+use crate::kernel::module_file::{has_signature, read_module, split_signature, strip_signature};
+use crate::signing::{MissingKeys, Preparation, SignatureFlaw, Signer, verify};
 use crate::system::process::{Command, Outcome, Output};
 use std::fmt::Display;
 use std::io::Write;
@@ -129,6 +129,25 @@ pub fn sign_module(signer: &Signer, module: &Path) -> Result<(), String> {
         // Half a signature is worse than none; should this fail too, the tool's words still say what happened.
         let _ = fs_err::write(module, &content);
     })
+}
+
+/// Reads a module as it is stored, compressed or not, and checks its signature with the certificate.
+///
+/// # Errors
+/// Why a kernel that trusts the certificate would not trust the module.
+pub fn check_signature(signer: &Signer, module: &Path) -> Result<(), String> {
+    let content = read_module(module).map_err(|e| e.to_string())?;
+    let certificate = fs_err::read(&signer.certificate).map_err(|e| e.to_string())?;
+    let (image, signature) = split_signature(&content).ok_or_else(|| SignatureFlaw::Missing.to_string())?;
+    verify(image, signature, &certificate).map_err(|flaw| flaw.to_string())
+}
+
+/// Takes the signatures of an uncompressed module away.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn unsign_module(module: &Path) -> std::io::Result<()> {
+    fs_err::write(module, strip_signature(fs_err::read(module)?))
 }
 
 fn succeed(title: &str, command: Command) -> Result<(), String> {

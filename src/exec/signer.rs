@@ -4,13 +4,18 @@ use super::{Engine, sign};
 use crate::conf::Settings;
 use crate::kernel::Kernel;
 use crate::model::{Error, KernelRelease, Result};
-use crate::signing::{self, Keys, Signer, Signing, SigningFacts};
+use crate::signing::{self, Enrolment, Keys, Reason, Signer, Signing, SigningFacts};
 use crate::system::System;
+use std::path::Path;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 impl Engine<'_> {
     /// Who signs the modules of a kernel; `None` if nobody, which is told once and is no error.
-    pub(super) fn signer(&self, release: &KernelRelease) -> Option<Signer> {
+    ///
+    /// # Errors
+    /// Nobody can, where signatures are required.
+    pub(super) fn signer(&self, release: &KernelRelease) -> Result<Option<Signer>, String> {
         let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = signers.get(release) {
             return known.clone();
@@ -20,11 +25,13 @@ impl Engine<'_> {
         signer
     }
 
-    fn decide_signer(&self, release: &KernelRelease) -> Option<Signer> {
+    fn decide_signer(&self, release: &KernelRelease) -> Result<Option<Signer>, String> {
         let kernel = self.kernel(release);
         let settings = self.settings.signing(release, self.system);
         let ui = &self.system.ui;
-        let signer = match signing::decide(&settings, &facts(&kernel, self.system)) {
+        let facts = facts(&kernel, self.system);
+        let refused = |why: String| if self.settings.require_signature { Err(why) } else { Ok(None) };
+        let signer = match signing::decide(&settings, &facts) {
             Signing::On(signer) => signer,
             Signing::Generate { signer, missing } => match sign::make_keys(&missing) {
                 Ok(warnings) => {
@@ -33,20 +40,28 @@ impl Engine<'_> {
                 }
                 Err(why) => {
                     ui.warn(format!("Modules are not signed: {why}"));
-                    return None;
+                    return refused(why);
                 }
             },
-            Signing::Off(reason) if reason.is_problem() => {
-                ui.warn(reason.to_string());
-                return None;
+            Signing::Off(reason) if reason != Reason::InChroot => {
+                let warn_or_say =
+                    |line: String| if reason.is_problem() { ui.warn(line) } else { ui.say(line) };
+                warn_or_say(reason.to_string());
+                if let Some(why) = signing::enforcement(&facts) {
+                    ui.warn(format!("{why}: the kernel will refuse modules that are not signed."));
+                }
+                return if reason.is_problem() { refused(reason.to_string()) } else { Ok(None) };
             }
             Signing::Off(reason) => {
                 ui.say(reason.to_string());
-                return None;
+                return Ok(None);
             }
         };
         ui.say(signer.to_string());
-        Some(signer)
+        if !self.enrolment_told.swap(true, Ordering::Relaxed) {
+            tell_enrolment(&signer.certificate, &facts, self.system);
+        }
+        Ok(Some(signer))
     }
 }
 
@@ -60,6 +75,25 @@ fn facts<'a>(kernel: &'a Kernel, system: &'a System) -> SigningFacts<'a> {
         config_text: kernel.config().map(crate::kernel::KernelConfig::text),
         env: &system.env,
         euid: system.host.euid,
+    }
+}
+
+/// Says what is to be done where the machine would refuse everything that is signed with a certificate.
+fn tell_enrolment(certificate: &Path, facts: &SigningFacts, system: &System) {
+    let Some(why) = signing::enforcement(facts) else { return };
+    let enrolment = fs_err::read(certificate)
+        .map_err(|e| e.to_string())
+        .and_then(|content| signing::enrolment(facts.root, &content));
+    let shown = certificate.display();
+    match enrolment {
+        Ok(Enrolment::Enrolled) => {}
+        Ok(Enrolment::Pending) => system.ui.warn(format!(
+            "{why}, and the enrolment of {shown} is not complete.\nConfirm it at the next boot (Enroll MOK); until then the kernel refuses modules that are signed with it."
+        )),
+        Ok(Enrolment::Missing) => system.ui.warn(format!(
+            "{why}, and the certificate that modules are signed with is not enrolled: the kernel will refuse them.\nEnrol it once, with a password of your choice, and confirm it at the next boot (Enroll MOK):\n    mokutil --import {shown}"
+        )),
+        Err(error) => system.ui.warn(format!("{why}, and {shown} cannot be used: {error}")),
     }
 }
 
@@ -85,5 +119,6 @@ pub fn generate_mok(release: &KernelRelease, settings: &Settings, system: &Syste
         pair.key,
         pair.certificate.display()
     ));
+    tell_enrolment(&pair.certificate, &facts(&kernel, system), system);
     Ok(())
 }

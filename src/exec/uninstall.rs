@@ -3,13 +3,14 @@
 
 use super::Engine;
 use super::environment::Environment;
-use super::install::{module_stem, sha256};
+use super::install::module_stem;
 use super::originals::Restore;
 use super::weak_modules::Change;
 use crate::conf::{Script, Strictness};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{Compression, ModuleFile, strip_signature};
 use crate::model::{BuildId, Result};
+use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
 use crate::tree::{Built, Installed, InstalledFile};
 use std::path::{Path, PathBuf};

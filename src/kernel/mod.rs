@@ -8,11 +8,13 @@ mod index;
 pub mod module_file;
 mod toolchain;
 pub mod vmlinux;
+mod weak;
 
 pub use arch::default_arch;
 pub use config::KernelConfig;
 pub use index::ModuleIndex;
 pub use toolchain::{Toolchain, is_available};
+pub use weak::WeakLinks;
 
 use crate::model::KernelRelease;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,13 @@ impl Kernel {
     #[must_use]
     pub fn has_headers(&self) -> bool {
         self.build_dir.join("include").is_dir()
+    }
+
+    /// The release that the headers say they are for, if they do.
+    #[must_use]
+    pub fn headers_release(&self) -> Option<String> {
+        let text = fs_err::read_to_string(self.build_dir.join("include/config/kernel.release")).ok()?;
+        Some(text.trim().to_owned()).filter(|release| !release.is_empty())
     }
 
     /// The configuration, if its file can be read.

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Version {
     /// The active link names it; `intact` tells whether its files are in place.
     Installed { intact: bool },
+    /// The kernel uses, by weak links, the modules that are installed for another one.
+    Weak,
     /// Its dkms.conf was read.
     Known { built: bool, autoinstall: bool, depends: Vec<String>, exclusion: Option<Exclusion> },
     /// Its dkms.conf cannot be used.
@@ -118,7 +120,7 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
     let mut broken: Option<(PackageId, Error)> = None;
     for (id, version) in candidate.versions {
         match version {
-            Version::Installed { intact: true } => {
+            Version::Installed { intact: true } | Version::Weak => {
                 plan.satisfied.push(candidate.name);
                 plan.broken.extend(broken);
                 return;

@@ -44,15 +44,27 @@ pub enum Targets {
 pub struct Force {
     pub force: bool,
     pub version_override: bool,
+    /// A built module may name another kernel release than the one that it is for.
+    pub vermagic: bool,
     /// Called from an rpm scriptlet: a failing PRE_INSTALL and the version check do not stop the installation.
     pub safe_upgrade: bool,
 }
 
-/// How a listing is printed.
+/// How `conf` prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum ConfFormat {
     #[default]
     Text,
+    Json,
+}
+
+/// How `status` prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StatusFormat {
+    #[default]
+    Text,
+    /// As dkms 2 printed it.
+    Legacy,
     Json,
 }
 
@@ -70,7 +82,7 @@ pub enum Request {
         subject: Subject,
         conf: Option<PathBuf>,
         targets: Vec<Target>,
-        force: bool,
+        force: Force,
     },
     Install {
         subject: Subject,
@@ -93,6 +105,7 @@ pub enum Request {
     },
     Status {
         filters: Vec<Filter>,
+        format: StatusFormat,
     },
     Match {
         target: Target,
@@ -132,6 +145,6 @@ pub enum Request {
         subject: Subject,
         conf: Option<PathBuf>,
         target: Target,
-        format: Format,
+        format: ConfFormat,
     },
 }

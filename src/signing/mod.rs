@@ -4,13 +4,17 @@
 //! first, keys, goes out as data for `exec::sign`.
 
 mod chroot;
+mod enrolment;
 mod keys;
 mod reason;
 mod tool;
+mod verify;
 
 pub use chroot::in_chroot;
+pub use enrolment::{Enforcement, Enrolment, enforcement, enrolment};
 pub use keys::{KeyPair, Keys, MissingKeys, Preparation, find_keys};
 pub use reason::Reason;
+pub use verify::{CertificateIdentity, SignatureFlaw, identify, signer_name, verify};
 
 use crate::model::KernelRelease;
 use std::collections::BTreeMap;

@@ -73,6 +73,12 @@ impl Family {
         }
     }
 
+    /// Whether kernels of the distribution lend each other modules by weak-modules(8).
+    #[must_use]
+    pub fn has_weak_modules(self) -> bool {
+        matches!(self, Self::Fedora | Self::Rhel | Self::Suse)
+    }
+
     /// Whether builds are filed under the machine's own name for its architecture.
     #[must_use]
     pub fn arch_is_machine(self) -> bool {

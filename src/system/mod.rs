@@ -2,6 +2,7 @@
 //!
 //! Everything that touches the machine goes through here; nothing above reads a global.
 
+pub mod digest;
 pub mod files;
 mod host;
 pub mod journal;

@@ -422,25 +422,6 @@ fn unpacked(packed: &[u8], form: &str) -> Vec<u8> {
 }
 
 #[test]
-fn modules_are_signed_with_the_configured_key() {
-    let world = World::without_kernel();
-    world.kernel(K).headers().config("CONFIG_MODULE_SIG_HASH=\"sha512\"\n").sign_file();
-    world.write("/etc/keys/k.pem", "key").write("/etc/keys/c.der", "certificate");
-    world.write(
-        "/etc/dkms/framework.conf",
-        "mok_signing_key=/etc/keys/k.pem\nmok_certificate=/etc/keys/c.der\ntry_sign_modules=true\n",
-    );
-    let [key, certificate] = ["k.pem", "c.der"].map(|name| world.path(format!("/etc/keys/{name}")));
-    let (key, certificate) = (key.display(), certificate.display());
-    world.package("m", "1.0");
-    world.ok(&["build", "m/1.0"]);
-    let calls = world.calls("sign-file");
-    assert!(calls[0].starts_with(&format!("sha512 {key} {certificate} ")), "{calls:?}");
-    assert_eq!(calls.len(), 1);
-    assert!(world.read(&out("module/m.ko")).ends_with("~Module signature appended~\n"));
-}
-
-#[test]
 fn a_package_without_modules_builds_and_installs() {
     let world = World::new();
     world.package("m", "1.0").whole_conf("PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nAUTOINSTALL=yes\n");

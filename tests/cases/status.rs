@@ -145,3 +145,67 @@ fn a_tree_that_is_not_there_is_empty() {
     world.ok(&["status"]).prints(&[]);
     assert!(!world.has("/var/lib/dkms"));
 }
+
+#[test]
+fn scripts_for_dkms_2_get_its_lines() {
+    let world = populated();
+    world.kernel(K).module("kernel/drivers/misc/two.ko", "0.1", "X");
+    world.ok(&["install", "two/1.0"]);
+    fs::write(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")), "changed").unwrap();
+    fs::remove_file(world.path(module("m.ko").replace("m/1.0", "m/9.0"))).unwrap();
+    let at = format!("{K}, {}", *A);
+    world.ok(&["status", "--format", "legacy"]).prints(&[
+        "added, 1.0: added",
+        &format!("m, 10.0, {at}: installed (WARNING! Diff between built and installed module!)"),
+        &format!("m, 9.0, {at}: built (WARNING! Missing some built modules!)"),
+        &format!("two, 1.0, {at}: installed (original_module exists)"),
+        "two, 1.0, 6.2, x86: built",
+        "two, 1.0, 6.2, y: built",
+    ]);
+}
+
+#[test]
+fn json_tells_what_the_lines_have_no_room_for() {
+    let world = populated();
+    fs::remove_file(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"))).unwrap();
+    world.package("bad", "1").recipe("exit 2");
+    world.dkms(&["build", "bad/1"]).exits(10);
+    fs::remove_dir_all(world.path("/usr/src/added-1.0")).unwrap();
+    let ended = world.ok(&["status", "--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(document["schema"], 1);
+    let packages = document["packages"].as_array().unwrap();
+    let names: Vec<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["added", "bad", "m", "m", "two"]);
+    let [added, bad, m] = [&packages[0], &packages[1], &packages[2]];
+    assert_eq!(added["state"], "broken");
+    assert!(added["reason"].as_str().unwrap().contains("/added/1.0/source"), "{added}");
+    assert_eq!(bad["failure_log"], world.path("/var/lib/dkms/bad/1/build/make.log").to_str().unwrap());
+    assert_eq!(bad["reason"], "the last build failed");
+    let build = &m["builds"][0];
+    let place = world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"));
+    assert_eq!((build["kernel"].as_str(), build["state"].as_str()), (Some(K), Some("installed")));
+    assert_eq!(build["reason"], format!("{} is missing", place.display()));
+    assert!(build["log"].as_str().unwrap().ends_with("/log/make.log"));
+    let module = &build["modules"][0];
+    assert_eq!(module["installed"], place.to_str().unwrap());
+    assert_eq!(module["installed_sha256"], serde_json::Value::Null);
+    assert_eq!(module["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!((module["version"].as_str(), module["signer"].as_str()), (Some("10.0"), None));
+    let two = &packages[4]["builds"];
+    assert_eq!(
+        (two.as_array().unwrap().len(), &two[1]["modules"][0]["installed"]),
+        (2, &serde_json::Value::Null)
+    );
+}
+
+#[test]
+fn json_of_nothing_is_a_document_and_an_unknown_format_is_2() {
+    let world = World::new();
+    let nothing: serde_json::Value =
+        serde_json::from_str(&world.ok(&["status", "--format=json"]).stdout).unwrap();
+    assert_eq!(nothing, serde_json::json!({ "schema": 1, "packages": [] }));
+    let ended = world.dkms(&["status", "--format", "yaml"]);
+    ended.exits(2).complains("text, legacy, json").prints(&[]);
+    world.dkms(&["conf", "--format", "legacy", "m/1"]).exits(2).complains("text, json");
+}

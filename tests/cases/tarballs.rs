@@ -3,7 +3,7 @@
 mod by_hand;
 mod hostile;
 
-use crate::world::{A, K, World, line, write};
+use crate::world::{A, K, World, elf, line, write};
 use by_hand::{Tar, put};
 use rstest::rstest;
 use std::collections::BTreeMap;
@@ -185,6 +185,34 @@ fn a_plain_tarball_of_an_installer_is_laid_over_the_source_it_made() {
     assert_eq!(world.read("/usr/src/m-1.0/extra"), "kept");
     assert_eq!(world.read("/usr/src/m-1.0/m.c"), "new");
     assert!(!world.has("/var/lib/dkms/m/1.0/dkms_dbversion"));
+}
+
+#[test]
+fn what_an_installer_put_into_the_kernel_before_it_handed_it_over_is_accepted_and_stays() {
+    let world = World::new();
+    let module = elf::versioned("m", "1.0", "SRC");
+    let theirs = format!("/lib/modules/{K}/kernel/drivers/video/m.ko");
+    world.write(&theirs, &module);
+    let tar = Tar::source().build(K, &module);
+    world.ok(&["ldtarball", &put(&world, "noext", &tar.bytes())]);
+    let ended = world.ok(&["install", "--no-depmod", "-m", "m", "-v", "1.0", "-k", K]);
+    ended.says("kernel/drivers/video/m.ko is the same module and stays.");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    assert!(world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+    world.ok(&["remove", "--no-depmod", "-m", "m", "-v", "1.0", "--all"]);
+    assert_eq!(fs::read(world.path(theirs)).unwrap(), module);
+    assert!(!world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+}
+
+#[test]
+fn a_module_of_the_kernel_of_the_same_version_keeps_a_loaded_one_out() {
+    let world = World::new();
+    world.kernel(K).module("kernel/drivers/video/m.ko", "1.0", "SRC");
+    let other = [elf::versioned("m", "1.0", "SRC"), b"other build".to_vec()].concat();
+    let tar = Tar::source().build(K, &other);
+    world.ok(&["ldtarball", &put(&world, "noext", &tar.bytes())]);
+    world.dkms(&["install", "m/1.0"]).exits(6);
+    assert_eq!(world.status(), [line("m/1.0", K, "built")]);
 }
 
 #[rstest]

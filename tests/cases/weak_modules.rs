@@ -1,6 +1,6 @@
 //! weak-modules: who is called, with what, and when.
 
-use crate::world::{A, K, World, script};
+use crate::world::{A, K, World, line, script};
 use rstest::rstest;
 use std::fs;
 
@@ -113,4 +113,57 @@ fn a_failing_tool_is_told_and_a_missing_one_is_not() {
     world.ok(&["install", "m/1.0", "-a", &A]).complains("Warning: ").complains("exit status 3: no symbols");
     fs::remove_file(world.path(RHEL.1)).unwrap();
     world.ok(&["uninstall", "m/1.0", "-a", &A]).is_silent_about("weak");
+}
+
+/// A second kernel that borrows the module of the first.
+const BORROWER: &str = "6.2.0-1-amd64";
+
+fn lent(distribution: (&str, &str, &str)) -> World {
+    let world = world(distribution);
+    world.kernel(BORROWER).headers();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0", "-a", &A]);
+    let module = world.path(format!("/lib/modules/{K}/{}/m.ko", distribution.2));
+    let dir = world.path(format!("/lib/modules/{BORROWER}/weak-updates"));
+    fs::create_dir_all(&dir).unwrap();
+    std::os::unix::fs::symlink(module, dir.join("m.ko")).unwrap();
+    world
+}
+
+fn weak() -> String {
+    format!("m, 1.0, {BORROWER}, {}: installed-weak from {K}", *A)
+}
+
+#[rstest]
+#[case(RHEL)]
+#[case(SUSE)]
+#[case(("ID=centos\n", RHEL.1, "extra"))]
+fn a_kernel_that_borrows_modules_has_a_line_of_its_own(#[case] distribution: (&str, &str, &str)) {
+    let world = lent(distribution);
+    let installed = line("m/1.0", K, "installed");
+    assert_eq!(world.status(), [installed.clone(), weak()]);
+    world.ok(&["status", "m", "-k", BORROWER]).prints(&[&weak()]);
+    world.ok(&["status", "m", "-k", K]).prints(&[&installed]);
+    world.ok(&["status", "m", "-k", "9.9"]).prints(&["m/1.0: added"]);
+    let legacy = format!("m, 1.0, {K}, {}: installed", *A);
+    world.ok(&["status", "--format", "legacy"]).prints(&[&legacy, &weak()]);
+    let json = world.ok(&["status", "--format=json"]);
+    json.says("\"state\": \"installed-weak\"").says(&format!("\"from\": \"{K}\""));
+}
+
+#[test]
+fn where_kernels_lend_nothing_links_mean_nothing() {
+    let world = lent(RHEL);
+    world.write("/etc/os-release", "ID=debian\n");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
+
+#[test]
+fn autoinstall_is_content_with_borrowed_modules() {
+    let world = lent(RHEL);
+    world.ok(&["autoinstall", "-k", BORROWER, "-a", &A]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), weak()]);
+    fs::remove_dir_all(world.path(format!("/lib/modules/{BORROWER}/weak-updates"))).unwrap();
+    world.ok(&["autoinstall", "-k", BORROWER, "-a", &A]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), line("m/1.0", BORROWER, "installed")]);
 }

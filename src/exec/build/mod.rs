@@ -14,6 +14,7 @@ use super::make::{self, Parallelism};
 use crate::conf::{PackageConf, Script, Strictness};
 use crate::kernel::{Toolchain, vmlinux};
 use crate::model::{BuildId, Error, PackageId, Result};
+use crate::plan::request::Force;
 use crate::plan::{Buildable, buildable};
 use crate::system::process::Input;
 use crate::system::{files, regex};
@@ -25,7 +26,7 @@ use std::path::Path;
 pub struct BuildOptions<'a> {
     /// Read in place of the package's own dkms.conf.
     pub conf: Option<&'a Path>,
-    pub force: bool,
+    pub force: Force,
     /// The build's turn among others that run at the same time, and what they share.
     pub jobs: Option<(&'a SharedJobs, Turn<'a>)>,
 }
@@ -40,6 +41,8 @@ struct Preparation {
     signer: Option<crate::signing::Signer>,
     /// What it is built against, where that is to be recorded.
     against: Vec<PackageId>,
+    /// Modules may name another release.
+    any_vermagic: bool,
 }
 
 impl Engine<'_> {
@@ -83,7 +86,8 @@ impl Engine<'_> {
             return Err(Error::SourceHasOnlyConf { path: added.source().to_owned() });
         }
         self.require_headers(&id.target.release)?;
-        let signer = self.signer(&id.target.release);
+        let signer =
+            self.signer(&id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
         let clang = vmlinux::is_built_by_clang(&kernel.build_dir.join("vmlinux"));
         let toolchain = Toolchain::of(&kernel, clang, self.system);
         let mut environment = Environment::of(id, self);
@@ -91,13 +95,22 @@ impl Engine<'_> {
         if let Some(file) = &self.settings.build_environment {
             environment.source(file, self.system)?;
         }
-        self.require_dependencies(id, &conf, options.force)?;
-        let against = if conf.depends_rebuild.is_yes() && !options.force {
+        self.require_dependencies(id, &conf, options.force.force)?;
+        let against = if conf.depends_rebuild.is_yes() && !options.force.force {
             self.installed_dependencies(&conf.depends, &id.target)
         } else {
             Vec::new()
         };
-        Ok(Preparation { id: id.clone(), conf, buildable, toolchain, environment, signer, against })
+        Ok(Preparation {
+            id: id.clone(),
+            conf,
+            buildable,
+            toolchain,
+            environment,
+            signer,
+            against,
+            any_vermagic: options.force.vermagic,
+        })
     }
 
     /// # Errors

@@ -5,12 +5,13 @@ use crate::conf::{Module, Script};
 use crate::exec::Engine;
 use crate::exec::compress::{CompressOptions, compress};
 use crate::exec::sign;
-use crate::kernel::module_file::Compression;
+use crate::kernel::module_file::{Compression, ModuleFile};
 use crate::model::{Error, Result};
+use crate::signing::Signer;
 use crate::system::files;
 use crate::system::process::Output;
 use crate::tree::{BuildRecord, ModuleRecord, stage_dependency};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Engine<'_> {
     /// Stages every module that the kernel can have, Module.symvers, and the record of the build.
@@ -28,6 +29,7 @@ impl Engine<'_> {
                     log: self.tree().failure_log(&place.id.package),
                 });
             }
+            self.check_vermagic(place, preparation, module)?;
         }
         let dir = place.out.join("module");
         files::create_dirs(&dir)?;
@@ -48,6 +50,30 @@ impl Engine<'_> {
         preparation.against.iter().try_for_each(|dependency| stage_dependency(&place.out, dependency))
     }
 
+    /// A module that was made for another kernel, usually the running one, would be refused by the one it is filed under.
+    fn check_vermagic(
+        &self,
+        place: &Workplace<'_>,
+        preparation: &Preparation,
+        module: &Module,
+    ) -> Result<()> {
+        if preparation.any_vermagic {
+            return Ok(());
+        }
+        let built = ModuleFile::read(&place.real.join(module.built_file()))?;
+        let release = built.info.release();
+        if release.is_empty() || release == place.id.target.release.as_str() {
+            return Ok(());
+        }
+        Err(Error::OtherVermagic {
+            build: place.id.clone(),
+            file: module.built_file().display().to_string(),
+            release: release.to_owned(),
+            headers: self.kernel(&place.id.target.release).headers_release(),
+            log: self.tree().failure_log(&place.id.package),
+        })
+    }
+
     fn stage_module(
         &self,
         place: &Workplace<'_>,
@@ -59,26 +85,54 @@ impl Engine<'_> {
         if module.strip {
             self.strip(&built, preparation.toolchain.strip());
         }
-        if let Some(signer) = &preparation.signer {
-            let file_name = built.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let title = format!("Signing module {}", place.shown.join(file_name).display());
-            if self.system.ui.is_verbose() {
-                self.system.ui.say(&title);
-            }
-            if let Err(why) = sign::sign_module(signer, &built) {
-                self.system
-                    .ui
-                    .warn(format!("{} could not be signed and stays unsigned: {why}", built.display()));
-            }
-        }
         let suffix = self.kernel(&place.id.target.release).modules().compression_suffix();
-        let file = self.store(&built, dir, module, suffix)?;
+        let file = match &preparation.signer {
+            Some(signer) => {
+                self.store_signed(place, signer, &built, || self.store(&built, dir, module, suffix))?
+            }
+            None => self.store(&built, dir, module, suffix)?,
+        };
         Ok(ModuleRecord {
             name: module.dest_name.clone(),
-            file,
+            file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             location: module.location.clone(),
             conf_location: module.conf_location.clone(),
         })
+    }
+
+    /// Signs the module, has it stored by `store`, and looks at what was stored as the kernel will. What cannot be signed
+    /// is stored unsigned, unless that is not allowed.
+    fn store_signed(
+        &self,
+        place: &Workplace<'_>,
+        signer: &Signer,
+        built: &Path,
+        store: impl Fn() -> Result<PathBuf>,
+    ) -> Result<PathBuf> {
+        let name = built.file_name().unwrap_or_default().to_string_lossy();
+        let shown = place.shown.join(&*name);
+        if self.system.ui.is_verbose() {
+            self.system.ui.say(format!("Signing module {}", shown.display()));
+        }
+        let (stored, why) = match sign::sign_module(signer, built) {
+            Ok(()) => {
+                let stored = store()?;
+                match sign::check_signature(signer, &stored) {
+                    Ok(()) => return Ok(stored),
+                    Err(why) => (Some(stored), why),
+                }
+            }
+            Err(why) => (None, why),
+        };
+        if self.settings.require_signature {
+            return Err(Error::NotSigned { build: place.id.clone(), why: format!("{name}: {why}") });
+        }
+        self.system.ui.warn(format!("{} could not be signed and stays unsigned: {why}", shown.display()));
+        if let Some(stored) = stored {
+            files::remove_file(&stored)?;
+            sign::unsign_module(built)?;
+        }
+        store()
     }
 
     /// Debug information goes; a tool that is missing or fails leaves it in.
@@ -93,26 +147,27 @@ impl Engine<'_> {
     }
 
     /// Writes the module under its installed name, compressed as the kernel's own modules; uncompressed if that fails.
-    fn store(&self, built: &Path, dir: &Path, module: &Module, suffix: &str) -> Result<String> {
+    fn store(&self, built: &Path, dir: &Path, module: &Module, suffix: &str) -> Result<PathBuf> {
         let compression = Compression::from_file_name(&format!("x.ko{suffix}"));
-        let plain = format!("{}.ko", module.dest_name);
-        if compression == Compression::None {
-            files::stage_file(&dir.join(&plain), &fs_err::read(built)?, 0o644)?;
-            return Ok(plain);
-        }
+        let name = format!("{}.ko", module.dest_name);
+        let plain = dir.join(&name);
         let content = fs_err::read(built)?;
-        match compress(&content, compression, &self.compress_options()) {
-            Ok(packed) => {
-                let name = format!("{plain}{suffix}");
-                files::stage_file(&dir.join(&name), &packed, 0o644)?;
-                Ok(name)
-            }
-            Err(error) => {
-                self.system.ui.warn(format!("{plain} could not be compressed and stays as it is: {error}"));
-                files::stage_file(&dir.join(&plain), &content, 0o644)?;
-                Ok(plain)
+        if compression != Compression::None {
+            match compress(&content, compression, &self.compress_options()) {
+                Ok(packed) => {
+                    let path = dir.join(format!("{name}{suffix}"));
+                    files::stage_file(&path, &packed, 0o644)?;
+                    return Ok(path);
+                }
+                Err(error) => {
+                    self.system
+                        .ui
+                        .warn(format!("{name} could not be compressed and stays as it is: {error}"));
+                }
             }
         }
+        files::stage_file(&plain, &content, 0o644)?;
+        Ok(plain)
     }
 
     fn compress_options(&self) -> CompressOptions {

@@ -15,9 +15,8 @@ use crate::kernel::module_file::Compression;
 use crate::model::{BuildId, Error, Result};
 use crate::plan::buildable;
 use crate::plan::request::Force;
+use crate::system::digest::sha256;
 use crate::tree::{Built, InstallRecord, Installed, InstalledFile};
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// How an installation is meant.
@@ -38,6 +37,8 @@ struct Installation<'a> {
     archive: bool,
     /// The active version was installed by another dkms.
     unrecorded: bool,
+    /// The build was made elsewhere: it came in a tarball, or another dkms made it.
+    loaded: bool,
     /// The active version is this one: it was built again.
     rebuilt: bool,
     /// What the active version has in the kernel.
@@ -64,7 +65,7 @@ impl Engine<'_> {
         let modules = self.modules_to_install(&built, &conf)?;
         let environment = Environment::of(&id, self);
         self.pre_install(&id, &conf, &force, &environment)?;
-        let work = self.installation(&id, force, &conf);
+        let work = self.installation(&built, &id, force, &conf);
         let mut undo =
             Undo::new(built.dir().join(".dkms-undo"), &kernel.dir, &self.tree().name_dir(id.name()));
         let (mut ours, mut kept) = (Vec::new(), Vec::new());
@@ -90,13 +91,20 @@ impl Engine<'_> {
         Ok(installed)
     }
 
-    fn installation<'a>(&self, id: &'a BuildId, force: Force, conf: &'a PackageConf) -> Installation<'a> {
+    fn installation<'a>(
+        &self,
+        built: &Built,
+        id: &'a BuildId,
+        force: Force,
+        conf: &'a PackageConf,
+    ) -> Installation<'a> {
+        let loaded = built.record().is_none();
         let previous = self.tree().active(id.name(), &id.target);
         let former = previous.as_ref().and_then(Installed::record);
         let unrecorded = previous.is_some() && former.is_none();
         let rebuilt = previous.as_ref().is_some_and(|installed| installed.id() == id);
         let owned = self.tree().installed_files(&id.target);
-        Installation { id, force, conf, archive: !unrecorded, unrecorded, rebuilt, former, owned }
+        Installation { id, force, conf, archive: !unrecorded, unrecorded, loaded, rebuilt, former, owned }
     }
 
     fn pre_install(&self, id: &BuildId, conf: &PackageConf, force: &Force, env: &Environment) -> Result<()> {
@@ -166,13 +174,4 @@ pub(super) fn find_module_file(dir: &Path, name: &str) -> Option<PathBuf> {
 fn describe(path: &Path, source: &Path) -> Result<InstalledFile> {
     let content = fs_err::read(source)?;
     Ok(InstalledFile { path: path.to_owned(), size: content.len() as u64, sha256: sha256(&content) })
-}
-
-/// The digest as `sha256sum` prints it.
-#[must_use]
-pub(super) fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

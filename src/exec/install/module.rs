@@ -8,7 +8,9 @@ use crate::exec::originals::Restore;
 use crate::exec::uninstall::Suspect;
 use crate::exec::weak_modules::Change;
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{Compression, ModuleFile, Verdict, compare_modules};
+use crate::kernel::module_file::{
+    Compression, ModuleFile, Verdict, compare_modules, read_module, strip_signature,
+};
 use crate::model::{Error, Result};
 use crate::plan::is_obsolete;
 use crate::system::files::{self, same_content};
@@ -41,7 +43,12 @@ impl Engine<'_> {
             return Ok(Placed::Ours(describe(&path, file)?));
         }
         let existing = existing_module(module, &kernel);
-        if let Some(why) = self.refusal(work, existing.as_deref(), file)? {
+        // A vendor's installer first installs what it built, then hands it over in a tarball: no original of the kernel,
+        // and not better than ours.
+        let vendors = existing.as_ref().filter(|path| work.loaded && is_same_module(path, file));
+        if let Some(path) = vendors {
+            self.system.ui.say(format!("{} is the same module and stays.", path.display()));
+        } else if let Some(why) = self.refusal(work, existing.as_deref(), file)? {
             self.system.ui.note(format!(
                 "Module {} of {} is not installed for kernel {}: {why}. You may override by specifying --force.",
                 module.dest_name, work.id.package, work.id.target
@@ -50,7 +57,7 @@ impl Engine<'_> {
             let kept = work.former.iter().flat_map(|record| &record.files).find(ours).cloned();
             return Ok(Placed::Refused(kept));
         }
-        let originals = if work.archive {
+        let originals = if work.archive && vendors.is_none() {
             self.keep_originals(work.id, module, &kernel, &work.owned, undo)?
         } else {
             Vec::new()
@@ -166,6 +173,12 @@ fn existing_module(module: &Module, kernel: &Kernel) -> Option<PathBuf> {
         found.is_file() && (name.ends_with(".ko") || (!suffix.is_empty() && name.ends_with(suffix)))
     };
     kernel.modules().find(&module.dest_name).iter().find(fits).cloned()
+}
+
+/// Whether two files hold the same module, whoever signed or compressed it.
+fn is_same_module(one: &Path, other: &Path) -> bool {
+    let image = |path: &Path| read_module(path).ok().map(strip_signature);
+    image(one).is_some_and(|content| image(other) == Some(content))
 }
 
 /// `x` of `/a/x.ko.xz`.

@@ -10,7 +10,7 @@ mod signature;
 pub use compare::{InstallReason, RefuseReason, Verdict, compare_modules};
 pub use compression::{Compression, decompress, read_module};
 pub use info::{InfoError, ModuleInfo, parse_module_info};
-pub use signature::{has_signature, strip_signature};
+pub use signature::{has_signature, split_signature, strip_signature};
 
 use std::io;
 use std::path::Path;

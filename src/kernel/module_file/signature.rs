@@ -23,6 +23,15 @@ pub fn strip_signature(mut content: Vec<u8>) -> Vec<u8> {
     content
 }
 
+/// The image and the last signature that is appended to it, if one is.
+#[must_use]
+pub fn split_signature(content: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (image, rest) = content.split_at(image_length(content)?);
+    let (names, trailer) = rest.split_at(rest.len() - HEADER - MAGIC.len());
+    let skipped = usize::from(trailer[3]) + usize::from(trailer[4]);
+    Some((image, &names[skipped..]))
+}
+
 /// How long the content is without its last signature.
 fn image_length(content: &[u8]) -> Option<usize> {
     let rest = content.strip_suffix(MAGIC)?;
@@ -47,6 +56,8 @@ mod tests {
         let once = sign(b"image", b"signature", 9);
         let twice = sign(&once, b"again", 5);
         assert!(has_signature(&once) && has_signature(&twice) && !has_signature(b"image"));
+        assert_eq!(split_signature(&once), Some((&b"image"[..], &b"signature"[..])));
+        assert_eq!(split_signature(b"image"), None);
         assert_eq!(strip_signature(once), b"image");
         assert_eq!(strip_signature(twice), b"image");
         assert_eq!(strip_signature(b"image".to_vec()), b"image");

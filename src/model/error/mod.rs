@@ -118,6 +118,20 @@ pub enum Error {
         file: String,
         log: PathBuf,
     },
+    /// A module was built for another kernel than the one that it would be filed under.
+    OtherVermagic {
+        build: BuildId,
+        file: String,
+        release: String,
+        /// What the headers that were used say of themselves.
+        headers: Option<String>,
+        log: PathBuf,
+    },
+    /// Signing failed where the administrator demands signatures.
+    NotSigned {
+        build: BuildId,
+        why: String,
+    },
     KernelMissing {
         path: PathBuf,
     },
@@ -209,7 +223,7 @@ impl Error {
             | Self::NothingInstalled(_)
             | Self::NothingToArchive { .. }
             | Self::DepmodFailed { .. } => 6,
-            Self::ModuleNotProduced { .. } => 7,
+            Self::ModuleNotProduced { .. } | Self::OtherVermagic { .. } | Self::NotSigned { .. } => 7,
             Self::ConfInvalid { .. } | Self::SourceHasOnlyConf { .. } => 8,
             Self::NoConfInDirectory { .. } => 9,
             Self::MakeFailed { .. } => 10,
@@ -238,6 +252,7 @@ impl Error {
         match self {
             Self::MakeFailed { log, .. }
             | Self::ModuleNotProduced { log, .. }
+            | Self::OtherVermagic { log, .. }
             | Self::PatchFailed { log, .. } => Some(log),
             Self::ScriptFailed { log, .. } => log.as_ref(),
             _ => None,

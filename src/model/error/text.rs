@@ -55,6 +55,7 @@ impl fmt::Display for Error {
             | Self::ScriptFailed { .. }
             | Self::MakeFailed { .. }
             | Self::ModuleNotProduced { .. } => self.fmt_build(f),
+            Self::OtherVermagic { .. } | Self::NotSigned { .. } => self.fmt_module(f),
             Self::PreInstallFailed { .. }
             | Self::BuiltModuleMissing { .. }
             | Self::InstallFailed { .. }
@@ -211,6 +212,40 @@ impl Error {
                 "Build of {file} failed for: {}\nMake sure the name of the generated module is correct and at the root of the build directory, or consult make.log at {} for more information.",
                 build.target,
                 log.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_module(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherVermagic { build, file, release, headers, log } => {
+                let target = &build.target.release;
+                write!(
+                    f,
+                    "{file} of {} was built for kernel {release}, not for kernel {target}, which would not load it.",
+                    build.package
+                )?;
+                if headers.as_ref() == Some(release) {
+                    f.write_str("\nThe headers that were used say that they are those of the former.")?;
+                } else {
+                    f.write_str(
+                        "\nIts Makefile probably takes the running kernel's headers; let dkms say which kernel it is:\n\
+                         \x20   Makefile:   KVERSION ?= $(shell uname -r)\n\
+                         \x20               KDIR ?= /lib/modules/$(KVERSION)/build\n\
+                         \x20   dkms.conf:  MAKE[0]=\"make KVERSION=$kernelver\"",
+                    )?;
+                }
+                write!(
+                    f,
+                    "\nConsult {} for more information.\nYou may override by specifying --force-vermagic.",
+                    log.display()
+                )
+            }
+            Self::NotSigned { build, why } => write!(
+                f,
+                "{} cannot be signed for kernel {}: {why}\nThe build fails because framework.conf says require_signature.",
+                build.package, build.target
             ),
             _ => Ok(()),
         }

@@ -4,6 +4,19 @@ use super::{World, elf, script, write};
 use std::fs;
 use std::path::PathBuf;
 
+/// `HASH KEY CERTIFICATE MODULE`: appends a CMS signature and the trailer that tells how long it is.
+const SIGN: &str = r#"
+openssl cms -sign -binary -noattr -nocerts -outform DER -md "$1" -inkey "$2" -signer "$3" -in "$4" -out "$4.sig" || exit 1
+size=$(wc -c < "$4.sig")
+{
+    cat "$4.sig"
+    printf '\0\0\2\0\0\0\0\0\0\0'
+    printf "\\$(printf %03o $((size / 256)))\\$(printf %03o $((size % 256)))"
+    printf '~Module signature appended~\n'
+} >> "$4"
+rm "$4.sig"
+"#;
+
 /// What `compressed` can make.
 pub fn pack(content: &[u8], suffix: &str) -> Vec<u8> {
     match suffix {
@@ -68,14 +81,17 @@ impl<'a> Kernel<'a> {
         self
     }
 
-    /// A tool that signs by appending a line; notes its calls under its name.
+    /// A tool that signs as the kernel's does, but with openssl; notes its calls under its name.
     pub fn sign_file(self) -> Self {
-        let tool = self.dir.join("build/scripts/sign-file");
         let log = self.world.scratch("../log/sign-file");
-        let body =
-            format!("echo \"$*\" >> {}\nprintf '~Module signature appended~\\n' >> \"$4\"", log.display());
+        self.sign_tool(&format!("echo \"$*\" >> {}\n{SIGN}", log.display()))
+    }
+
+    /// A tool in its place that does something else.
+    pub fn sign_tool(self, body: &str) -> Self {
+        let tool = self.dir.join("build/scripts/sign-file");
         fs::create_dir_all(tool.parent().unwrap()).unwrap();
-        script(&tool, &body);
+        script(&tool, body);
         self
     }
 }

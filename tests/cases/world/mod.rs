@@ -23,6 +23,15 @@ pub const K: &str = "6.1.0-1-amd64";
 pub static A: LazyLock<String> =
     LazyLock::new(|| nix::sys::utsname::uname().unwrap().machine().to_string_lossy().into_owned());
 
+static KEYS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    let args = "req -new -x509 -batch -newkey rsa:2048 -nodes -subj /CN=cases -outform DER -out c -keyout k";
+    let made = Command::new("openssl").args(args.split(' ')).current_dir(&dir).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
+    (read("k"), read("c"))
+});
+
 /// The programs of the suite that are no `dkms`.
 const HOOKS: [(&str, &str); 8] = [
     ("kernel-preinst", env!("CARGO_BIN_EXE_kernel-preinst")),
@@ -145,6 +154,11 @@ impl World {
     /// The same in a directory of its own, which nobody knows of yet.
     pub fn package_in(&self, dir: &Path, name: &str, version: &str) -> Package {
         Package::new(dir, name, version)
+    }
+
+    /// A key (PEM) and its certificate (DER) that sign for real; the same for every world.
+    pub fn signing_keys(&self, key: &str, certificate: &str) -> &Self {
+        self.write(key, &KEYS.0).write(certificate, &KEYS.1)
     }
 
     /// Puts a shell script in front of PATH.

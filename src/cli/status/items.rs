@@ -1,0 +1,180 @@
+//! What `status` knows of a package: its items in the order in which they are printed.
+
+use super::filter::Patterns;
+use crate::conf::Settings;
+use crate::kernel::WeakLinks;
+use crate::model::{BuildId, BuildState, KernelRelease, PackageId, SourceState, Target};
+use crate::system::System;
+use crate::system::files::same_content;
+use crate::tree::{Build, Built, Package, Tree};
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+/// What is said in one line.
+#[derive(Debug)]
+pub(super) enum Item {
+    Broken {
+        id: PackageId,
+        source: PathBuf,
+    },
+    Added {
+        id: PackageId,
+    },
+    Build(Row),
+    /// Another kernel uses the modules that are installed for `from`.
+    Weak {
+        id: PackageId,
+        target: Target,
+        from: KernelRelease,
+    },
+}
+
+impl Item {
+    pub(super) fn package(&self) -> &PackageId {
+        match self {
+            Self::Broken { id, .. } | Self::Added { id } | Self::Weak { id, .. } => id,
+            Self::Build(row) => &row.id.package,
+        }
+    }
+}
+
+/// One build.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub id: BuildId,
+    pub state: BuildState,
+    pub originals: bool,
+    pub flaw: Option<Flaw>,
+}
+
+/// What is wrong with a build or its installation, with the first file that shows it.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    /// A module that was made is not there any more.
+    Incomplete(PathBuf),
+    /// A module is not in its place, or is not what was built.
+    Differs(PathBuf),
+}
+
+pub(super) struct View<'a> {
+    pub tree: &'a Tree,
+    pub settings: &'a Settings,
+    system: &'a System,
+    weak: OnceCell<WeakLinks>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(tree: &'a Tree, settings: &'a Settings, system: &'a System) -> Self {
+        Self { tree, settings, system, weak: OnceCell::new() }
+    }
+
+    pub(super) fn items(&self, package: &Package, filter: &Patterns) -> Vec<Item> {
+        let id = package.id.clone();
+        if package.source == SourceState::Broken {
+            return vec![Item::Broken { source: self.tree.source(&id), id }];
+        }
+        let mut items = Vec::new();
+        for build in &package.builds {
+            if filter.wants_target(&build.target) {
+                items.push(Item::Build(self.row(package, build)));
+            }
+            if build.state == BuildState::Installed {
+                items.extend(self.weak_items(package, build).filter(|item| match item {
+                    Item::Weak { target, .. } => filter.wants_target(target),
+                    _ => true,
+                }));
+            }
+        }
+        if items.is_empty() { vec![Item::Added { id }] } else { items }
+    }
+
+    fn row(&self, package: &Package, build: &Build) -> Row {
+        let id = package.build_id(&build.target);
+        let originals = self.tree.originals(id.name(), &id.target).is_dir();
+        let flaw = self.tree.built(&id).and_then(|built| self.flaw(&built, build.state));
+        Row { id, state: build.state, originals, flaw }
+    }
+
+    fn flaw(&self, built: &Built, state: BuildState) -> Option<Flaw> {
+        if let Some(path) = missing_module(built) {
+            return Some(Flaw::Incomplete(path));
+        }
+        if state != BuildState::Installed {
+            return None;
+        }
+        let differs = |(file, place): &(PathBuf, PathBuf)| !same_content(file, place);
+        self.places(built).into_iter().find(differs).map(|(_, place)| Flaw::Differs(place))
+    }
+
+    /// Every module of a build, with the place where it is installed or would be.
+    pub(super) fn places(&self, built: &Built) -> Vec<(PathBuf, PathBuf)> {
+        let top = self.settings.install_tree.join(built.id().target.release.as_str());
+        match built.record() {
+            Some(record) => record
+                .modules
+                .iter()
+                .map(|module| {
+                    let dir = top.join(module.location.trim_start_matches('/'));
+                    (built.modules().join(&module.file), dir.join(&module.file))
+                })
+                .collect(),
+            None => {
+                let dirs = self.usual_dirs(&top);
+                let place = |file: PathBuf| {
+                    let name = file.file_name().unwrap_or_default().to_owned();
+                    let usual = dirs.iter().map(|dir| dir.join(&name)).find(|place| place.exists());
+                    let place = usual.or_else(|| find(&top, &name));
+                    let default = || dirs.first().unwrap_or(&top).join(&name);
+                    (file, place.unwrap_or_else(default))
+                };
+                built.module_files().into_iter().map(place).collect()
+            }
+        }
+    }
+
+    fn usual_dirs(&self, top: &Path) -> Vec<PathBuf> {
+        let location = self.settings.effective_location(self.system);
+        let locations = location.iter().map(String::as_str).chain(["/updates/dkms", "/updates", "/extra"]);
+        locations.map(|location| top.join(location.trim_start_matches('/'))).collect()
+    }
+
+    /// The kernels that weak-modules(8) lent the modules of an installed build to.
+    fn weak_items(&self, package: &Package, build: &Build) -> impl Iterator<Item = Item> {
+        let links = self.weak.get_or_init(|| {
+            let is_used = self.system.host.distribution.family.has_weak_modules();
+            if is_used { WeakLinks::scan(&self.settings.install_tree) } else { WeakLinks::default() }
+        });
+        let kernels = if links.is_empty() {
+            Vec::new()
+        } else {
+            let files = self.tree.built(&package.build_id(&build.target)).map(|built| built.module_files());
+            let dir = self.settings.install_tree.join(build.target.release.as_str());
+            links.users(&dir, &files.unwrap_or_default())
+        };
+        let (id, target) = (package.id.clone(), build.target.clone());
+        kernels.into_iter().map(move |kernel| Item::Weak {
+            id: id.clone(),
+            target: Target::new(kernel, target.arch.clone()),
+            from: target.release.clone(),
+        })
+    }
+}
+
+/// A module that was made and is not there any more. Without a record that is known only of a build with none.
+fn missing_module(built: &Built) -> Option<PathBuf> {
+    let record = built.record()?;
+    record.modules.iter().map(|module| built.modules().join(&module.file)).find(|path| !path.exists())
+}
+
+/// A module of another dkms in a directory that only its dkms.conf names.
+fn find(dir: &Path, name: &std::ffi::OsStr) -> Option<PathBuf> {
+    let mut below = Vec::new();
+    for entry in fs_err::read_dir(dir).ok()?.flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => below.push(entry.path()),
+            Ok(_) if entry.file_name() == name => return Some(entry.path()),
+            _ => {}
+        }
+    }
+    below.iter().find_map(|dir| find(dir, name))
+}

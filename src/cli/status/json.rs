@@ -1,0 +1,159 @@
+//! `status --format json`: everything that the lines say, and what they have no room for.
+//!
+//! `schema` is raised when a field goes or changes its meaning; new fields may come at any time.
+
+use super::items::{Flaw, Item, Row, View};
+use crate::kernel::module_file::{ModuleFile, split_signature};
+use crate::model::BuildState;
+use crate::signing::signer_name;
+use crate::system::digest;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Document {
+    schema: u32,
+    packages: Vec<PackageStatus>,
+}
+
+#[derive(Serialize)]
+struct PackageStatus {
+    name: String,
+    version: String,
+    /// `added` or `broken`; how far the builds are is theirs to say.
+    state: &'static str,
+    /// Why it is broken, or why there is no build.
+    reason: Option<String>,
+    source: PathBuf,
+    /// The log of the last build, if that failed.
+    failure_log: Option<PathBuf>,
+    builds: Vec<BuildStatus>,
+}
+
+#[derive(Serialize)]
+struct BuildStatus {
+    kernel: String,
+    arch: String,
+    /// `built`, `installed` or `installed-weak`.
+    state: String,
+    /// What is wrong with it, or which kernel the modules are borrowed from.
+    reason: Option<String>,
+    /// For `installed-weak`: the kernel that has the modules.
+    from: Option<String>,
+    original_modules: bool,
+    log: Option<PathBuf>,
+    modules: Vec<ModuleStatus>,
+}
+
+#[derive(Serialize)]
+struct ModuleStatus {
+    name: String,
+    /// The built file, its SHA-256, and what it says of itself; null where it cannot be read.
+    built: PathBuf,
+    sha256: Option<String>,
+    version: Option<String>,
+    srcversion: Option<String>,
+    vermagic: Option<String>,
+    /// The common name of who signed it; null if nobody did.
+    signer: Option<String>,
+    /// The file in the kernel's directory; null while it is only built.
+    installed: Option<PathBuf>,
+    /// Its SHA-256; null if it is not there.
+    installed_sha256: Option<String>,
+}
+
+pub(super) fn document(items: &[Item], view: &View<'_>) -> String {
+    let mut packages: Vec<PackageStatus> = Vec::new();
+    for item in items {
+        let id = item.package();
+        let at = packages
+            .iter()
+            .position(|known| known.name == id.name.as_str() && known.version == id.version.as_str());
+        let at = at.unwrap_or_else(|| {
+            packages.push(package(item, view));
+            packages.len() - 1
+        });
+        packages[at].builds.extend(build(item, view));
+    }
+    serde_json::to_string_pretty(&Document { schema: SCHEMA, packages }).unwrap_or_default()
+}
+
+fn package(item: &Item, view: &View<'_>) -> PackageStatus {
+    let id = item.package();
+    let log = Some(view.tree.failure_log(id)).filter(|path| path.is_file());
+    let (state, reason) = match item {
+        Item::Broken { source, .. } => {
+            ("broken", Some(format!("{} leads to no directory", source.display())))
+        }
+        _ => ("added", log.as_ref().map(|_| "the last build failed".to_owned())),
+    };
+    PackageStatus {
+        name: id.name.to_string(),
+        version: id.version.to_string(),
+        state,
+        reason,
+        source: view.settings.source_tree.join(id.source_dir_name()),
+        failure_log: log,
+        builds: Vec::new(),
+    }
+}
+
+fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {
+    match item {
+        Item::Broken { .. } | Item::Added { .. } => None,
+        Item::Build(row) => Some(build_status(row, view)),
+        Item::Weak { target, from, .. } => Some(BuildStatus {
+            kernel: target.release.to_string(),
+            arch: target.arch.to_string(),
+            state: "installed-weak".to_owned(),
+            reason: Some(format!("the modules are those of kernel {from}")),
+            from: Some(from.to_string()),
+            original_modules: false,
+            log: None,
+            modules: Vec::new(),
+        }),
+    }
+}
+
+fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
+    let built = view.tree.built(&row.id);
+    let is_installed = row.state == BuildState::Installed;
+    let places = built.as_ref().map(|built| view.places(built)).unwrap_or_default();
+    let log = view.tree.out_dir(&row.id).join("log/make.log");
+    BuildStatus {
+        kernel: row.id.target.release.to_string(),
+        arch: row.id.target.arch.to_string(),
+        state: row.state.to_string(),
+        reason: row.flaw.as_ref().map(|flaw| match flaw {
+            Flaw::Incomplete(path) => format!("{} is missing", path.display()),
+            Flaw::Differs(path) if path.exists() => format!("{} is not the built module", path.display()),
+            Flaw::Differs(path) => format!("{} is missing", path.display()),
+        }),
+        from: None,
+        original_modules: row.originals,
+        log: Some(log).filter(|path| path.is_file()),
+        modules: places
+            .into_iter()
+            .map(|(built, place)| module(built, is_installed.then_some(place)))
+            .collect(),
+    }
+}
+
+fn module(built: PathBuf, installed: Option<PathBuf>) -> ModuleStatus {
+    let file = ModuleFile::read(&built).unwrap_or_default();
+    let name = built.file_name().unwrap_or_default().to_string_lossy();
+    let sha256 = |path: &Path| fs_err::read(path).ok().map(|content| digest::sha256(&content));
+    ModuleStatus {
+        name: name.split_once(".ko").map_or(&*name, |(stem, _)| stem).to_owned(),
+        sha256: sha256(&built),
+        version: file.info.version,
+        srcversion: file.info.srcversion,
+        vermagic: file.info.vermagic.map(|text| text.trim_end().to_owned()),
+        signer: split_signature(&file.content).and_then(|(_, signature)| signer_name(signature)),
+        installed_sha256: installed.as_deref().and_then(sha256),
+        installed,
+        built,
+    }
+}

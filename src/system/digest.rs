@@ -1,0 +1,13 @@
+//! What a file's content is told by.
+
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The digest as `sha256sum` prints it.
+#[must_use]
+pub fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
