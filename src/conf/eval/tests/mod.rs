@@ -2,6 +2,7 @@
 
 mod cases;
 mod constructs;
+mod constructs_dir;
 mod fallback;
 mod generator;
 mod oracle;

@@ -1,0 +1,2 @@
+MAKE[0]="make from-common"
+shared=kept
