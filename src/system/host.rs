@@ -22,11 +22,12 @@ impl Host {
                 (name.release().to_string_lossy().into_owned(), name.machine().to_string_lossy().into_owned())
             })
             .unwrap_or_default();
-        let running =
-            if root == Path::new("/") { Some(&running) } else { env.get("DKMS_UNAME_R").or(Some(&running)) };
+        let pretended = |name: &str| env.get(name).filter(|_| root != Path::new("/"));
+        let running = pretended("DKMS_UNAME_R").unwrap_or(&running);
+        let machine = pretended("DKMS_UNAME_M").unwrap_or(&machine);
         Self {
-            running: running.and_then(|text| KernelRelease::new(text).ok()),
-            machine: Arch::new(&machine).ok(),
+            running: KernelRelease::new(running).ok(),
+            machine: Arch::new(machine).ok(),
             distribution: Distribution::read(root),
             euid: nix::unistd::geteuid().as_raw(),
         }

@@ -19,6 +19,7 @@ mod command_line;
 mod conf_files;
 mod crash;
 mod dependents;
+mod exit_codes;
 mod hooks;
 mod images;
 mod install;

@@ -153,7 +153,9 @@ impl Engine<'_> {
         if let Some(line) = preparation.conf.script(Script::PreBuild) {
             self.run_build_script(Script::PreBuild, line, place, &mut log)?;
         }
+        place.enter()?;
         self.make(place, preparation, turn, &mut log)?;
+        place.enter()?;
         self.collect_modules(place, preparation)?;
         self.publish(place, preparation, log)
     }

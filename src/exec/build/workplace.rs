@@ -6,7 +6,7 @@
 use crate::exec::Engine;
 use crate::exec::environment::Environment;
 use crate::exec::jobs::SharedJobs;
-use crate::model::{BuildId, Result};
+use crate::model::{BuildId, Error, Result};
 use crate::system::files;
 use crate::system::process::{Bind, Command, namespaces_allowed};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,17 @@ impl<'a> Workplace<'a> {
         Ok(())
     }
 
+    /// Before a step starts there: an earlier one of the package may have removed the directory.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn enter(&self) -> Result<()> {
+        if self.real.is_dir() {
+            return Ok(());
+        }
+        Err(Error::BuildDirectoryGone { build: self.id.clone(), path: self.shown.clone() })
+    }
+
     /// A command that shares the jobs of the other builds.
     #[must_use]
     pub fn with_jobserver(&self, command: Command) -> Command {
@@ -93,7 +104,7 @@ impl<'a> Workplace<'a> {
     /// # Errors
     /// The tree cannot be written.
     pub fn leave_failed(self) -> Result<()> {
-        if self.real != self.shown {
+        if self.real != self.shown && self.real.is_dir() {
             files::remove_tree(&self.shown)?;
             files::rename(&self.real, &self.shown)?;
         }

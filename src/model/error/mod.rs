@@ -157,6 +157,11 @@ pub enum Error {
         target: Target,
         failed: Vec<(PackageId, u8)>,
     },
+    /// A build has taken away the directory that its next step starts in.
+    BuildDirectoryGone {
+        build: BuildId,
+        path: PathBuf,
+    },
     ArchUnknown,
     ArchCount {
         kernels: usize,
@@ -231,6 +236,7 @@ impl Error {
             Self::ArchUnknown => 12,
             Self::DependencyMissing { .. } => 13,
             Self::KernelRemovalFailed { .. } => 14,
+            Self::BuildDirectoryGone { .. } => 15,
             Self::EmptyTarget => 16,
             Self::HeadersMissing { .. } => 21,
             Self::Excluded { .. } => 77,

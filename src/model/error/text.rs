@@ -54,6 +54,7 @@ impl fmt::Display for Error {
             | Self::DependencyMissing { .. }
             | Self::ScriptFailed { .. }
             | Self::MakeFailed { .. }
+            | Self::BuildDirectoryGone { .. }
             | Self::ModuleNotProduced { .. } => self.fmt_build(f),
             Self::OtherVermagic { .. } | Self::NotSigned { .. } => self.fmt_module(f),
             Self::PreInstallFailed { .. }
@@ -207,6 +208,12 @@ impl Error {
                 )?;
                 first_error.iter().try_for_each(|line| write!(f, "\n{line}"))
             }
+            Self::BuildDirectoryGone { build, path } => write!(
+                f,
+                "Unable to change to directory {}: a step of the build of {} removed it.",
+                path.display(),
+                build.package
+            ),
             Self::ModuleNotProduced { build, file, log } => write!(
                 f,
                 "Build of {file} failed for: {}\nMake sure the name of the generated module is correct and at the root of the build directory, or consult make.log at {} for more information.",
