@@ -18,6 +18,7 @@ mod build;
 mod command_line;
 mod conf_files;
 mod crash;
+mod defects;
 mod dependents;
 mod exit_codes;
 mod hooks;
