@@ -87,7 +87,7 @@ pub fn is_available(program: &str, system: &System) -> bool {
     use nix::unistd::{AccessFlags, access};
     let runs = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
     if program.contains('/') {
-        return runs(Path::new(program));
+        return runs(&system.path(program));
     }
     let path = system.variable("PATH").unwrap_or("/usr/sbin:/usr/bin:/sbin:/bin");
     path.split(':').filter(|dir| !dir.is_empty()).any(|dir| runs(&Path::new(dir).join(program)))

@@ -15,6 +15,7 @@ mod architecture;
 mod autoinstall;
 mod bad_input;
 mod build;
+mod clients;
 mod command_line;
 mod conf_files;
 mod crash;

@@ -123,9 +123,10 @@ impl Error {
             ),
             Self::Broken { package, source } => write!(
                 f,
-                "{package} is broken!\nMissing the source directory or the symbolic link pointing to it: {}\nManual intervention is required: put the source back, or delete {}.",
+                "{package} is broken!\nMissing the source directory or the symbolic link pointing to it: {}\nManual intervention is required: put the source back, or delete {}.\nFile: {}/dkms.conf does not exist.",
                 source.display(),
-                source.parent().unwrap_or(source).display()
+                source.parent().unwrap_or(source).display(),
+                source.display()
             ),
             Self::ConfNotFound { path } => {
                 write!(f, "Could not locate dkms.conf file.\nFile: {} does not exist.", path.display())

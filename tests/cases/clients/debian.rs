@@ -1,0 +1,158 @@
+//! The infrastructure of Debian and Ubuntu.
+
+use super::{concludes, installed, says, sh, with};
+use crate::world::{A, K, World, line};
+use std::fs;
+
+#[test]
+fn what_dh_dkms_writes_into_packages() {
+    let world = with("m", "1.0");
+    let postinst = "DKMS_POSTINST=$common_postinst; $DKMS_POSTINST m 1.0 /usr/share/m-dkms \"\" $2";
+    sh(&world, postinst).exits(0);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    let prerm = "set -e; if [ \"$(dkms status -m m -v 1.0)\" ]; then dkms remove -m m -v 1.0 --all; fi";
+    sh(&world, prerm).exits(0);
+    assert!(world.tree().is_empty());
+    sh(&world, prerm).exits(0);
+}
+
+#[test]
+fn copies_of_common_postinst_source_the_conf_themselves_and_count_builds() {
+    let world = with("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let autoinstall =
+        "bash -c '. $DKMS_ROOT/var/lib/dkms/m/1.0/source/dkms.conf > /dev/null 2>&1; echo $AUTOINSTALL'";
+    assert_eq!(says(&world, autoinstall), "yes\n");
+    let count = "set -e; test -L $R/var/lib/dkms/m/1.0/source; n=`dkms status -m m -v 1.0 -k $K | grep -c ': built' || true`; echo $n";
+    assert_eq!(says(&world, count), "0\n");
+    world.ok(&["build", "m/1.0"]);
+    assert_eq!(says(&world, count), "1\n");
+    says(&world, "set -e; dkms status -m unknown -v 1.0");
+}
+
+#[test]
+fn packages_that_mkdeb_made_name_the_architecture_as_dpkg_does() {
+    let world = with("m", "1.0");
+    sh(&world, "\"$common_postinst\" m 1.0 /usr/share/m-dkms amd64 ''").exits(0);
+    assert_eq!(world.status(), [format!("m/1.0, {K}, amd64: installed")]);
+    sh(&world, "if [ \"`dkms status -m m`\" ]; then dkms remove -m m -v 1.0 --all; fi").exits(0);
+    assert!(world.tree().is_empty());
+}
+
+#[test]
+fn autopkgtest_builds_by_itself_and_forces_the_installation() {
+    let world = with("m", "1.0");
+    world.write("/etc/dkms/no-autoinstall", "");
+    says(&world, "dkms build -m m -v 1.0 -k $K && dkms install --force -m m -v 1.0 -k $K");
+    says(&world, "dkms status m -k $K | grep -qE 'installed( \\(Original modules exist\\))?$'");
+    world.package("n", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=^9");
+    sh(&world, "dkms build -m n -v 1.0 -k $K; test $? = 77").exits(0);
+    world.package("f", "1.0").recipe("echo broken here; exit 1");
+    sh(&world, "dkms build -m f -v 1.0 -k $K || cat $R/var/lib/dkms/f/1.0/build/make.log")
+        .says("broken here");
+}
+
+/// A private copy of everything, as the build of Ubuntu's kernel lays it out.
+fn lrm(world: &World) {
+    world.package_in(&world.scratch("D/source/nvidia-srv-550"), "nvidia-srv", "550");
+    fs::create_dir_all(world.scratch("D/build")).unwrap();
+    fs::create_dir_all(world.scratch("D/headers/linux-headers-6.8.0-50-generic/include")).unwrap();
+}
+
+const LRM: [&str; 12] = [
+    "build",
+    "--force",
+    "--no-prepare-kernel",
+    "--no-clean-kernel",
+    "-k",
+    "6.8.0-50-generic",
+    "--sourcetree",
+    "D/source",
+    "--dkmstree",
+    "D/build",
+    "--kernelsourcedir",
+    "D/headers/linux-headers-6.8.0-50-generic",
+];
+
+#[test]
+fn ubuntus_signed_modules_are_built_under_fakeroot() {
+    let world = World::without_kernel();
+    lrm(&world);
+    let home = world.scratch("").display().to_string();
+    let args = LRM.map(|word| word.replace("D/", &format!("{home}D/"))).join(" ");
+    let conf = format!("{home}D/source/nvidia-srv-550/dkms.conf");
+    let user = if nix::unistd::geteuid().is_root() {
+        "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    } else {
+        ""
+    };
+    let line = format!(
+        "top={home}..; chmod a+rx $top; chmod -R a+rwX {home} $top/bin $top/log $top/tmp; cp {} $top/bin/dkms-for-all; \
+         unset DKMS_ROOT; {user} fakeroot $top/bin/dkms-for-all {args} {conf}",
+        env!("CARGO_BIN_EXE_dkms")
+    );
+    sh(&world, &line).exits(0);
+    let found = says(&world, "find D/build/nvidia-srv/550/6.8.0-50-generic -name '*.ko' | wc -l");
+    assert_eq!(found.trim(), "1");
+}
+
+#[test]
+fn an_ordinary_user_adds_builds_packs_and_lists_in_trees_of_his_own() {
+    let world = World::without_kernel();
+    lrm(&world);
+    let home = world.scratch("").display().to_string();
+    world.shell("chmod -R a+rwX .").exits(0);
+    let trees: Vec<String> = LRM[6..].iter().map(|word| word.replace("D/", &format!("{home}D/"))).collect();
+    let kernel = ["-k".to_owned(), LRM[5].to_owned()];
+    let run = |words: &[&str]| {
+        let args: Vec<&str> = words.iter().copied().chain(trees.iter().map(String::as_str)).collect();
+        world.as_stranger(&args)
+    };
+    run(&["add", "nvidia-srv/550"]).exits(0);
+    run(&["build", "nvidia-srv/550", &kernel[0], &kernel[1]]).exits(0);
+    run(&["mktarball", "nvidia-srv/550", &kernel[0], &kernel[1]]).exits(0);
+    run(&["status"]).exits(0).says("nvidia-srv/550, 6.8.0-50-generic, ");
+    run(&["unbuild", "nvidia-srv/550", "--all"]).exits(0);
+    run(&["remove", "nvidia-srv/550", "--all"]).exits(0);
+}
+
+#[test]
+fn update_secureboot_policy_counts_directories_and_reads_signatures() {
+    let world = World::new();
+    let directories = "find $R/var/lib/dkms -type d | wc -l";
+    world.ok(&["status"]);
+    world.ok(&["autoinstall"]);
+    assert_eq!(says(&world, directories).trim(), "1", "an empty tree has no directories of ours");
+    world.kernel(K).config("CONFIG_MODULE_SIG_HASH=sha256\n").sign_file();
+    world.write("/etc/dkms/framework.conf", "try_sign_modules=true\n");
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    says(&world, "test $(find $R/var/lib/dkms -type d | wc -l) -gt 1");
+    let signed = "for ko in $(find $R/var/lib/dkms -name '*.ko'); do tail -c 28 $ko; done";
+    assert_eq!(says(&world, signed), "~Module signature appended~\n");
+    says(&world, "openssl x509 -inform DER -in $R/var/lib/dkms/mok.pub -noout -serial | grep -q '^serial='");
+}
+
+#[test]
+fn checkbox_splits_every_line_of_status_in_two() {
+    let world = installed("m", "1.0");
+    let parser = "dkms status | python3 -c '\nimport sys\nfor line in sys.stdin:\n  d, s = line.strip().split(\": \")\n  print(d.split(\", \"), s)\n'";
+    let expected = format!("['m/1.0', '{K}', '{}'] installed\n['other/0.1'] added\n", *A);
+    assert_eq!(says(&world, parser), expected);
+    world.package("bad", "1.0").recipe("exit 1");
+    let words = format!("Bad return status for module build on kernel: {K}");
+    sh(&world, "dkms install bad/1.0 2>&1").says(&words);
+    assert_eq!(concludes(&world, "ls $R/var/lib/dkms/m/1.0/$K/$A/module"), "m.ko");
+}
+
+#[test]
+fn apport_is_told_of_a_build_that_failed() {
+    let world = World::new();
+    world.program("python3", "echo \"$*\" >> @LOG@/python3");
+    crate::world::script(&world.path("/usr/share/apport/apport"), "true");
+    world.write("/usr/share/apport/package-hooks/dkms_packages.py", "");
+    world.package("m", "1.0").recipe("exit 1");
+    world.dkms(&["build", "m/1.0"]).exits(10);
+    let hook = world.path("/usr/share/apport/package-hooks/dkms_packages.py");
+    assert_eq!(world.calls("python3"), [format!("{} -m m -v 1.0 -k {K}", hook.display())]);
+}
