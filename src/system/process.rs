@@ -167,9 +167,11 @@ impl Command {
 
     /// The working directory, as the program sees it behind its binds.
     #[must_use]
-    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.dir = Some(dir.into());
-        self
+    pub fn dir(self, dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
+        // As a shell's `cd` leaves it, so that a program's `pwd` says the name that it was started under.
+        let me = self.env("PWD", &dir);
+        Self { dir: Some(dir), ..me }
     }
 
     #[must_use]

@@ -47,7 +47,7 @@ status() {
 }
 
 reason() {
-    grep -q "^$1 " /compat/differences || echo "unexpected: no reason for $1 in tests/compat/differences"
+    grep -q "^- \`$1\`: " /compat/differences || echo "unexpected: no reason for $1 in docs/differences.md"
 }
 
 differs() {

@@ -1,0 +1,4 @@
+# A dollar sign behind a backslash waits for the second reading.
+fast foo 1.0 "MAKE[0]=\"echo \\\$kernelver >/tmp/seen; cp ready.bin foo.ko\""
+run dkms build foo/1.0 -k "$K1"
+cat /tmp/seen

@@ -1,0 +1,5 @@
+# A kernel without modules.
+fast foo 1.0
+run dkms build foo/1.0 -k 9.9.9-test --kernelsourcedir "/lib/modules/$K1/build"
+run dkms install foo/1.0 -k 9.9.9-test
+status

@@ -1,0 +1,5 @@
+# Nothing there.
+status
+status foo
+status foo/1.0
+status -k "$K1"
