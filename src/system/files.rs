@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use xattr::FileExt as _;
 
 /// How the names of temporary neighbours begin; [`RANDOM`] characters follow.
 const TEMPORARY: &str = ".dkms-";
@@ -43,6 +44,25 @@ pub fn publish_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 pub fn publish_copy(from: &Path, to: &Path, mode: u32) -> io::Result<()> {
     let mut source = fs_err::File::open(from)?;
     publish_with(to, mode, |file| io::copy(source.file_mut(), file).map(|_| ()).map_err(|e| named(to, e)))
+}
+
+/// Copies a regular file to its final name with everything that it is: content, mode, owner, times and extended
+/// attributes, as far as the file system of the copy has them.
+fn publish_twin(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = fs_err::File::open(from)?;
+    let data = source.metadata()?;
+    publish_with(to, data.mode() & 0o7777, |file| {
+        io::copy(source.file_mut(), file).map_err(|e| named(to, e))?;
+        // Who is not root keeps its own files; elsewhere not every attribute is possible.
+        let _ = std::os::unix::fs::fchown(&*file, Some(data.uid()), Some(data.gid()));
+        for name in source.file().list_xattr().into_iter().flatten() {
+            if let Ok(Some(value)) = source.file().get_xattr(&name) {
+                let _ = file.set_xattr(&name, &value);
+            }
+        }
+        let times = std::fs::FileTimes::new().set_accessed(data.accessed()?).set_modified(data.modified()?);
+        file.set_times(times)
+    })
 }
 
 /// Lets `fill` write a temporary neighbour, then gives it its final name, like [`publish_file`].
@@ -133,8 +153,7 @@ pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
         // rename(2) does nothing, and succeeds, where both names are links to one file.
         Ok(()) => remove_file(from)?,
         Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
-            let mode = fs_err::metadata(from)?.mode();
-            publish_copy(from, to, mode & 0o7777)?;
+            publish_twin(from, to)?;
             fs_err::remove_file(from)?;
         }
         Err(e) => return Err(named(from, e)),
@@ -147,7 +166,7 @@ pub fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
     create_dirs(parent(to)?)?;
     remove_file(to)?;
     if std::fs::hard_link(from, to).is_err() {
-        publish_copy(from, to, fs_err::metadata(from)?.mode() & 0o7777)?;
+        publish_twin(from, to)?;
     }
     sync_dir(parent(to)?)
 }
@@ -427,5 +446,25 @@ mod tests {
         std::fs::write(dir.path().join("a/keep"), "").unwrap();
         remove_empty_dirs(&dir.path().join("a/b/c"), dir.path());
         assert!(dir.path().join("a/keep").exists() && !dir.path().join("a/b").exists());
+    }
+
+    #[test]
+    fn a_twin_has_everything_that_the_file_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("sub/to"));
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(&from, "content").unwrap();
+        std::fs::set_permissions(&from, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let supported = xattr::set(&from, "user.note", b"kept").is_ok();
+        let file = std::fs::File::options().write(true).open(&from).unwrap();
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        file.set_times(std::fs::FileTimes::new().set_modified(long_ago)).unwrap();
+        publish_twin(&from, &to).unwrap();
+        let data = std::fs::metadata(&to).unwrap();
+        assert_eq!((std::fs::read(&to).unwrap(), data.mode() & 0o7777), (b"content".to_vec(), 0o640));
+        assert_eq!(data.modified().unwrap(), long_ago);
+        if supported {
+            assert_eq!(xattr::get(&to, "user.note").unwrap().as_deref(), Some(&b"kept"[..]));
+        }
     }
 }

@@ -170,3 +170,15 @@ fn with_secure_boot_unsigned_modules_are_announced_as_refused() {
         "{told}"
     );
 }
+
+#[test]
+fn the_pin_of_a_token_reaches_the_tool() {
+    let mut world = world(None);
+    world.kernel(K).sign_tool("echo \"$KBUILD_SIGN_PIN for $2\" >&2; exit 1");
+    world.write(
+        "/etc/dkms/framework.conf",
+        CONF.replace("/etc/keys/k.pem", "'pkcs11:object=mok;type=private'"),
+    );
+    world.set("KBUILD_SIGN_PIN", "1234");
+    world.ok(&["build", "m/1.0"]).complains("1234 for pkcs11:object=mok;type=private");
+}
