@@ -17,7 +17,7 @@ BUILT ?= no
 export CARGO_TARGET_DIR
 
 # Programs that callers reach by path under the name of the binary; two more get another name when they are installed.
-HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back initramfs-modules
+HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back initramfs-modules boot kernel-install
 KERNEL_EVENTS = preinst postinst prerm header_postinst
 
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
@@ -25,7 +25,7 @@ SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
 	tests/lib/need packaging/demo packaging/make-deb \
 	packaging/debian/preinst packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
-	$(wildcard initramfs-tools/dkms)
+	$(wildcard initramfs-tools/dkms) packaging/kernel-install/40-dkms.install
 
 # Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
 SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
@@ -55,6 +55,9 @@ install: all
 	done
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks
 	$(INSTALL) -m 755 initramfs-tools/dkms $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks/dkms
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/kernel/install.d
+	$(INSTALL) -m 644 packaging/systemd/dkms.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dkms.service
+	$(INSTALL) -m 755 packaging/kernel-install/40-dkms.install $(DESTDIR)$(PREFIX)/lib/kernel/install.d/40-dkms.install
 	$(INSTALL) -m 644 packaging/framework.conf $(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf
 
 deb:

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 pub struct Report {
     /// Installed now, or before.
     pub succeeded: Vec<PackageName>,
-    /// How many of them were installed now.
-    pub changed: usize,
+    /// Those of them that were installed now.
+    pub installed: Vec<PackageId>,
     /// Packages that do not want the kernel, with the reason.
     pub skipped: Vec<(PackageId, String)>,
     pub failed: Vec<(PackageId, Error)>,
@@ -57,8 +57,8 @@ pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Resul
     let (ids, proofs): (Vec<PackageId>, Vec<_>) = installed.into_iter().unzip();
     match engine.finish(target, proofs, force) {
         Ok(()) => {
-            report.changed = ids.len();
-            report.succeeded = ids.into_iter().map(|id| id.name).collect();
+            report.succeeded = ids.iter().map(|id| id.name.clone()).collect();
+            report.installed = ids;
         }
         Err(error) => {
             engine.tell(&error);

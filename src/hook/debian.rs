@@ -2,14 +2,10 @@
 //!
 //! Source: Debian Kernel Handbook, "Kernel hooks"; linux-base, linux-run-hooks(1).
 
-use super::policy::{self, Failure};
-use super::{Hook, run};
-use crate::cli::{is_switched_off, report_error, tell_report};
+use super::due::{Removal, install_due, take_out};
+use super::{Hook, regenerate, run};
 use crate::conf::{Overrides, Settings};
-use crate::exec::{self, Engine, Report};
-use crate::kernel::default_arch;
-use crate::model::{KernelRelease, Result, Target};
-use crate::plan::request::Force;
+use crate::exec::{self, Engine};
 use crate::system::journal::Severity;
 use std::process::ExitCode;
 
@@ -68,7 +64,8 @@ pub fn autoinstaller() -> ExitCode {
         "start" => {
             let running = hook.system.host.running.as_ref().map(ToString::to_string).unwrap_or_default();
             let release = if hook.arg(1).is_empty() { running } else { hook.arg(1).to_owned() };
-            install_due(hook, &release)
+            let settings = Settings::load(Overrides::default(), &hook.system);
+            install_due(hook, &release, &settings).status
         }
         "stop" | "restart" | "force-reload" | "status" | "reload" => 0,
         _ => {
@@ -106,108 +103,27 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
         hook.journal.write(Severity::Info, &format!("nothing to do for kernel {release}: {word}"));
         return 0;
     }
-    match trigger {
-        Trigger::ImageInstalled | Trigger::HeadersInstalled => install_due(hook, &release),
-        Trigger::Preinst | Trigger::Removed => {
-            if let Err(error) = take_out(hook, &release, trigger) {
-                hook.error(&error.to_string());
-            }
-            0
+    let settings = Settings::load(Overrides::default(), &hook.system);
+    let removal = match trigger {
+        Trigger::ImageInstalled => return install_due(hook, &release, &settings).status,
+        Trigger::HeadersInstalled => {
+            let outcome = install_due(hook, &release, &settings);
+            regenerate::ask(hook, &release, &outcome.installed, &settings);
+            return outcome.status;
         }
+        Trigger::Preinst => Removal::ForNew,
+        Trigger::Removed => Removal::ForGood,
+    };
+    if let Err(error) = take_out(hook, &release, removal, &settings) {
+        hook.error(&error.to_string());
     }
+    0
 }
 
 /// The first of the maintainer script's arguments, which some kernels hand on in single quotes.
 fn maintainer_action(parameters: Option<&str>) -> Option<String> {
     let word = parameters?.split_whitespace().next()?.trim_matches(['\'', '"']);
     (!word.is_empty()).then(|| word.to_owned())
-}
-
-fn take_out(hook: &mut Hook, release: &str, trigger: Trigger) -> Result<()> {
-    let release = KernelRelease::parse(release)?;
-    let settings = Settings::load(Overrides::default(), &hook.system);
-    if !settings.dkms_tree.is_dir() {
-        return Ok(());
-    }
-    // What cannot be built again is not taken out for a new build.
-    if trigger == Trigger::Preinst && !settings.kernel(&release).has_headers() {
-        let text = format!("no headers for kernel {release}; the modules that it has stay");
-        hook.journal.write(Severity::Info, &text);
-        return Ok(());
-    }
-    let engine = Engine::lock(&settings, &hook.system)?;
-    match trigger {
-        Trigger::Removed => exec::kernel_prerm(&engine, &release, None),
-        _ => exec::kernel_preinst(&engine, &release, None),
-    }
-}
-
-/// Installs what is due for a kernel, and tells it all: the terminal, the log, the caller.
-fn install_due(hook: &mut Hook, release: &str) -> u8 {
-    if is_switched_off(&hook.system) {
-        hook.note("automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
-        return 0;
-    }
-    let settings = Settings::load(Overrides::default(), &hook.system);
-    match autoinstall(hook, release, &settings) {
-        Ok((target, report)) => conclude(hook, &target, &report, &settings),
-        Err(error) => {
-            hook.error(&error.to_string());
-            u8::from(settings.on_failure == crate::conf::OnFailure::Fail)
-        }
-    }
-}
-
-fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(Target, Report)> {
-    let release = KernelRelease::parse(release)?;
-    let kernel = settings.kernel(&release);
-    let arch = default_arch(&kernel.dir, &hook.system)?;
-    let target = Target::new(release, arch);
-    if !settings.dkms_tree.is_dir() {
-        return Ok((target, Report { nothing_due: true, ..Report::default() }));
-    }
-    let engine = Engine::lock(settings, &hook.system)?;
-    let report = exec::autoinstall(&engine, &target, &Force::default())?;
-    Ok((target, report))
-}
-
-fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settings) -> u8 {
-    tell_report(report, &target.release, &hook.system);
-    if !report.without_headers.is_empty() {
-        let ids: Vec<String> = report.without_headers.iter().map(ToString::to_string).collect();
-        hook.note(&format!(
-            "no headers for kernel {}; {} will be built when linux-headers-{} is installed.",
-            target.release,
-            ids.join(", "),
-            target.release
-        ));
-    }
-    if report.changed > 0 {
-        let names: Vec<&str> = report.succeeded.iter().map(crate::model::PackageName::as_str).collect();
-        let line = format!(
-            "kernel {}: {} installed now; it has {}",
-            target.release,
-            report.changed,
-            names.join(" ")
-        );
-        hook.journal.write(Severity::Info, &line);
-    }
-    if report_error(report, &target.release).is_none() {
-        return 0;
-    }
-    let mut failures: Vec<Failure> =
-        report.failed.iter().map(|(id, error)| Failure::of(id, target, error)).collect();
-    failures.extend(report.blocked.iter().map(|(id, why)| Failure {
-        id: id.clone(),
-        target: target.clone(),
-        reason: why.to_string(),
-        log: None,
-        code: 11,
-    }));
-    let block = policy::loud_block(&failures);
-    hook.system.ui.note(&block);
-    hook.journal.write(Severity::Error, &block);
-    u8::from(policy::fails_caller(&failures, settings, &hook.system))
 }
 
 #[cfg(test)]

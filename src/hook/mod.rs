@@ -3,15 +3,21 @@
 //! Hooks never read standard input, write only to standard error (but for the one whose output is its answer), and leave
 //! nothing running.
 
+mod boot;
 mod common_postinst;
 mod debian;
+mod due;
 mod initramfs;
+mod kernel_install;
 mod kernels;
 mod policy;
+mod regenerate;
 
+pub use boot::boot;
 pub use common_postinst::common_postinst;
 pub use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
 pub use initramfs::initramfs_modules;
+pub use kernel_install::kernel_install;
 
 use crate::system::journal::{Journal, Severity};
 use crate::system::{System, streams};

@@ -27,6 +27,7 @@ mod images;
 mod install;
 mod kernel_actions;
 mod locking;
+mod machine;
 mod rpm_upgrade;
 mod signing;
 mod status;

@@ -33,7 +33,9 @@ static KEYS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
 });
 
 /// The programs of the suite that are no `dkms`.
-const HOOKS: [(&str, &str); 8] = [
+const HOOKS: [(&str, &str); 10] = [
+    ("boot", env!("CARGO_BIN_EXE_boot")),
+    ("kernel-install", env!("CARGO_BIN_EXE_kernel-install")),
     ("kernel-preinst", env!("CARGO_BIN_EXE_kernel-preinst")),
     ("kernel-postinst", env!("CARGO_BIN_EXE_kernel-postinst")),
     ("kernel-prerm", env!("CARGO_BIN_EXE_kernel-prerm")),

@@ -1,0 +1,46 @@
+//! At boot: the running kernel gets what it was due and did not get, be it that it was installed without our hooks.
+//!
+//! Called by dkms.service, early enough for the network and the display, too late for what was wanted before: therefore
+//! new modules are loaded here for the devices that wait for them, and for modules-load.d.
+
+use super::due::install_due;
+use super::run;
+use crate::conf::{Overrides, Settings};
+use crate::kernel::default_arch;
+use crate::model::{KernelRelease, Target};
+use crate::system::System;
+use crate::tree::Tree;
+use std::process::ExitCode;
+
+/// `/usr/lib/dkms/boot`: 0 where the running kernel has all its modules, 1 where one is missing, so that the unit says so.
+#[must_use]
+pub fn boot() -> ExitCode {
+    run("boot", |hook| {
+        let Some(release) = hook.system.host.running.clone() else { return 0 };
+        let overrides = Overrides { modprobe_on_install: true, ..Overrides::default() };
+        let settings = Settings::load(overrides, &hook.system);
+        if may_build(&release, &settings, &hook.system) {
+            inhibit_shutdown(&hook.system);
+        }
+        u8::from(install_due(hook, release.as_str(), &settings).incomplete)
+    })
+}
+
+/// Whether a package is not installed for the kernel. Whether it is due is not asked yet.
+fn may_build(release: &KernelRelease, settings: &Settings, system: &System) -> bool {
+    let Ok(arch) = default_arch(&settings.install_tree.join(release.as_str()), system) else { return false };
+    let target = Target::new(release.clone(), arch);
+    let snapshot = Tree::at(&settings.dkms_tree).scan(&settings.source_tree);
+    snapshot.names().iter().any(|name| !snapshot.is_installed(name, &target))
+}
+
+/// Keeps the machine from shutting down or sleeping as long as this process lives; see systemd-inhibit(1). Where nobody
+/// can do that, work goes on without.
+fn inhibit_shutdown(system: &System) {
+    let me = format!("--pid={}", std::process::id());
+    let command = system
+        .command("systemd-inhibit")
+        .args(["--what=shutdown:sleep", "--mode=block", "--who=dkms", "--why=Kernel modules are being built"])
+        .args(["tail", &me, "-f", "/dev/null"]);
+    std::thread::spawn(move || command.run());
+}

@@ -1,0 +1,125 @@
+//! What every hook does with a kernel: it gets what is due, or loses what is ours.
+
+use super::Hook;
+use super::policy::{self, Failure};
+use crate::cli::{is_switched_off, report_error, tell_report};
+use crate::conf::Settings;
+use crate::exec::{self, Engine, Report};
+use crate::kernel::default_arch;
+use crate::model::{KernelRelease, PackageId, Result, Target};
+use crate::plan::request::Force;
+use crate::system::journal::Severity;
+
+/// Why the modules of a kernel go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// The kernel goes.
+    ForGood,
+    /// It comes again under the same name.
+    ForNew,
+}
+
+/// Takes the modules of a kernel out: for good, or because it comes again, which is no reason to take out what cannot be
+/// built again.
+///
+/// # Errors
+/// A package could not be taken out; the others are.
+pub(super) fn take_out(hook: &mut Hook, release: &str, removal: Removal, settings: &Settings) -> Result<()> {
+    let release = KernelRelease::parse(release)?;
+    if !settings.dkms_tree.is_dir() {
+        return Ok(());
+    }
+    if removal == Removal::ForNew && !settings.kernel(&release).has_headers() {
+        let text = format!("no headers for kernel {release}; the modules that it has stay");
+        hook.journal.write(Severity::Info, &text);
+        return Ok(());
+    }
+    let engine = Engine::lock(settings, &hook.system)?;
+    match removal {
+        Removal::ForGood => exec::kernel_prerm(&engine, &release, None),
+        Removal::ForNew => exec::kernel_preinst(&engine, &release, None),
+    }
+}
+
+/// What became of a kernel's modules.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// For a caller who wants to fail when a package does, as configured.
+    pub status: u8,
+    /// Whether a module is missing that should be there.
+    pub incomplete: bool,
+    /// What was installed now.
+    pub installed: Vec<PackageId>,
+}
+
+/// Installs what is due for a kernel, and tells it all: the terminal, the log, the caller.
+pub(super) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -> Outcome {
+    if is_switched_off(&hook.system) {
+        hook.note("automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
+        return Outcome::default();
+    }
+    match autoinstall(hook, release, settings) {
+        Ok((target, report)) => Outcome {
+            status: conclude(hook, &target, &report, settings),
+            incomplete: report_error(&report, &target.release).is_some(),
+            installed: report.installed,
+        },
+        Err(error) => {
+            hook.error(&error.to_string());
+            let status = u8::from(settings.on_failure == crate::conf::OnFailure::Fail);
+            Outcome { status, incomplete: true, installed: Vec::new() }
+        }
+    }
+}
+
+fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(Target, Report)> {
+    let release = KernelRelease::parse(release)?;
+    let kernel = settings.kernel(&release);
+    let arch = default_arch(&kernel.dir, &hook.system)?;
+    let target = Target::new(release, arch);
+    if !settings.dkms_tree.is_dir() {
+        return Ok((target, Report { nothing_due: true, ..Report::default() }));
+    }
+    let engine = Engine::lock(settings, &hook.system)?;
+    let report = exec::autoinstall(&engine, &target, &Force::default())?;
+    Ok((target, report))
+}
+
+fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settings) -> u8 {
+    tell_report(report, &target.release, &hook.system);
+    if !report.without_headers.is_empty() {
+        let ids: Vec<String> = report.without_headers.iter().map(ToString::to_string).collect();
+        hook.note(&format!(
+            "no headers for kernel {}; {} will be built when linux-headers-{} is installed.",
+            target.release,
+            ids.join(", "),
+            target.release
+        ));
+    }
+    if !report.installed.is_empty() {
+        let names: Vec<&str> = report.succeeded.iter().map(crate::model::PackageName::as_str).collect();
+        let line = format!(
+            "kernel {}: {} installed now; it has {}",
+            target.release,
+            report.installed.len(),
+            names.join(" ")
+        );
+        hook.journal.write(Severity::Info, &line);
+    }
+    if report_error(report, &target.release).is_none() {
+        return 0;
+    }
+    let mut failures: Vec<Failure> =
+        report.failed.iter().map(|(id, error)| Failure::of(id, target, error)).collect();
+    failures.extend(report.blocked.iter().map(|(id, why)| Failure {
+        id: id.clone(),
+        target: target.clone(),
+        reason: why.to_string(),
+        log: None,
+        code: 11,
+    }));
+    let block = policy::loud_block(&failures);
+    hook.system.ui.note(&block);
+    hook.journal.write(Severity::Error, &block);
+    u8::from(policy::fails_caller(&failures, settings, &hook.system))
+}

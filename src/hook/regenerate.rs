@@ -1,0 +1,116 @@
+//! Headers often arrive after the image of a kernel, whose initramfs was packed without what could not be built yet. Then
+//! it is asked for once more: once, and only if a module that it holds or should hold is new.
+
+use super::Hook;
+use crate::conf::{Settings, Strictness, View, read_package};
+use crate::kernel::default_arch;
+use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
+use crate::system::System;
+use crate::system::process::{Command, Output};
+use crate::tree::Tree;
+use std::path::{Path, PathBuf};
+
+/// Set while an image is packed: nobody then asks for another one.
+pub(super) const PACKING: &str = "DKMS_PACKING_INITRAMFS";
+
+/// Asks for a new image of a kernel if one of these packages, just installed, belongs into it.
+pub(super) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], settings: &Settings) {
+    let Ok(release) = KernelRelease::parse(release) else { return };
+    let image = hook.system.path("/boot").join(format!("initrd.img-{release}"));
+    if installed.is_empty() || !image.is_file() || hook.system.variable(PACKING).is_some() {
+        return;
+    }
+    let Some(reason) = reason(&hook.system, &release, &image, installed, settings) else { return };
+    let Some((shown, command)) = generator(&hook.system, &release, &image) else { return };
+    hook.note(&format!("{reason}, so the initramfs of kernel {release} is made again: {shown}"));
+    let why = match command.stdout(Output::Inherit).stderr(Output::Inherit).run() {
+        Ok(outcome) if outcome.status.success() => return,
+        Ok(outcome) => outcome.status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    hook.error(&format!(
+        "{shown} failed ({why}); the initramfs of kernel {release} is the old one.\nWhen the cause is mended: update-initramfs -u -k {release}"
+    ));
+}
+
+/// Why the image is out of date, if it is.
+fn reason(
+    system: &System,
+    release: &KernelRelease,
+    image: &Path,
+    installed: &[PackageId],
+    settings: &Settings,
+) -> Option<String> {
+    let kernel = settings.kernel(release);
+    let target = Target::new(release.clone(), default_arch(&kernel.dir, system).ok()?);
+    let tree = Tree::at(&settings.dkms_tree);
+    let mut modules = Vec::new();
+    for id in installed {
+        let view = View { package: Some(id), kernel: &kernel, arch: &target.arch };
+        let conf = tree.source(id).join("dkms.conf");
+        if read_package(&conf, view, Strictness::Lenient, settings, system)
+            .is_ok_and(|conf| conf.in_initramfs())
+        {
+            return Some(format!("{id} says INITRAMFS=yes"));
+        }
+        let build = BuildId::new(id.clone(), target.clone());
+        modules.extend(tree.installed(&build).map(|installed| installed.module_names()).unwrap_or_default());
+    }
+    let listed = fs_err::read_to_string(system.path("/etc/initramfs-tools/modules")).unwrap_or_default();
+    let wanted: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let held = contents(system, image);
+    modules.iter().find_map(|module| {
+        let same = |name: &str| name.replace('-', "_") == module.replace('-', "_");
+        if wanted.iter().any(|name| same(name)) {
+            return Some(format!("{module} is listed in /etc/initramfs-tools/modules"));
+        }
+        held.iter().any(|name| same(name)).then(|| format!("{module} is in the image"))
+    })
+}
+
+/// The names of the modules that an image holds; none where nothing can list it.
+fn contents(system: &System, image: &Path) -> Vec<String> {
+    let listed = ["lsinitramfs", "lsinitrd"].into_iter().find_map(|program| {
+        let outcome = system.command(program).arg(image).stdout(Output::Capture).run().ok()?;
+        outcome.status.success().then_some(outcome.stdout)
+    });
+    let text = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
+    let module = |line: &str| {
+        let path = line.split_whitespace().next_back()?;
+        let (stem, rest) = path.rsplit('/').next()?.split_once(".ko")?;
+        (rest.is_empty() || rest.starts_with('.')).then(|| stem.to_owned())
+    };
+    text.lines().filter_map(module).collect()
+}
+
+/// How this machine makes an image: the command in words, and the command.
+fn generator(system: &System, release: &KernelRelease, image: &Path) -> Option<(String, Command)> {
+    let program = |name: &str| {
+        let paths = ["/usr/sbin", "/sbin", "/usr/bin"].map(|dir| system.path(dir).join(name));
+        paths.into_iter().find(|path| path.is_file())
+    };
+    let with = |program: PathBuf, args: &[&str]| {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (format!("{name} {}", args.join(" ")), system.command(program).args(args))
+    };
+    if let Some(program) = program("update-initramfs") {
+        // In this form, and only in this one, dpkg runs it once at the end of everything, for the newest kernel.
+        let deferred = system.variable("DPKG_MAINTSCRIPT_PACKAGE").is_some() && is_newest(system, release);
+        return Some(match deferred {
+            true => with(program, &["-u"]),
+            false => with(program, &["-u", "-k", release.as_str()]),
+        });
+    }
+    let image = image.to_str()?;
+    program("dracut").map(|program| with(program, &["-q", "--force", image, release.as_str()]))
+}
+
+/// Whether no image is of a newer kernel.
+fn is_newest(system: &System, release: &KernelRelease) -> bool {
+    let entries = fs_err::read_dir(system.path("/boot")).into_iter().flatten().flatten();
+    let newer = |name: &str| {
+        let other = name.strip_prefix("initrd.img-").filter(|rest| !rest.ends_with(".bak"));
+        other.is_some_and(|other| compare_versions(other, release.as_str()).is_gt())
+    };
+    !entries.into_iter().any(|entry| newer(&entry.file_name().to_string_lossy()))
+}
