@@ -58,6 +58,15 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/kernel/install.d
 	$(INSTALL) -m 644 packaging/systemd/dkms.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dkms.service
 	$(INSTALL) -m 755 packaging/kernel-install/40-dkms.install $(DESTDIR)$(PREFIX)/lib/kernel/install.d/40-dkms.install
+	for section in 5 7 8; do \
+		$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man$$section && \
+		$(INSTALL) -m 644 packaging/man/*.$$section $(DESTDIR)$(PREFIX)/share/man/man$$section/ || exit 1; \
+	done
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(INSTALL) -m 644 packaging/completions/dkms.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dkms
+	$(INSTALL) -m 644 packaging/completions/_dkms $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_dkms
+	$(INSTALL) -m 644 packaging/completions/dkms.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/dkms.fish
 	$(INSTALL) -m 644 packaging/framework.conf $(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf
 
 deb:
@@ -75,8 +84,10 @@ bench:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
-	command -v shellcheck >/dev/null || { test "$$(id -u)" = 0 && ./tests/lib/need shellcheck; }
+	{ command -v shellcheck && command -v groff; } >/dev/null || { test "$$(id -u)" = 0 && ./tests/lib/need shellcheck groff-base; }
 	shellcheck --external-sources $(SHELL_FILES)
+	shellcheck --shell=bash packaging/completions/dkms.bash
+	groff -man -ww -z -Tutf8 packaging/man/*
 	shellcheck --shell=sh --exclude=SC2016,SC2034,SC2154 $(SHELL_CONFS) $(SHELL_SCENARIOS)
 
 clean:

@@ -17,6 +17,7 @@ mod bad_input;
 mod build;
 mod clients;
 mod command_line;
+mod completion;
 mod conf_files;
 mod crash;
 mod defects;

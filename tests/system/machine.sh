@@ -1,0 +1,71 @@
+#!/bin/bash
+# The machine's own callers, with the real tools: systemd's judgement of our unit, kernel-install with systemd's plugins, and the
+# initramfs that is asked for again when headers come after the image.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=../lib/root.sh
+. "$(dirname "$0")/../lib/root.sh"
+root_private "$0" "$@"
+# shellcheck source-path=SCRIPTDIR source=../lib/assert.sh
+. "$(dirname "$0")/../lib/assert.sh"
+# shellcheck source-path=SCRIPTDIR source=../lib/system.sh
+. "$(dirname "$0")/../lib/system.sh"
+
+root=$(system_root machine systemd systemd-sysv initramfs-tools)
+kernel=$old_kernel
+installed="^acpi-call/[^,]+, $kernel, x86_64: installed\$"
+
+assert_status "the package installs by apt" 0 system_install_dkms "$root"
+assert "the unit is enabled" test -L "$root/etc/systemd/system/multi-user.target.wants/dkms.service"
+verdict=$(root_run "$root" systemd-analyze verify --man=no dkms.service 2>&1 | grep -i 'dkms' || true)
+assert_equal "systemd-analyze verify has nothing to say of the unit" "" "$verdict"
+# Units of cloud-init as its packages ship them: before sysinit.target, after the network, which is after network-pre.target.
+for unit in systemd-networkd.service network-pre.target systemd-modules-load.service; do
+    ordered=$(root_run "$root" systemctl cat "$unit" dkms.service 2>/dev/null | grep -E "^(Before|After)=.*(network-pre|sysinit)" | grep -c dkms || true)
+    assert_equal "the unit is not ordered against $unit" 0 "$ordered"
+done
+refute "the unit names no target before sysinit.target" grep -qE '^(Before|After)=.*(network-pre|sysinit)' \
+    "$root/usr/lib/systemd/system/dkms.service"
+
+# mkinitramfs is counted.
+mv "$root/usr/sbin/mkinitramfs" "$root/usr/sbin/mkinitramfs.real"
+printf '#!/bin/sh\necho "$@" >>/var/log/images\nexec /usr/sbin/mkinitramfs.real "$@"\n' >"$root/usr/sbin/mkinitramfs"
+chmod 755 "$root/usr/sbin/mkinitramfs"
+images() {
+    local count=0
+    if [ -e "$root/var/log/images" ]; then count=$(wc -l <"$root/var/log/images"); fi
+    rm -f "$root/var/log/images"
+    echo "$count"
+}
+
+assert_status "a driver and a kernel's image install" 0 system_apt "$root" install acpi-call-dkms "linux-image-$kernel"
+assert_equal "the image brings one initramfs" 1 "$(images)"
+assert_status "the headers follow" 0 system_apt "$root" install "linux-headers-$kernel"
+assert_match "the driver is installed" "$installed" "$(system_status "$root")"
+assert_equal "a driver that does not belong into the initramfs asks for none" 0 "$(images)"
+
+assert "the driver is taken out" root_run "$root" sh -c "dkms status | cut -d, -f1 | xargs -rn1 dkms unbuild -k $kernel"
+echo 'INITRAMFS=yes' >"$root/etc/dkms/acpi-call.conf"
+assert_status "the headers come again" 0 system_apt "$root" install --reinstall "linux-headers-$kernel"
+assert_match "the driver is installed again" "$installed" "$(system_status "$root")"
+assert_equal "a driver that belongs into the initramfs asks for one" 1 "$(images)"
+assert "it is in the image" root_run "$root" sh -c "lsinitramfs /boot/initrd.img-$kernel | grep -q '/acpi_call\.ko'"
+rm "$root/etc/dkms/acpi-call.conf"
+
+# kernel-install with systemd's own plugins, of which 50-depmod follows ours.
+assert "the driver is taken out" root_run "$root" sh -c "dkms status | cut -d, -f1 | xargs -rn1 dkms unbuild -k $kernel"
+system_count_depmod "$root"
+system_depmods "$root" >/dev/null
+assert "kernel-install add succeeds" root_run "$root" kernel-install add "$kernel" "/boot/vmlinuz-$kernel"
+assert_match "kernel-install add: the driver is installed" "$installed" "$(system_status "$root")"
+assert_equal "kernel-install add: depmod runs once, by systemd's plugin" 1 "$(system_depmods "$root" | grep -c .)"
+assert "kernel-install add: modules.dep knows it" grep -q '^updates/dkms/acpi_call\.ko' "$root/lib/modules/$kernel/modules.dep"
+echo 'MAKE[0]=false' >"$root/etc/dkms/acpi-call.conf"
+assert "the driver is taken out" root_run "$root" sh -c "dkms status | cut -d, -f1 | xargs -rn1 dkms unbuild -k $kernel"
+assert "kernel-install add succeeds although the driver does not build" \
+    root_run "$root" kernel-install add "$kernel" "/boot/vmlinuz-$kernel"
+rm "$root/etc/dkms/acpi-call.conf"
+assert "kernel-install remove succeeds" root_run "$root" kernel-install remove "$kernel"
+assert_match "kernel-install remove: the driver is added" "^acpi-call/[^,]+: added\$" "$(system_status "$root")"
+
+assert_done
