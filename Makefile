@@ -24,7 +24,7 @@ SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	$(wildcard tests/lib/*.sh tests/system/run tests/system/*.sh tests/compat/run tests/compat/*.sh \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
 	tests/lib/need packaging/demo packaging/make-deb \
-	packaging/debian/preinst packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
+	packaging/debian/dkms-autopkgtest packaging/debian/preinst packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
 	$(wildcard initramfs-tools/dkms) packaging/kernel-install/40-dkms.install
 
 # Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
@@ -49,6 +49,7 @@ install: all
 	done
 	$(INSTALL) -m 755 $(PROGRAM_DIR)/common-postinst $(DESTDIR)$(LIBDIR)/common.postinst
 	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms-autoinstaller $(DESTDIR)$(LIBDIR)/dkms_autoinstaller
+	$(INSTALL) -m 755 packaging/debian/dkms-autopkgtest $(DESTDIR)$(LIBDIR)/dkms-autopkgtest
 	for event in $(KERNEL_EVENTS); do \
 		$(INSTALL) -d $(DESTDIR)$(SYSCONFDIR)/kernel/$$event.d && \
 		$(INSTALL) -m 755 kernel-postinst.d/$$event $(DESTDIR)$(SYSCONFDIR)/kernel/$$event.d/dkms || exit 1; \
