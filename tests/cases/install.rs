@@ -460,3 +460,48 @@ fn matching_gives_a_kernel_what_another_one_has() {
     world.dkms(&["match", "--templatekernel", "6.3", "-k", "6.2"]).exits(0);
     world.dkms(&["match", "--templatekernel", K, "-k", "6.3"]).exits(21);
 }
+
+/// Content, mode and extended attributes of every module below a kernel's directory.
+fn modules_of_the_kernel(world: &World) -> Vec<(String, Vec<u8>, u32, Option<Vec<u8>>)> {
+    use std::os::unix::fs::PermissionsExt;
+    let top = format!("/lib/modules/{K}");
+    let names = world.names(&top).into_iter().filter(|name| name.contains(".ko"));
+    names
+        .map(|name| {
+            let path = world.path(format!("{top}/{name}"));
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            let note = xattr::get(&path, "user.note").ok().flatten();
+            (name, fs::read(path).unwrap(), mode, note)
+        })
+        .collect()
+}
+
+#[rstest]
+#[case(&["install 1.0", "install 2.0", "remove 1.0", "remove 2.0"])]
+#[case(&["install 1.0", "install 2.0", "remove 2.0", "remove 1.0"])]
+#[case(&["install 2.0", "install 1.0", "remove 2.0", "remove 1.0"])]
+#[case(&["install 2.0", "install 1.0", "remove 1.0", "remove 2.0"])]
+#[case(&["install 1.0", "uninstall 1.0", "install 2.0", "remove 1.0", "remove 2.0"])]
+#[case(&["install 1.0", "install 2.0", "install 1.0", "uninstall 1.0", "remove 2.0", "remove 1.0"])]
+fn originals_come_back_bit_for_bit_whatever_the_order_of_two_versions(#[case] order: &[&str]) {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.kernel(K).module("extra/m.ko", "0.1", "E").module("kernel/drivers/misc/m.ko", "0.2", "K");
+    for (path, mode) in [("extra/m.ko", 0o600), ("kernel/drivers/misc/m.ko", 0o444)] {
+        let path = world.path(format!("/lib/modules/{K}/{path}"));
+        // Not every file system has them.
+        let _ = xattr::set(&path, "user.note", path.to_str().unwrap().as_bytes());
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let before = modules_of_the_kernel(&world);
+    for version in ["1.0", "2.0"] {
+        world.package("m", version);
+        world.ok(&["add", &format!("m/{version}")]);
+    }
+    for step in order {
+        let (action, version) = step.split_once(' ').unwrap();
+        world.ok(&[action, "--force", &format!("m/{version}")]);
+    }
+    assert_eq!(modules_of_the_kernel(&world), before);
+    assert!(world.tree().is_empty(), "{:?}", world.tree());
+}
