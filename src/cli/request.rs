@@ -180,9 +180,12 @@ impl Checker<'_> {
                 text: "Couldn't find template kernel.\nGive it with --templatekernel <kernel>.".into(),
             });
         };
-        let template = template.split_once('/').map_or(template.as_str(), |(kernel, _)| kernel);
-        let template = KernelRelease::parse(template)?;
-        if template == target.release {
+        let (template, arch) = kernel_and_arch(template);
+        let template = Target::new(
+            KernelRelease::parse(template)?,
+            arch.map_or_else(|| Ok(target.arch.clone()), Arch::parse)?,
+        );
+        if template.release == target.release {
             return Err(Error::Usage {
                 code: 2,
                 text: "The templatekernel and the specified kernel version are the same.".into(),
@@ -262,6 +265,15 @@ impl Checker<'_> {
         if self.args.all { Targets::AllBuilt } else { Targets::These(targets) }
     }
 
+    /// The architecture where none is named: that of the template for `match`, or the machine's.
+    fn default_arch(&self, kernel: &str) -> Result<String> {
+        let template = self.args.template_kernel.as_deref().filter(|_| self.action == Action::Match);
+        match template.and_then(|template| kernel_and_arch(template).1) {
+            Some(arch) => Ok(arch.to_owned()),
+            None => Ok(default_arch(&self.settings.install_tree.join(kernel), self.system)?.to_string()),
+        }
+    }
+
     /// The pairs of kernels and architectures, with the defaults.
     fn targets(&self) -> Result<Vec<Target>> {
         if self.args.all && self.action != Action::Ldtarball {
@@ -270,7 +282,7 @@ impl Checker<'_> {
         let running = || self.system.host.running.as_ref().map(ToString::to_string).unwrap_or_default();
         let kernels = if self.args.kernels.is_empty() { vec![running()] } else { self.args.kernels.clone() };
         let arches = match self.args.arches.as_slice() {
-            [] => vec![default_arch(&self.settings.install_tree.join(&kernels[0]), self.system)?.to_string()],
+            [] => vec![self.default_arch(&kernels[0])?],
             arches => arches.to_vec(),
         };
         kernels
@@ -285,6 +297,11 @@ impl Checker<'_> {
             })
             .collect()
     }
+}
+
+/// `K` or `K/A`.
+fn kernel_and_arch(text: &str) -> (&str, Option<&str>) {
+    text.split_once('/').map_or((text, None), |(kernel, arch)| (kernel, Some(arch)))
 }
 
 fn first(targets: Vec<Target>) -> Result<Target> {

@@ -5,7 +5,7 @@ use super::add::AddOptions;
 use super::build::BuildOptions;
 use super::install::InstallOptions;
 use super::uninstall::RemoveCaller;
-use crate::model::{BuildId, BuildState, Error, ExitCode, KernelRelease, PackageName, Result, Target};
+use crate::model::{BuildId, BuildState, Error, ExitCode, PackageName, Result, Target};
 use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Subject};
 use crate::tree::{Added, Built, Installed};
@@ -77,11 +77,10 @@ pub fn install_all(engine: &Engine<'_>, job: &Job) -> Result<()> {
 pub fn match_kernel(
     engine: &Engine<'_>,
     target: &Target,
-    template: &KernelRelease,
+    template: &Target,
     package: Option<&PackageName>,
     force: &Force,
 ) -> Result<()> {
-    let source = Target::new(template.clone(), target.arch.clone());
     let snapshot = engine.tree().scan(&engine.settings.source_tree);
     if let Some(name) = package
         && !engine.tree().name_dir(name).is_dir()
@@ -91,7 +90,7 @@ pub fn match_kernel(
     }
     let wanted = snapshot.packages.iter().filter(|found| {
         package.is_none_or(|name| *name == found.id.name)
-            && found.state(&source) == Some(BuildState::Installed)
+            && found.state(template) == Some(BuildState::Installed)
     });
     let ids: Vec<_> = wanted.map(|found| found.id.clone()).collect();
     if ids.is_empty() {

@@ -109,7 +109,7 @@ pub enum Request {
     },
     Match {
         target: Target,
-        template: KernelRelease,
+        template: Target,
         package: Option<PackageName>,
         force: Force,
     },
