@@ -183,9 +183,9 @@ pub fn temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     Ok(dir.keep())
 }
 
-/// A new directory that only we can enter, for content that nobody has judged yet; it goes with its value.
+/// A new directory that only we can enter, for content that nobody has judged yet; it goes with its value. The place for
+/// such directories is the administrator's: one that is not there is not made.
 pub fn private_dir(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir> {
-    create_dirs(parent)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).rand_bytes(6).permissions(std::fs::Permissions::from_mode(0o700));
     builder.tempdir_in(parent).map_err(|e| named(parent, e))
