@@ -9,7 +9,8 @@ use crate::model::{
 };
 use crate::plan::request::{ConfFormat, Content, Filter, Force, Request, StatusFormat, Subject, Targets};
 use crate::system::System;
-use std::path::PathBuf;
+use crate::system::files::check_writable;
+use std::path::{Path, PathBuf};
 
 const CONF_FORMATS: [(&str, ConfFormat); 2] = [("text", ConfFormat::Text), ("json", ConfFormat::Json)];
 const STATUS_FORMATS: [(&str, StatusFormat); 3] =
@@ -229,9 +230,7 @@ impl Checker<'_> {
     }
 
     fn tree_writable(&self) -> Result<()> {
-        let tree = &self.settings.dkms_tree;
-        crate::system::files::check_writable(tree)
-            .map_err(|e| Error::NotWritable { path: tree.clone(), why: e.to_string() })
+        require_writable(&self.settings.dkms_tree)
     }
 
     /// The package named on the command line, or the directory, or the missing-arguments error.
@@ -297,6 +296,12 @@ impl Checker<'_> {
             })
             .collect()
     }
+}
+
+/// # Errors
+/// The tree, or where it would be made, takes no file of ours.
+pub(super) fn require_writable(tree: &Path) -> Result<()> {
+    check_writable(tree).map_err(|e| Error::NotWritable { path: tree.to_owned(), why: e.to_string() })
 }
 
 /// `K` or `K/A`.

@@ -1,5 +1,6 @@
 //! Carries a request out: takes the lock where something changes, and nothing where not.
 
+use super::request::require_writable;
 use super::{conf_view, status};
 use crate::conf::Settings;
 use crate::exec::{self, Engine, Job, Report};
@@ -64,7 +65,8 @@ fn check_removal(request: &Request, settings: &Settings, system: &System) -> Res
     }
     match request {
         Request::Uninstall { .. } => Err(Error::NotRoot { action: "uninstall" }),
-        _ => Ok(()),
+        // Who owns the lock's file could otherwise take half of a package out.
+        _ => require_writable(&settings.dkms_tree),
     }
 }
 
