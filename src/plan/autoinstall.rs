@@ -228,7 +228,8 @@ mod tests {
     }
 
     fn excluded() -> Version {
-        let why = Exclusion { directive: "D".into(), value: "v".into(), found: "f".into() };
+        let why =
+            Exclusion { directive: "D".into(), value: "v".into(), found: "f".into(), of_package: false };
         Version::Known { built: false, autoinstall: true, depends: vec![], exclusion: Some(why) }
     }
 

@@ -15,11 +15,14 @@ pub struct Exclusion {
     pub value: String,
     /// What the kernel has instead.
     pub found: String,
+    /// It is element 0, which is the package's own condition, and not only the one of its first module.
+    pub of_package: bool,
 }
 
 impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}=\"{}\", and this is {}", self.directive, self.value, self.found)
+        write!(f, "{}=\"{}\", and this is {}", self.directive, self.value, self.found)?;
+        if self.of_package { f.write_str(" (element 0 is for every module)") } else { Ok(()) }
     }
 }
 
@@ -78,6 +81,7 @@ impl Conditions<'_> {
                 directive: format!("{directive}[{index}]"),
                 value: value.to_owned(),
                 found: found.to_owned(),
+                of_package: self.is_of_package(index),
             })
         });
         failed
@@ -100,7 +104,13 @@ impl Conditions<'_> {
             directive: format!("BUILD_EXCLUSIVE_CONFIG[{index}]"),
             value: value.to_owned(),
             found,
+            of_package: self.is_of_package(index),
         })
+    }
+
+    /// Whether an element that looks like one module's condition is that of several.
+    fn is_of_package(&self, index: usize) -> bool {
+        index == 0 && self.conf.modules.len() > 1
     }
 
     /// OBSOLETE_BY is the global maximum where no BUILD_EXCLUSIVE_KERNEL_MAX is given.
@@ -113,6 +123,7 @@ impl Conditions<'_> {
             directive: "OBSOLETE_BY".into(),
             value: limit.to_owned(),
             found: kernel.to_owned(),
+            of_package: false,
         })
     }
 }
