@@ -1,6 +1,6 @@
 //! Reads `${..}`, and skips over what only bash can expand.
 
-use super::lexer::{Builder, Lexed, Lexer, Unterminated};
+use super::lexer::{Builder, Lexed, Lexer, Unterminated, is_metacharacter};
 use super::syntax::{Alternative, Operation, Parameter, Part, Side, Word};
 
 impl Parameter {
@@ -20,6 +20,38 @@ pub(super) fn parse_index(digits: &str) -> Option<usize> {
     (plain && digits.len() <= 6 && digits.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| digits.parse().ok())
         .flatten()
+}
+
+/// The `case` commands that are open in a command substitution: there, a free `)` ends a pattern.
+#[derive(Default)]
+struct Cases {
+    open: usize,
+    /// A word has begun that is not the first one of its command.
+    in_command: bool,
+}
+
+impl Cases {
+    /// Steps over a plain word, or takes note of what else comes next.
+    fn skip_word(&mut self, lexer: &mut Lexer<'_>) -> bool {
+        let word = lexer.take_while(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+        if word.is_empty() {
+            match lexer.peek() {
+                Some(b' ' | b'\t') => {}
+                Some(b';' | b'&' | b'|' | b'(' | b')' | b'\n' | b'{' | b'!') => self.in_command = false,
+                _ => self.in_command = true,
+            }
+            return false;
+        }
+        let is_reserved = !self.in_command && lexer.peek().is_none_or(is_metacharacter);
+        match word {
+            "case" if is_reserved => self.open += 1,
+            "esac" if is_reserved => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
+        self.in_command =
+            !(is_reserved && matches!(word, "do" | "then" | "else" | "elif" | "if" | "while" | "until"));
+        true
+    }
 }
 
 impl Lexer<'_> {
@@ -130,16 +162,20 @@ impl Lexer<'_> {
         };
         self.nested(|lexer| {
             let mut depth = 1_usize;
+            let mut cases = Cases::default();
             while depth > 0 {
                 let byte = lexer.peek().ok_or(Unterminated)?;
+                if close == b')' && cases.skip_word(lexer) {
+                    continue;
+                }
                 if Some(byte) == open {
                     depth += 1;
-                } else if byte == close {
+                } else if byte == close && !(depth == 1 && cases.open > 0) {
                     depth -= 1;
                 } else if lexer.skip_quoted(byte)? {
                     continue;
                 }
-                lexer.pos += 1;
+                lexer.step();
             }
             Ok(())
         })
@@ -148,7 +184,12 @@ impl Lexer<'_> {
     /// Skips what protects a bracket; tells whether there was such a thing.
     fn skip_quoted(&mut self, byte: u8) -> Lexed<bool> {
         match byte {
-            b'\\' => self.pos = (self.pos + 2).min(self.text.len()),
+            b'\\' => {
+                self.pos += 1;
+                if self.peek().is_some() {
+                    self.step();
+                }
+            }
             b'\'' => {
                 self.pos += 1;
                 self.take_while(|byte| byte != b'\'');

@@ -324,6 +324,11 @@ mod tests {
     #[case("`a b`c d", "`a b`c", true)]
     #[case("\"${x:-\"}\"}\" y", "\"${x:-\"}\"}\"", true)]
     #[case("\"$(f (a) \\) 'b)')\" y", "\"$(f (a) \\) 'b)')\"", true)]
+    #[case("$(case a in a) b;; (c) d; esac) y", "$(case a in a) b;; (c) d; esac)", true)]
+    #[case("$(if case a in a) b;; esac; then c; fi) y", "$(if case a in a) b;; esac; then c; fi)", true)]
+    #[case("$(echo case) y", "$(echo case)", true)]
+    #[case("$(x-case) y", "$(x-case)", true)]
+    #[case("$(\u{feff} \\\u{e9} x) y", "$(\u{feff} \\\u{e9} x)", true)]
     fn a_word_ends_at_a_metacharacter_outside_of_quotes_and_expansions(
         #[case] text: &str,
         #[case] word: &str,

@@ -118,7 +118,7 @@ fn try_target(lexer: &mut Lexer<'_>) -> Option<Target> {
 }
 
 /// The elements up to and including the closing parenthesis.
-fn list(lexer: &mut Lexer<'_>) -> Native<Vec<Element>> {
+pub(super) fn list(lexer: &mut Lexer<'_>) -> Native<Vec<Element>> {
     let mut elements = Vec::new();
     loop {
         skip_blank_lines(lexer)?;

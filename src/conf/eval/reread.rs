@@ -7,8 +7,8 @@
 
 use super::expand::Shell;
 use super::lexer::{Lexer, Place, Unterminated, is_metacharacter};
-use super::parser::{Target, skip_blanks_and_continuations, skip_comment, target};
-use super::syntax::{Assignment, Native, NeedsBash, Value, Word};
+use super::parser::{Target, list, skip_blanks_and_continuations, skip_comment, target};
+use super::syntax::{Assignment, Native, NeedsBash, Part, Value, Word};
 use std::collections::BTreeSet;
 
 /// A value as the first reading prints it for the second one.
@@ -34,7 +34,7 @@ impl Printed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     pub target: Target,
-    pub word: Word,
+    pub value: Value,
     /// The assignment as it stands in the text.
     pub source: String,
 }
@@ -57,32 +57,42 @@ pub(super) struct Plan {
 pub(super) fn plan(printed: &[Printed]) -> Plan {
     let text: String = printed.iter().flat_map(|printed| [printed.line.as_str(), "\n"]).collect();
     let mut reader = Reader { lexer: Lexer::new(&text), plan: Plan::default(), document: false };
-    // A shell reads line by line: an error loses its own line and all that follow.
-    while reader.line().is_ok_and(|more| more) {}
-    reader.plan
+    // A shell reads line by line: most errors lose their own line and all that follow.
+    loop {
+        match reader.line() {
+            Ok(true) => {}
+            Ok(false) | Err(Broken::Text) => return reader.plan,
+            Err(Broken::Line) => skip_comment(&mut reader.lexer),
+        }
+    }
 }
 
 /// Carries out the steps natively; `None` if one of them needs bash.
 pub(super) fn run(plan: &Plan, shell: &mut Shell) -> Native<()> {
     for step in &plan.steps {
         let Target { name, index, append } = step.target.clone();
-        shell.assign(&Assignment { name, index, append, value: Value::Scalar(step.word.clone()) })?;
+        shell.assign(&Assignment { name, index, append, value: step.value.clone() })?;
     }
     Ok(())
 }
 
-/// The line cannot be read, or holds what has no meaning without running it.
-struct Broken;
+/// What cannot be read, or has no meaning without running it.
+enum Broken {
+    /// The line, up to its end; a list with something wrong in it.
+    Line,
+    /// All that follows.
+    Text,
+}
 
 impl From<Unterminated> for Broken {
     fn from(_: Unterminated) -> Self {
-        Self
+        Self::Text
     }
 }
 
 impl From<NeedsBash> for Broken {
     fn from(_: NeedsBash) -> Self {
-        Self
+        Self::Text
     }
 }
 
@@ -133,7 +143,7 @@ impl Reader<'_> {
                     cut.insert(first.target.name.clone());
                 }
             } else if !command.is_command && end != End::Line {
-                return Err(Broken);
+                return Err(Broken::Text);
             }
             let succeeded = reached && !command.is_command;
             if succeeded && !piped && end != End::Pipe {
@@ -178,18 +188,41 @@ impl Reader<'_> {
         let start = self.lexer.pos;
         if !command.is_command {
             if let Some(target) = target(&mut self.lexer) {
-                let word = self.lexer.word(Place::Scalar)?;
+                let value = self.value(&target)?;
                 let source = self.lexer.text[start..self.lexer.pos].to_owned();
-                command.steps.push(Step { target, word, source });
+                command.steps.push(Step { target, value, source });
                 return Ok(());
             }
         }
-        let word = self.lexer.word(Place::Scalar)?;
+        let word = self.word()?;
         if !command.is_command && is_compound(&self.lexer.text[word.span]) {
-            return Err(Broken);
+            return Err(Broken::Text);
         }
         command.is_command = true;
         Ok(())
+    }
+
+    /// A word with its extended patterns, which the original's shell knows; as a value, only bash knows their meaning.
+    fn word(&mut self) -> Result<Word, Broken> {
+        let mut word = self.lexer.word(Place::Scalar)?;
+        while self.lexer.peek() == Some(b'(') && ends_in_pattern_sign(&self.lexer.text[word.span.clone()]) {
+            self.lexer.pos += 1;
+            self.lexer.skip_to(b')')?;
+            let rest = self.lexer.word(Place::Scalar)?;
+            word.parts.push(Part::Opaque);
+            word.span.end = rest.span.end;
+        }
+        Ok(word)
+    }
+
+    fn value(&mut self, target: &Target) -> Result<Value, Broken> {
+        if target.index.is_some() || !self.lexer.eat("(") {
+            return Ok(Value::Scalar(self.word()?));
+        }
+        list(&mut self.lexer).map(Value::List).map_err(|NeedsBash| match self.lexer.peek() {
+            None => Broken::Text,
+            Some(_) => Broken::Line,
+        })
     }
 
     /// A file is neither read nor written; its name only has to be stepped over.
@@ -200,7 +233,7 @@ impl Reader<'_> {
         let known = OPERATORS.iter().any(|operator| self.lexer.eat(operator));
         skip_blanks_and_continuations(&mut self.lexer);
         let word = self.lexer.word(Place::Scalar)?;
-        if !known || word.span.is_empty() { Err(Broken) } else { Ok(()) }
+        if !known || word.span.is_empty() { Err(Broken::Text) } else { Ok(()) }
     }
 
     fn end(&mut self) -> Result<End, Broken> {
@@ -209,8 +242,14 @@ impl Reader<'_> {
         if self.lexer.peek().is_none() || self.lexer.eat("\n") {
             return Ok(End::Line);
         }
-        signs.into_iter().find(|(sign, _)| self.lexer.eat(sign)).map(|(_, end)| end).ok_or(Broken)
+        signs.into_iter().find(|(sign, _)| self.lexer.eat(sign)).map(|(_, end)| end).ok_or(Broken::Text)
     }
+}
+
+/// Whether a parenthesis behind this text belongs to it.
+fn ends_in_pattern_sign(text: &str) -> bool {
+    let before = text.trim_end_matches(['?', '*', '+', '@', '!']);
+    before.len() < text.len() && (before.len() + 1 < text.len() || !before.ends_with(['\\', '$']))
 }
 
 /// Whether a command word begins a compound command, which is more than one line of commands.
@@ -252,11 +291,23 @@ mod tests {
     #[case("a\"; x; N=\"b", &["M[0]=\"a\"", "N=\"b\""], &["M"])]
     #[case("a\"<(\"b", &[], &[])]
     #[case("a\"(\"b", &[], &[])]
+    #[case("a\"; N=(x \"y\") O=\"b", &["M[0]=\"a\"", "N=(x \"y\")", "O=\"b\""], &["M"])]
+    #[case("a\"; N=(&\"b", &[], &[])]
+    #[case("a\"; @(b c) \"d", &["M[0]=\"a\""], &["M"])]
+    #[case("a\"@(b c)\"d", &["M[0]=\"a\"@(b c)\"d\""], &[])]
+    #[case("a\"\\@(b c)\"d", &[], &[])]
     #[case("a\"; if true; then N=\"b", &[], &[])]
     fn a_value_is_read_again(#[case] value: &str, #[case] steps: &[&str], #[case] cut: &[&str]) {
         let (found, found_cut) = sources(&[("M", value)]);
         assert_eq!(found, steps);
         assert_eq!(found_cut, cut);
+    }
+
+    #[test]
+    fn a_broken_list_takes_its_own_line_along() {
+        let values = [("A", "x"), ("B", "a\"; N=(x;\""), ("C", "y")];
+        assert_eq!(sources(&values).0, ["A[0]=\"x\"", "C[0]=\"y\""]);
+        assert_eq!(sources(&[("A", "x"), ("B", "a\"; N=(x"), ("C", "y")]).0, ["A[0]=\"x\""]);
     }
 
     #[test]
