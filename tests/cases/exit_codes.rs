@@ -227,6 +227,11 @@ const TABLE: &[(&str, i32, &str, Act)] = &[
     ("module_not_produced", 7, "Build of other.ko failed", |w| {
         with_conf(w, "BUILT_MODULE_NAME=other", &["build", SLASH_M])
     }),
+    ("staging_incomplete", 7, "were made, and could not be stored", |w| {
+        package(w);
+        w.tool_does("strip", "rm \"$2\"");
+        run(w, &["build", SLASH_M])
+    }),
     ("tarball_without_package", 7, "does not contain a valid dkms_source_tree or dkms_binaries_only", |w| {
         let tar = archive(w, "t.tar", "mkdir dkms_main_tree");
         run(w, &["ldtarball", &tar])

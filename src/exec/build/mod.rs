@@ -63,7 +63,8 @@ impl Engine<'_> {
         match &result {
             Ok(_) => {}
             Err(error) => {
-                if matches!(error.exit_code().0, 5 | 6 | 7 | 10) {
+                let at_our_end = matches!(error, Error::ResultNotStored { .. });
+                if matches!(error.exit_code().0, 5 | 6 | 7 | 10) && !at_our_end {
                     self.report_to_apport(id);
                 }
             }
@@ -241,7 +242,8 @@ impl Engine<'_> {
         if let Some(installed) = self.tree().installed(&place.id) {
             installed.carry_record(&place.out)?;
         }
-        let (built, replaced) = self.writer.publish(&place.id, &place.out)?;
+        let (built, replaced) =
+            self.writer.publish(&place.id, &place.out).map_err(|error| place.not_stored(error))?;
         if let Some(line) = preparation.conf.script(Script::PostBuild) {
             if let Err(error) = self.run_build_script(Script::PostBuild, line, place, &mut log) {
                 self.writer.withdraw(built, replaced)?;

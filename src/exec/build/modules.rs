@@ -39,7 +39,8 @@ impl Engine<'_> {
         }
         let mut records = Vec::new();
         for module in modules.iter().filter(wanted) {
-            records.push(self.stage_module(place, preparation, module, &dir)?);
+            let staged = self.stage_module(place, preparation, module, &dir);
+            records.push(staged.map_err(|error| place.not_stored(error))?);
         }
         let excluded = modules.iter().filter(|module| !wanted(module)).map(|module| module.dest_name.clone());
         let mut record = BuildRecord::new(records, excluded.collect());

@@ -81,6 +81,15 @@ impl<'a> Workplace<'a> {
         Err(Error::BuildDirectoryGone { build: self.id.clone(), path: self.shown.clone() })
     }
 
+    /// What a failure to write between make and the finished result means to callers.
+    #[must_use]
+    pub fn not_stored(&self, error: Error) -> Error {
+        match error {
+            Error::Io { text } => Error::ResultNotStored { build: self.id.clone(), why: text },
+            other => other,
+        }
+    }
+
     /// A command that shares the jobs of the other builds.
     #[must_use]
     pub fn with_jobserver(&self, command: Command) -> Command {

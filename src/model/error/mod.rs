@@ -157,6 +157,11 @@ pub enum Error {
         target: Target,
         failed: Vec<(PackageId, u8)>,
     },
+    /// Every module was made, and the result did not get its place in the tree.
+    ResultNotStored {
+        build: BuildId,
+        why: String,
+    },
     /// A build has taken away the directory that its next step starts in.
     BuildDirectoryGone {
         build: BuildId,
@@ -228,7 +233,10 @@ impl Error {
             | Self::NothingInstalled(_)
             | Self::NothingToArchive { .. }
             | Self::DepmodFailed { .. } => 6,
-            Self::ModuleNotProduced { .. } | Self::OtherVermagic { .. } | Self::NotSigned { .. } => 7,
+            Self::ModuleNotProduced { .. }
+            | Self::OtherVermagic { .. }
+            | Self::NotSigned { .. }
+            | Self::ResultNotStored { .. } => 7,
             Self::ConfInvalid { .. } | Self::SourceHasOnlyConf { .. } => 8,
             Self::NoConfInDirectory { .. } => 9,
             Self::MakeFailed { .. } => 10,

@@ -56,7 +56,9 @@ impl fmt::Display for Error {
             | Self::MakeFailed { .. }
             | Self::BuildDirectoryGone { .. }
             | Self::ModuleNotProduced { .. } => self.fmt_build(f),
-            Self::OtherVermagic { .. } | Self::NotSigned { .. } => self.fmt_module(f),
+            Self::OtherVermagic { .. } | Self::NotSigned { .. } | Self::ResultNotStored { .. } => {
+                self.fmt_module(f)
+            }
             Self::PreInstallFailed { .. }
             | Self::BuiltModuleMissing { .. }
             | Self::InstallFailed { .. }
@@ -250,6 +252,11 @@ impl Error {
                     log.display()
                 )
             }
+            Self::ResultNotStored { build, why } => write!(
+                f,
+                "The modules of {} for kernel {} were made, and could not be stored: {why}",
+                build.package, build.target
+            ),
             Self::NotSigned { build, why } => write!(
                 f,
                 "{} cannot be signed for kernel {}: {why}\nThe build fails because framework.conf says require_signature.",
