@@ -41,17 +41,13 @@ __dkms_print() {
 /// our standard output closed for the programs the conf runs.
 const SOURCE: &str = r#"
 __dkms_read() { builtin . "$__dkms_source" >/dev/null; __dkms_print; }
+__dkms_read "$__dkms_source"
 "#;
 
 /// The same for a text whose line ends had to be changed first.
 const SOURCE_TEXT: &str = r#"
 __dkms_read() { builtin . <(builtin printf '%s' "$__dkms_text") >/dev/null; __dkms_print; }
-"#;
-
-/// In a child of the shell, as in the original: there, an expansion that fails is the end of the file and its values.
-/// While a signal is trapped, bash does not replace itself by a program that ends the file.
-const READ: &str = r#"
-( builtin trap : URG; __dkms_read "$__dkms_source" )
+__dkms_read "$__dkms_source"
 "#;
 
 /// Prints the values as they are, after the steps of the second reading.
@@ -110,7 +106,7 @@ pub(super) fn first(
             script.push_str(SOURCE_TEXT);
         }
     }
-    script + READ
+    script
 }
 
 /// `BASH_SOURCE` cannot be assigned, so a text that is not read from its file gets another variable for it.
