@@ -461,8 +461,11 @@ fn matching_gives_a_kernel_what_another_one_has() {
     world.dkms(&["match", "--templatekernel", K, "-k", "6.3"]).exits(21);
 }
 
-/// Content, mode and extended attributes of every module below a kernel's directory.
-fn modules_of_the_kernel(world: &World) -> Vec<(String, Vec<u8>, u32, Option<Vec<u8>>)> {
+/// Name, content, mode and a note in the extended attributes.
+type ModuleFile = (String, Vec<u8>, u32, Option<Vec<u8>>);
+
+/// Every module below a kernel's directory.
+fn modules_of_the_kernel(world: &World) -> Vec<ModuleFile> {
     use std::os::unix::fs::PermissionsExt;
     let top = format!("/lib/modules/{K}");
     let names = world.names(&top).into_iter().filter(|name| name.contains(".ko"));
