@@ -25,7 +25,7 @@ SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
 	tests/lib/need packaging/demo packaging/make-deb \
 	packaging/debian/dkms-autopkgtest packaging/debian/preinst packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
-	$(wildcard initramfs-tools/dkms) packaging/kernel-install/40-dkms.install
+	$(wildcard initramfs-tools/dkms) packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
 
 # Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
 SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
@@ -88,6 +88,7 @@ lint:
 	{ command -v shellcheck && command -v groff; } >/dev/null || { test "$$(id -u)" = 0 && ./tests/lib/need shellcheck groff-base; }
 	shellcheck --external-sources $(SHELL_FILES)
 	shellcheck --shell=bash packaging/completions/dkms.bash
+	shellcheck --shell=bash --exclude=SC2034,SC2154,SC2164 packaging/arch/PKGBUILD
 	groff -man -ww -z -Tutf8 packaging/man/*
 	shellcheck --shell=sh --exclude=SC2016,SC2034,SC2154 $(SHELL_CONFS) $(SHELL_SCENARIOS)
 

@@ -11,6 +11,7 @@
 )]
 
 mod add;
+mod alpm;
 mod architecture;
 mod autoinstall;
 mod bad_input;
