@@ -6,6 +6,10 @@ SBINDIR ?= $(PREFIX)/sbin
 LIBDIR ?= $(PREFIX)/lib/dkms
 SYSCONFDIR ?= /etc
 STATEDIR ?= /var/lib/dkms
+MANDIR ?= $(PREFIX)/share/man
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 CARGO ?= cargo
 INSTALL ?= install
 DEB_DIR ?= target/deb
@@ -24,7 +28,7 @@ SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	$(wildcard tests/lib/*.sh tests/system/run tests/system/*.sh tests/compat/run tests/compat/*.sh \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
 	tests/lib/need packaging/demo packaging/make-deb \
-	packaging/debian/dkms-autopkgtest packaging/debian/preinst packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
+	packaging/debian/dkms-autopkgtest packaging/debian/fill-scripts $(wildcard packaging/debian/*.in) \
 	$(wildcard initramfs-tools/dkms) packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
 
 # Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
@@ -60,14 +64,13 @@ install: all
 	$(INSTALL) -m 644 packaging/systemd/dkms.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dkms.service
 	$(INSTALL) -m 755 packaging/kernel-install/40-dkms.install $(DESTDIR)$(PREFIX)/lib/kernel/install.d/40-dkms.install
 	for section in 5 7 8; do \
-		$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man$$section && \
-		$(INSTALL) -m 644 packaging/man/*.$$section $(DESTDIR)$(PREFIX)/share/man/man$$section/ || exit 1; \
+		$(INSTALL) -d $(DESTDIR)$(MANDIR)/man$$section && \
+		$(INSTALL) -m 644 packaging/man/*.$$section $(DESTDIR)$(MANDIR)/man$$section/ || exit 1; \
 	done
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
-		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(INSTALL) -m 644 packaging/completions/dkms.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dkms
-	$(INSTALL) -m 644 packaging/completions/_dkms $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_dkms
-	$(INSTALL) -m 644 packaging/completions/dkms.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/dkms.fish
+	$(INSTALL) -d $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) $(DESTDIR)$(FISH_COMPLETIONS)
+	$(INSTALL) -m 644 packaging/completions/dkms.bash $(DESTDIR)$(BASH_COMPLETIONS)/dkms
+	$(INSTALL) -m 644 packaging/completions/_dkms $(DESTDIR)$(ZSH_COMPLETIONS)/_dkms
+	$(INSTALL) -m 644 packaging/completions/dkms.fish $(DESTDIR)$(FISH_COMPLETIONS)/dkms.fish
 	$(INSTALL) -m 644 packaging/framework.conf $(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf
 
 deb:

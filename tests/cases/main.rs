@@ -23,6 +23,7 @@ mod conf_files;
 mod crash;
 mod defects;
 mod dependents;
+mod dracut_conf;
 mod exit_codes;
 mod hooks;
 mod images;
