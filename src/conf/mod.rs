@@ -78,14 +78,17 @@ pub fn read_effective(
 ) -> Result<Effective> {
     let variables = variables(view, settings, system);
     let overrides = match view.package {
-        Some(package) => override_files(package, view, system),
+        Some(package) => {
+            override_names(package, view, system).into_iter().filter(|file| file.is_file()).collect()
+        }
         None => Vec::new(),
     };
     chain::read(conf, &overrides, variables, settings, system)
 }
 
-/// The files that may change a package's values, weakest first.
-fn override_files(package: &PackageId, view: View<'_>, system: &System) -> Vec<PathBuf> {
+/// The files that may change a package's values, weakest first, whether they exist or not.
+#[must_use]
+pub fn override_names(package: &PackageId, view: View<'_>, system: &System) -> Vec<PathBuf> {
     let (m, v, k, a) = (&package.name, &package.version, &view.kernel.release, view.arch);
     [
         format!("{m}"),
@@ -97,7 +100,6 @@ fn override_files(package: &PackageId, view: View<'_>, system: &System) -> Vec<P
     ]
     .into_iter()
     .map(|stem| system.path("/etc/dkms").join(format!("{stem}.conf")))
-    .filter(|file| file.is_file())
     .collect()
 }
 

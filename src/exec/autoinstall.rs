@@ -4,7 +4,7 @@ use super::{Engine, schedule};
 use crate::conf::Strictness;
 use crate::kernel::WeakLinks;
 use crate::model::{BuildState, Error, ExitCode, PackageId, PackageName, Result, SourceState, Target};
-use crate::plan::autoinstall::{Blocked, Candidate, Facts, Need, Plan, Version, plan_autoinstall};
+use crate::plan::autoinstall::{Blocked, Candidate, Facts, Need, Plan, Stale, Version, plan_autoinstall};
 use crate::plan::buildable;
 use crate::plan::request::Force;
 use crate::tree::{Build, Package, Snapshot};
@@ -34,7 +34,7 @@ pub struct Report {
 /// Nothing could be tried at all.
 pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Result<Report> {
     let snapshot = engine.tree().scan(&engine.settings.source_tree);
-    let mut plan = plan_autoinstall(gather(engine, &snapshot, target));
+    let mut plan = plan_autoinstall(gather(engine, &snapshot, target, force));
     let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
     for (_, error) in plan.broken.iter().chain(&plan.failed) {
         engine.tell(error);
@@ -93,7 +93,7 @@ fn drop_builds(plan: &mut Plan) -> Vec<PackageId> {
 }
 
 /// Reads what the decision needs, and no dkms.conf of a package that is installed.
-fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target) -> Facts {
+fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target, force: &Force) -> Facts {
     let mut facts = Facts::default();
     let weak = match engine.system.host.distribution.family.has_weak_modules() {
         true => WeakLinks::scan(&engine.settings.install_tree),
@@ -105,7 +105,7 @@ fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target) -> Facts {
         }
         let mut candidate = Candidate { name: name.clone(), versions: Vec::new() };
         for package in snapshot.versions(name) {
-            let version = version_facts(engine, package, target, &weak);
+            let version = version_facts(engine, package, target, &weak, force);
             let settled = Candidate::is_settled_by(&version);
             candidate.versions.push((package.id.clone(), version));
             if settled {
@@ -129,10 +129,22 @@ fn is_weak(engine: &Engine<'_>, package: &Package, target: &Target, weak: &WeakL
         })
 }
 
-fn version_facts(engine: &Engine<'_>, package: &Package, target: &Target, weak: &WeakLinks) -> Version {
+fn version_facts(
+    engine: &Engine<'_>,
+    package: &Package,
+    target: &Target,
+    weak: &WeakLinks,
+    force: &Force,
+) -> Version {
     let id = package.build_id(target);
     if let Some(installed) = engine.tree().installed(&id) {
-        return Version::Installed { intact: engine.is_intact(&installed) };
+        let intact = engine.is_intact(&installed);
+        let damaged = !intact && !engine.is_whole(installed.built());
+        let stale = damaged.then_some(Stale::Damaged).or_else(|| engine.staleness(installed.built()));
+        return match stale {
+            Some(why) => stale_version(engine, package, target, why, intact, force),
+            None => Version::Installed { intact },
+        };
     }
     if is_weak(engine, package, target, weak) {
         return Version::Weak;
@@ -145,7 +157,14 @@ fn version_facts(engine: &Engine<'_>, package: &Package, target: &Target, weak: 
         Ok(conf) => conf,
         Err(error) => return Version::Unusable(error),
     };
-    let built = engine.tree().built(&id).is_some();
+    let built = engine.tree().built(&id);
+    let built = built.is_some_and(|built| engine.is_whole(&built) && engine.staleness(&built).is_none());
+    if let Some(error) = engine
+        .remembered_failure(&id)
+        .filter(|_| conf.autoinstall.is_yes() && !built && !force.overrides_memory())
+    {
+        return Version::Unusable(error);
+    }
     let can_be_made = built || package.source == SourceState::Added;
     let kernel = engine.kernel(&target.release);
     Version::Known {
@@ -153,5 +172,32 @@ fn version_facts(engine: &Engine<'_>, package: &Package, target: &Target, weak: 
         autoinstall: conf.autoinstall.is_yes() && can_be_made,
         exclusion: buildable(&conf, target, kernel.config()).package,
         depends: conf.depends,
+    }
+}
+
+/// An installed version that is not as it should be: built again where that is possible and wanted.
+fn stale_version(
+    engine: &Engine<'_>,
+    package: &Package,
+    target: &Target,
+    why: Stale,
+    intact: bool,
+    force: &Force,
+) -> Version {
+    let id = package.build_id(target);
+    let path = engine.tree().source(&package.id).join("dkms.conf");
+    let conf = match engine.conf(&package.id, &path, target, Strictness::Lenient) {
+        Ok(conf) => conf,
+        Err(_) if package.source != SourceState::Added => return Version::Installed { intact },
+        Err(error) => return Version::Unusable(error),
+    };
+    let kernel = engine.kernel(&target.release);
+    let unwanted = !conf.autoinstall.is_yes() || buildable(&conf, target, kernel.config()).package.is_some();
+    if unwanted || package.source != SourceState::Added {
+        return Version::Installed { intact };
+    }
+    match engine.remembered_failure(&id).filter(|_| !force.overrides_memory()) {
+        Some(error) => Version::Unusable(error),
+        None => Version::Stale { why, depends: conf.depends },
     }
 }

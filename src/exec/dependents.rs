@@ -54,8 +54,17 @@ impl Engine<'_> {
     fn dependency(&self, built: &Built, name: &str, target: &Target) -> Option<Dependency> {
         let name = PackageName::new(name).ok()?;
         let installed = self.tree().active(&name, target);
+        let exports_changed = built.record().and_then(|record| record.inputs).is_some_and(|inputs| {
+            let exports = installed.as_ref().map(|installed| installed.built().exports());
+            inputs.dependencies.get(name.as_str()).is_some_and(|then| exports.is_some_and(|now| now != *then))
+        });
         let installed = installed.map(|installed| installed.id().package.version.to_string());
-        Some(Dependency { name: name.to_string(), recorded: built.dependency(&name), installed })
+        Some(Dependency {
+            name: name.to_string(),
+            recorded: built.dependency(&name),
+            installed,
+            exports_changed,
+        })
     }
 
     fn rebuild(&self, id: &BuildId) -> Result<()> {

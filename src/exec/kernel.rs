@@ -10,6 +10,9 @@ use crate::model::{Arch, Error, KernelRelease, PackageId, Result, Target};
 /// # Errors
 /// Some package could not be removed; the others are.
 pub fn kernel_prerm(engine: &Engine<'_>, release: &KernelRelease, arch: Option<&Arch>) -> Result<()> {
+    for package in engine.tree().scan(&engine.settings.source_tree).packages {
+        engine.writer.forget_failures(&package.id, release)?;
+    }
     unbuild_kernel(engine, release, arch, |_, _| true)
 }
 

@@ -7,6 +7,7 @@ mod compress;
 mod dependents;
 mod depmod;
 mod environment;
+mod inputs;
 mod install;
 mod jobs;
 mod kernel;

@@ -140,6 +140,7 @@ impl Engine<'_> {
     pub(super) fn unbuild(&self, package: &PackageId, target: &Target, caller: RemoveCaller) -> Result<bool> {
         let changed = self.uninstall_if_installed(package, target, caller)?;
         let id = BuildId::new(package.clone(), target.clone());
+        self.writer.forget_failure(&id)?;
         match self.tree().built(&id) {
             Some(built) => self.writer.discard(built)?,
             None => {

@@ -21,7 +21,7 @@ pub type Ended = (PackageId, Result<Installed>);
 /// # Errors
 /// The jobserver cannot be set up. Failures of steps are in their results.
 pub fn run(engine: &Engine<'_>, target: &Target, steps: Vec<Step>, force: &Force) -> Result<Vec<Ended>> {
-    let builds = steps.iter().filter(|step| step.need == Need::Build).count();
+    let builds = steps.iter().filter(|step| step.need != Need::Install).count();
     let limit = engine.settings.jobs.limit();
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
@@ -98,6 +98,9 @@ impl Run<'_> {
             && let Some(built) = self.engine.tree().built(&id)
         {
             return Ok(built);
+        }
+        if let Need::Rebuild(why) = &step.need {
+            self.engine.system.ui.note(format!("{id} is built again: {why}."));
         }
         let jobs = self.jobs.map(|jobs| Ok::<_, Error>((jobs, jobs.take()?))).transpose()?;
         let added = self.engine.added(&step.id)?;

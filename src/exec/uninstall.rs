@@ -12,7 +12,7 @@ use crate::kernel::module_file::{Compression, ModuleFile, strip_signature};
 use crate::model::{BuildId, Result};
 use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
-use crate::tree::{Built, Installed, InstalledFile};
+use crate::tree::{Built, Installed, InstalledFile, ModuleRecord};
 use std::path::{Path, PathBuf};
 
 /// Which variables POST_REMOVE gets.
@@ -155,14 +155,21 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Whether the files that a build holds are as they were made.
+    #[must_use]
+    pub fn is_whole(&self, built: &Built) -> bool {
+        let is_made = |module: &ModuleRecord| {
+            let content = fs_err::read(built.modules().join(&module.file));
+            content.is_ok_and(|content| module.sha256.is_empty() || sha256(&content) == module.sha256)
+        };
+        built.record().is_none_or(|record| record.modules.iter().all(is_made))
+    }
+
     /// Whether a build's own files are where they were installed, and whole.
     #[must_use]
     pub fn is_intact(&self, installed: &Installed) -> bool {
         if let Some(record) = installed.record() {
-            return record
-                .files
-                .iter()
-                .all(|file| fs_err::metadata(&file.path).is_ok_and(|data| data.len() == file.size));
+            return record.files.iter().all(|file| file.is_unchanged(false));
         }
         let kernel = self.kernel(&installed.id().target.release);
         let locations = self.conf_locations(installed.id());

@@ -2,7 +2,7 @@
 //!
 //! Source: Debian Kernel Handbook, "Kernel hooks"; linux-base, linux-run-hooks(1).
 
-use super::due::{Removal, install_due, take_out};
+use super::due::{install_due, take_out};
 use super::{Hook, regenerate, run};
 use crate::conf::{Overrides, Settings};
 use crate::exec::{self, Engine};
@@ -104,20 +104,29 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
         return 0;
     }
     let settings = Settings::load(Overrides::default(), &hook.system);
-    let removal = match trigger {
-        Trigger::ImageInstalled => return install_due(hook, &release, &settings).status,
+    match trigger {
+        Trigger::ImageInstalled => install_due(hook, &release, &settings).status,
         Trigger::HeadersInstalled => {
             let outcome = install_due(hook, &release, &settings);
             regenerate::ask(hook, &release, &outcome.installed, &settings);
-            return outcome.status;
+            outcome.status
         }
-        Trigger::Preinst => Removal::ForNew,
-        Trigger::Removed => Removal::ForGood,
-    };
-    if let Err(error) = take_out(hook, &release, removal, &settings) {
-        hook.error(&error.to_string());
+        Trigger::Preinst => {
+            // If it comes again under the same name, what is installed for it stays until the new headers show that it
+            // must be built again, and until that is done.
+            let text = format!(
+                "kernel {release} is about to be unpacked; its modules stay until new ones are ready"
+            );
+            hook.journal.write(Severity::Info, &text);
+            0
+        }
+        Trigger::Removed => {
+            if let Err(error) = take_out(hook, &release, &settings) {
+                hook.error(&error.to_string());
+            }
+            0
+        }
     }
-    0
 }
 
 /// The first of the maintainer script's arguments, which some kernels hand on in single quotes.

@@ -10,35 +10,17 @@ use crate::model::{KernelRelease, PackageId, Result, Target};
 use crate::plan::request::Force;
 use crate::system::journal::Severity;
 
-/// Why the modules of a kernel go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removal {
-    /// The kernel goes.
-    ForGood,
-    /// It comes again under the same name.
-    ForNew,
-}
-
-/// Takes the modules of a kernel out: for good, or because it comes again, which is no reason to take out what cannot be
-/// built again.
+/// Takes the modules of a kernel that goes out of the tree.
 ///
 /// # Errors
 /// A package could not be taken out; the others are.
-pub(super) fn take_out(hook: &mut Hook, release: &str, removal: Removal, settings: &Settings) -> Result<()> {
+pub(super) fn take_out(hook: &mut Hook, release: &str, settings: &Settings) -> Result<()> {
     let release = KernelRelease::parse(release)?;
     if !settings.dkms_tree.is_dir() {
         return Ok(());
     }
-    if removal == Removal::ForNew && !settings.kernel(&release).has_headers() {
-        let text = format!("no headers for kernel {release}; the modules that it has stay");
-        hook.journal.write(Severity::Info, &text);
-        return Ok(());
-    }
     let engine = Engine::lock(settings, &hook.system)?;
-    match removal {
-        Removal::ForGood => exec::kernel_prerm(&engine, &release, None),
-        Removal::ForNew => exec::kernel_preinst(&engine, &release, None),
-    }
+    exec::kernel_prerm(&engine, &release, None)
 }
 
 /// What became of a kernel's modules.

@@ -3,7 +3,7 @@
 //! Whatever else than 0 a plugin ends with ends the whole chain, and the machine is left without an initrd and a boot
 //! entry: it always ends with 0.
 
-use super::due::{Removal, install_due, take_out};
+use super::due::{install_due, take_out};
 use super::run;
 use crate::conf::{Overrides, Settings};
 use crate::system::System;
@@ -25,7 +25,7 @@ pub fn kernel_install() -> ExitCode {
                 install_due(hook, &release, &settings);
             }
             "remove" => {
-                if let Err(error) = take_out(hook, &release, Removal::ForGood, &settings) {
+                if let Err(error) = take_out(hook, &release, &settings) {
                     hook.error(&error.to_string());
                 }
             }

@@ -19,11 +19,7 @@ pub struct Failure {
 impl Failure {
     #[must_use]
     pub fn of(id: &PackageId, target: &Target, error: &Error) -> Self {
-        let text = error.to_string();
-        let reason = match error.first_compiler_error() {
-            Some(line) => line.to_owned(),
-            None => text.lines().next().unwrap_or_default().to_owned(),
-        };
+        let reason = error.in_one_line();
         let log = error.log().cloned();
         Self { id: id.clone(), target: target.clone(), reason, log, code: error.exit_code().0 }
     }

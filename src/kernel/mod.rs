@@ -13,7 +13,7 @@ mod weak;
 pub use arch::default_arch;
 pub use config::KernelConfig;
 pub use index::ModuleIndex;
-pub use toolchain::{Toolchain, is_available};
+pub use toolchain::{Toolchain, find_program, is_available};
 pub use weak::WeakLinks;
 
 use crate::model::KernelRelease;

@@ -3,7 +3,7 @@
 use super::Kernel;
 use crate::system::System;
 use crate::system::process::{Input, Output};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a build puts into its environment and onto its make command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,11 +84,18 @@ fn from_kernelvariables(build_dir: &Path, system: &System) -> Option<String> {
 /// Whether a command is found: by path, or in PATH.
 #[must_use]
 pub fn is_available(program: &str, system: &System) -> bool {
+    find_program(program, system).is_some()
+}
+
+/// The file of a command.
+#[must_use]
+pub fn find_program(program: &str, system: &System) -> Option<PathBuf> {
     use nix::unistd::{AccessFlags, access};
     let runs = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
     if program.contains('/') {
-        return runs(&system.path(program));
+        return Some(system.path(program)).filter(|path| runs(path));
     }
     let path = system.variable("PATH").unwrap_or("/usr/sbin:/usr/bin:/sbin:/bin");
-    path.split(':').filter(|dir| !dir.is_empty()).any(|dir| runs(&Path::new(dir).join(program)))
+    let mut files = path.split(':').filter(|dir| !dir.is_empty()).map(|dir| Path::new(dir).join(program));
+    files.find(|path| runs(path))
 }

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Version {
     /// The active link names it; `intact` tells whether its files are in place.
     Installed { intact: bool },
+    /// Installed, and due to be built again. The old modules stay until the new ones are ready.
+    Stale { why: Stale, depends: Vec<String> },
     /// The kernel uses, by weak links, the modules that are installed for another one.
     Weak,
     /// Its dkms.conf was read.
@@ -17,6 +19,32 @@ pub enum Version {
     Unusable(Error),
     /// Its source is gone: a lower version may step in.
     Broken(Error),
+}
+
+/// Why a build is not what would be built now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    Source,
+    Overrides,
+    Kernel,
+    Compiler,
+    /// A package that it was built with exports something else.
+    Dependency(String),
+    /// The files that were built are not as they were made.
+    Damaged,
+}
+
+impl std::fmt::Display for Stale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Source => f.write_str("its source has changed"),
+            Self::Overrides => f.write_str("what /etc/dkms says of it has changed"),
+            Self::Kernel => f.write_str("the kernel's headers have changed"),
+            Self::Compiler => f.write_str("the kernel was built with another compiler"),
+            Self::Dependency(name) => write!(f, "{name}, which it was built with, has changed"),
+            Self::Damaged => f.write_str("what was built is damaged"),
+        }
+    }
 }
 
 /// One package: its versions from the highest down, as far as they were asked.
@@ -44,9 +72,11 @@ pub struct Facts {
 }
 
 /// How much one step has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
     Build,
+    /// Built already, and not as it should be.
+    Rebuild(Stale),
     /// Built already, or installed with files missing.
     Install,
 }
@@ -127,6 +157,11 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
             }
             Version::Installed { intact: false } => {
                 wanted.push(Wanted { id, need: Need::Install, depends: Vec::new() });
+                plan.broken.extend(broken);
+                return;
+            }
+            Version::Stale { why, depends } => {
+                wanted.push(Wanted { id, need: Need::Rebuild(why), depends });
                 plan.broken.extend(broken);
                 return;
             }

@@ -18,6 +18,8 @@ pub struct Dependency {
     pub recorded: Option<String>,
     /// The version that is installed now.
     pub installed: Option<String>,
+    /// Whether it exports something else than when the build was made.
+    pub exports_changed: bool,
 }
 
 /// A build that is due again.
@@ -38,6 +40,9 @@ pub struct Replaced {
 impl fmt::Display for Replaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.recorded {
+            Some(recorded) if *recorded == self.installed => {
+                write!(f, "{}/{recorded}, which it was built with, exports something else now", self.name)
+            }
             Some(recorded) => {
                 write!(f, "it was built with {}/{recorded}, and {} is installed", self.name, self.installed)
             }
@@ -51,7 +56,7 @@ impl Dependency {
     fn replaced(&self) -> Option<Replaced> {
         let installed = self.installed.clone()?;
         let Self { name, recorded, .. } = self;
-        let differs = recorded.as_ref() != Some(&installed);
+        let differs = self.exports_changed || recorded.as_ref() != Some(&installed);
         differs.then(|| Replaced { name: name.clone(), recorded: recorded.clone(), installed })
     }
 }
@@ -91,6 +96,7 @@ mod tests {
             name: (*name).to_owned(),
             recorded: owned(*recorded),
             installed: owned(*installed),
+            exports_changed: false,
         });
         Dependent { id, depends: depends.collect() }
     }

@@ -50,6 +50,14 @@ pub struct Force {
     pub safe_upgrade: bool,
 }
 
+impl Force {
+    /// Whether what failed before is tried again.
+    #[must_use]
+    pub fn overrides_memory(&self) -> bool {
+        self.force || self.vermagic
+    }
+}
+
 /// How `conf` prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ConfFormat {

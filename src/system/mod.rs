@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod files;
+pub mod fingerprint;
 mod host;
 pub mod journal;
 pub mod lock;

@@ -8,7 +8,9 @@ mod record;
 mod scan;
 mod writer;
 
-pub use record::{BuildRecord, InstallRecord, InstalledFile, ModuleRecord, stage_dependency};
+pub use record::{
+    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, stage_dependency,
+};
 pub use scan::{Build, Package, Snapshot};
 pub use writer::Writer;
 
@@ -172,6 +174,12 @@ impl Tree {
         records.flat_map(|record| record.files.into_iter().map(|file| file.path)).collect()
     }
 
+    /// What is remembered of a build that failed.
+    #[must_use]
+    pub fn failure(&self, build: &BuildId) -> Option<FailureRecord> {
+        FailureRecord::read(&self.version_dir(&build.package), &build.target)
+    }
+
     /// Takes the lock and, with it, the right to write.
     ///
     /// # Errors
@@ -265,6 +273,13 @@ impl Built {
     #[must_use]
     pub fn record(&self) -> Option<BuildRecord> {
         BuildRecord::read(&self.dir)
+    }
+
+    /// The digest of the symbols that it exports to other modules; `None` if it exports none.
+    #[must_use]
+    pub fn exports(&self) -> Option<String> {
+        let symbols = fs_err::read(self.modules().join("Module.symvers")).ok()?;
+        Some(crate::system::digest::sha256(&symbols))
     }
 
     /// The version of a dependency that the build was made with, if it recorded one.

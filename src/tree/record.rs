@@ -3,16 +3,22 @@
 //! The files are hidden in `T/M/V/K/A` and go with it. A tree without them works too; whoever deletes them loses
 //! nothing but precision.
 
-use crate::model::{PackageId, PackageName, Result};
+use crate::model::{KernelRelease, PackageId, PackageName, Result, Target};
+use crate::system::digest::sha256;
+use crate::system::fingerprint::Fingerprint;
 use crate::system::{Moment, files};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const BUILD: &str = ".dkms-build.json";
 const INSTALL: &str = ".dkms-install.json";
 /// In `T/M/V`: when rpm's scriptlet added the package.
 const UPGRADE: &str = ".dkms-rpm-upgrade.json";
+/// In `T/M/V`: a build that failed.
+const FAILED: &str = ".dkms-failed-";
 const FORMAT: u32 = 1;
 /// Before the name of a dependency: one line with its version, as every dkms writes it.
 pub(super) const DEPENDENCY: &str = ".dep_";
@@ -28,6 +34,9 @@ pub struct ModuleRecord {
     pub location: String,
     /// What the dkms.conf said, before the distribution's rule.
     pub conf_location: String,
+    /// SHA-256 of the file, hexadecimal; empty where it was not recorded.
+    #[serde(default)]
+    pub sha256: String,
 }
 
 /// What a build made.
@@ -45,6 +54,28 @@ pub struct BuildRecord {
     /// BUILD_DEPENDS_REBUILD: whether the build is due again when a dependency is replaced.
     #[serde(default)]
     pub depends_rebuild: bool,
+    /// What it was made from; missing where that was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Inputs>,
+}
+
+/// What a build was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The source tree, and the administrator's patches.
+    pub source: Fingerprint,
+    /// What the administrator sets for the package in /etc/dkms.
+    pub overrides: Fingerprint,
+    /// Configuration and exported symbols of the kernel.
+    pub kernel: Fingerprint,
+    /// The files of the kernel that were read.
+    pub kernel_files: Vec<PathBuf>,
+    /// CONFIG_CC_VERSION_TEXT: what the kernel itself was built with.
+    #[serde(default)]
+    pub compiler: String,
+    /// Packages that it was built with, each with the digest of the symbols that it exported.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dependencies: BTreeMap<String, Option<String>>,
 }
 
 impl BuildRecord {
@@ -57,11 +88,16 @@ impl BuildRecord {
             post_remove: None,
             no_weak_modules: false,
             depends_rebuild: false,
+            inputs: None,
         }
     }
 
     pub(super) fn read(dir: &Path) -> Option<Self> {
         read(&dir.join(BUILD)).filter(|record: &Self| record.format == FORMAT)
+    }
+
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        Ok(files::publish_file(&dir.join(BUILD), &text(self)?, 0o644)?)
     }
 
     /// Writes the record into a staged build.
@@ -80,6 +116,45 @@ pub struct InstalledFile {
     pub size: u64,
     /// SHA-256 of the content, hexadecimal; empty for a symbolic link into the tree.
     pub sha256: String,
+    /// Time of change in nanoseconds since 1970, and inode: as long as they and the size are the same, nobody wrote to
+    /// the file. 0 where that was not recorded.
+    #[serde(default)]
+    pub modified: i128,
+    #[serde(default)]
+    pub inode: u64,
+}
+
+impl InstalledFile {
+    /// The file at `path` with the given content.
+    #[must_use]
+    pub fn of(path: &Path, content: &[u8]) -> Self {
+        let data = path.symlink_metadata().ok();
+        Self {
+            path: path.to_owned(),
+            size: content.len() as u64,
+            sha256: sha256(content),
+            modified: data.as_ref().map_or(0, modified),
+            inode: data.as_ref().map_or(0, MetadataExt::ino),
+        }
+    }
+
+    /// Whether the file is as it was written. Its content is read only where stat(2) does not tell, or when that is asked
+    /// for.
+    #[must_use]
+    pub fn is_unchanged(&self, read: bool) -> bool {
+        let Ok(link) = self.path.symlink_metadata() else { return false };
+        let untouched = link.ino() == self.inode && modified(&link) == self.modified;
+        if !read && untouched && (link.is_symlink() || link.size() == self.size) {
+            return !link.is_symlink() || self.path.is_file();
+        }
+        link.is_symlink() && self.path.is_file() && !read
+            || fs_err::metadata(&self.path).is_ok_and(|data| data.size() == self.size)
+                && fs_err::read(&self.path).is_ok_and(|content| sha256(&content) == self.sha256)
+    }
+}
+
+fn modified(data: &std::fs::Metadata) -> i128 {
+    i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
 }
 
 /// What an installation wrote. The originals it moved aside are recorded by the `.origin` files beside them.
@@ -112,6 +187,62 @@ impl InstallRecord {
 
     pub(super) fn delete(dir: &Path) -> Result<()> {
         Ok(files::remove_file(&dir.join(INSTALL))?)
+    }
+}
+
+/// A build that failed, and what it was made from: it is not worth another try before that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureRecord {
+    format: u32,
+    pub inputs: Inputs,
+    /// The programs that it was made with, and framework.conf.
+    pub tools: Fingerprint,
+    pub tool_files: Vec<PathBuf>,
+    /// One line.
+    pub reason: String,
+    pub log: Option<PathBuf>,
+    pub exit_code: u8,
+    /// When it was, in local time.
+    pub at: String,
+}
+
+impl FailureRecord {
+    #[must_use]
+    pub fn new(inputs: Inputs, tools: (Fingerprint, Vec<PathBuf>), at: String) -> Self {
+        let (tools, tool_files) = tools;
+        Self { format: FORMAT, inputs, tools, tool_files, reason: String::new(), log: None, exit_code: 0, at }
+    }
+
+    /// In `T/M/V`: the directory of the target would look like a build to others.
+    fn path(version_dir: &Path, target: &Target) -> PathBuf {
+        version_dir.join(format!("{FAILED}{}-{}.json", target.release, target.arch))
+    }
+
+    pub(super) fn read(version_dir: &Path, target: &Target) -> Option<Self> {
+        read(&Self::path(version_dir, target)).filter(|record: &Self| record.format == FORMAT)
+    }
+
+    pub(super) fn write(&self, version_dir: &Path, target: &Target) -> Result<()> {
+        Ok(files::publish_file(&Self::path(version_dir, target), &text(self)?, 0o644)?)
+    }
+
+    /// Those of a kernel, whatever the architecture.
+    pub(super) fn delete_all(version_dir: &Path, release: &KernelRelease) -> Result<()> {
+        for entry in fs_err::read_dir(version_dir).into_iter().flatten().flatten() {
+            let is_meant = read::<Self>(&entry.path()).is_some()
+                && entry.file_name().to_str().is_some_and(|name| {
+                    let rest = name.strip_prefix(FAILED).and_then(|rest| rest.strip_prefix(release.as_str()));
+                    rest.is_some_and(|rest| rest.matches('-').count() == 1)
+                });
+            if is_meant {
+                files::remove_file(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete(version_dir: &Path, target: &Target) -> Result<()> {
+        Ok(files::remove_file(&Self::path(version_dir, target))?)
     }
 }
 

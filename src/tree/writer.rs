@@ -1,8 +1,8 @@
 //! The right to change the tree: handed out by the lock, and nothing else.
 
 use super::record::{self, DEPENDENCY};
-use super::{Added, BOOKKEEPING, Built, InstallRecord, Installed, Tree};
-use crate::model::{BuildId, PackageId, Result, SourceState, Target};
+use super::{Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, Tree};
+use crate::model::{BuildId, KernelRelease, PackageId, Result, SourceState, Target};
 use crate::system::{Moment, System, files, lock::Lock};
 use std::path::{Path, PathBuf};
 
@@ -118,6 +118,38 @@ impl Writer {
         files::remove_file(&self.tree.link(built.id.name(), &built.id.target))?;
         InstallRecord::delete(&built.dir)?;
         Ok(built)
+    }
+
+    /// Writes the record of a build anew.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn amend(&self, built: &Built, record: &BuildRecord) -> Result<()> {
+        record.write(&built.dir)
+    }
+
+    /// Remembers that a build failed.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn remember_failure(&self, build: &BuildId, record: &FailureRecord) -> Result<()> {
+        record.write(&self.tree.version_dir(&build.package), &build.target)
+    }
+
+    /// Forgets that a build failed.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn forget_failure(&self, build: &BuildId) -> Result<()> {
+        FailureRecord::delete(&self.tree.version_dir(&build.package), &build.target)
+    }
+
+    /// Forgets what failed for a kernel that is gone.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn forget_failures(&self, id: &PackageId, release: &KernelRelease) -> Result<()> {
+        FailureRecord::delete_all(&self.tree.version_dir(id), release)
     }
 
     /// Deletes what a build recorded of the packages it was made with, so that they count as replaced.

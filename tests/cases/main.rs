@@ -33,6 +33,7 @@ mod locking;
 mod machine;
 mod rpm_upgrade;
 mod signing;
+mod stale;
 mod status;
 mod tarballs;
 mod uninstall_remove;

@@ -18,7 +18,7 @@ use crate::plan::request::Force;
 use crate::plan::{Buildable, buildable};
 use crate::system::process::Input;
 use crate::system::{files, regex};
-use crate::tree::{Added, Built};
+use crate::tree::{Added, Built, Inputs};
 use std::path::Path;
 
 /// How a build is meant.
@@ -41,6 +41,8 @@ struct Preparation {
     signer: Option<crate::signing::Signer>,
     /// What it is built against, where that is to be recorded.
     against: Vec<PackageId>,
+    /// What the build is made from; `None` where that cannot be read.
+    inputs: Option<Inputs>,
     /// Modules may name another release.
     any_vermagic: bool,
 }
@@ -60,6 +62,7 @@ impl Engine<'_> {
         if let Err(error) = tidied {
             self.system.ui.warn(format!("{id}: {error}"));
         }
+        self.remember(id, preparation.inputs, result.as_ref().err());
         match &result {
             Ok(_) => {}
             Err(error) => {
@@ -102,6 +105,11 @@ impl Engine<'_> {
         } else {
             Vec::new()
         };
+        // Read before it is copied: what changes meanwhile makes the build stale.
+        let mut inputs = self.inputs(id).ok();
+        if let Some(inputs) = inputs.as_mut().filter(|_| !against.is_empty()) {
+            inputs.dependencies = self.exports(&conf.depends, id);
+        }
         Ok(Preparation {
             id: id.clone(),
             conf,
@@ -110,6 +118,7 @@ impl Engine<'_> {
             environment,
             signer,
             against,
+            inputs,
             any_vermagic: options.force.vermagic,
         })
     }
@@ -161,7 +170,7 @@ impl Engine<'_> {
         self.publish(place, preparation, log)
     }
 
-    fn patch_overlay(&self, id: &BuildId) -> std::path::PathBuf {
+    pub(super) fn patch_overlay(&self, id: &BuildId) -> std::path::PathBuf {
         self.system.path("/etc/dkms").join(id.name().as_str()).join("patches")
     }
 

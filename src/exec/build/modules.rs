@@ -8,6 +8,7 @@ use crate::exec::sign;
 use crate::kernel::module_file::{Compression, ModuleFile};
 use crate::model::{Error, Result};
 use crate::signing::Signer;
+use crate::system::digest::sha256;
 use crate::system::files;
 use crate::system::process::Output;
 use crate::tree::{BuildRecord, ModuleRecord, stage_dependency};
@@ -47,6 +48,7 @@ impl Engine<'_> {
         record.post_remove = preparation.conf.script(Script::PostRemove).map(str::to_owned);
         record.no_weak_modules = preparation.conf.no_weak_modules.is_yes();
         record.depends_rebuild = preparation.conf.depends_rebuild.is_yes();
+        record.inputs = preparation.inputs.clone();
         record.stage(&place.out)?;
         preparation.against.iter().try_for_each(|dependency| stage_dependency(&place.out, dependency))
     }
@@ -98,6 +100,7 @@ impl Engine<'_> {
             file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             location: module.location.clone(),
             conf_location: module.conf_location.clone(),
+            sha256: sha256(&fs_err::read(&file)?),
         })
     }
 

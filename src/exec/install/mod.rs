@@ -15,7 +15,6 @@ use crate::kernel::module_file::Compression;
 use crate::model::{BuildId, Error, Result};
 use crate::plan::buildable;
 use crate::plan::request::Force;
-use crate::system::digest::sha256;
 use crate::tree::{Built, InstallRecord, Installed, InstalledFile};
 use std::path::{Path, PathBuf};
 
@@ -172,6 +171,5 @@ pub(super) fn find_module_file(dir: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn describe(path: &Path, source: &Path) -> Result<InstalledFile> {
-    let content = fs_err::read(source)?;
-    Ok(InstalledFile { path: path.to_owned(), size: content.len() as u64, sha256: sha256(&content) })
+    Ok(InstalledFile::of(path, &fs_err::read(source)?))
 }

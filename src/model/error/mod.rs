@@ -113,6 +113,14 @@ pub enum Error {
         log: PathBuf,
         first_error: Option<String>,
     },
+    /// An earlier try failed, and nothing that the build is made from has changed since.
+    FailedBefore {
+        build: BuildId,
+        reason: String,
+        log: Option<PathBuf>,
+        at: String,
+        code: u8,
+    },
     ModuleNotProduced {
         build: BuildId,
         file: String,
@@ -250,6 +258,7 @@ impl Error {
             Self::Excluded { .. } => 77,
             Self::PreInstallFailed { .. } => 101,
             Self::ScriptFailed { status, .. } => *status,
+            Self::FailedBefore { code, .. } => *code,
             Self::Interrupted { signal } => 128 + u8::try_from(*signal).unwrap_or(127),
         })
     }
@@ -268,8 +277,37 @@ impl Error {
             | Self::ModuleNotProduced { log, .. }
             | Self::OtherVermagic { log, .. }
             | Self::PatchFailed { log, .. } => Some(log),
-            Self::ScriptFailed { log, .. } => log.as_ref(),
+            Self::ScriptFailed { log, .. } | Self::FailedBefore { log, .. } => log.as_ref(),
             _ => None,
+        }
+    }
+
+    /// Whether the package itself is the cause: the same build would fail in the same way again.
+    #[must_use]
+    pub fn is_of_the_package(&self) -> bool {
+        match self {
+            Self::PatchMissing { .. }
+            | Self::PatchOutside { .. }
+            | Self::PatchFailed { .. }
+            | Self::MakeFailed { .. }
+            | Self::ModuleNotProduced { .. }
+            | Self::OtherVermagic { .. }
+            | Self::BuildDirectoryGone { .. } => true,
+            // A script that was killed may do better the next time.
+            Self::ScriptFailed { status, .. } => *status < 128,
+            _ => false,
+        }
+    }
+
+    /// The cause in one line.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        match self {
+            Self::FailedBefore { reason, at, .. } => format!("{reason} (on {at}; nothing has changed since)"),
+            _ => match self.first_compiler_error() {
+                Some(line) => line.to_owned(),
+                None => self.to_string().lines().next().unwrap_or_default().to_owned(),
+            },
         }
     }
 

@@ -54,6 +54,7 @@ impl fmt::Display for Error {
             | Self::DependencyMissing { .. }
             | Self::ScriptFailed { .. }
             | Self::MakeFailed { .. }
+            | Self::FailedBefore { .. }
             | Self::BuildDirectoryGone { .. }
             | Self::ModuleNotProduced { .. } => self.fmt_build(f),
             Self::OtherVermagic { .. } | Self::NotSigned { .. } | Self::ResultNotStored { .. } => {
@@ -210,6 +211,17 @@ impl Error {
                     log.display()
                 )?;
                 first_error.iter().try_for_each(|line| write!(f, "\n{line}"))
+            }
+            Self::FailedBefore { build, reason, log, at, .. } => {
+                write!(
+                    f,
+                    "{} failed to build for kernel {} on {at}, and nothing that it is built from has changed since: it is not tried again.\n{reason}",
+                    build.package, build.target
+                )?;
+                log.iter()
+                    .try_for_each(|log| write!(f, "\nConsult {} for more information.", log.display()))?;
+                let (package, target) = (&build.package, &build.target);
+                write!(f, "\nTo try again: dkms install {package} -k {}/{}", target.release, target.arch)
             }
             Self::BuildDirectoryGone { build, path } => write!(
                 f,

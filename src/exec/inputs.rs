@@ -1,0 +1,217 @@
+//! What a build is made from: recorded with it, and compared before anything is built again.
+
+use super::Engine;
+use crate::conf::{View, override_names};
+use crate::kernel::{Kernel, find_program};
+use crate::model::{BuildId, Error, PackageName};
+use crate::plan::autoinstall::Stale;
+use crate::system::fingerprint::{Comparison, Fingerprint};
+use crate::tree::{Built, FailureRecord, Inputs};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+impl Engine<'_> {
+    /// What a build would be made from now.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub(super) fn inputs(&self, id: &BuildId) -> io::Result<Inputs> {
+        let kernel = self.kernel(&id.target.release);
+        let kernel_files = kernel_files(&kernel);
+        Ok(Inputs {
+            source: Fingerprint::take(&self.source_paths(id))?,
+            overrides: Fingerprint::take(&self.override_paths(id, &kernel))?,
+            kernel: Fingerprint::take(&kernel_files)?,
+            kernel_files,
+            compiler: compiler(&kernel),
+            dependencies: BTreeMap::new(),
+        })
+    }
+
+    /// The packages that a build is made with, and what they export.
+    pub(super) fn exports(&self, names: &[String], id: &BuildId) -> BTreeMap<String, Option<String>> {
+        let names = names.iter().filter_map(|name| PackageName::new(name).ok());
+        let active = names.filter_map(|name| self.tree().active(&name, &id.target));
+        active.map(|found| (found.id().name().to_string(), found.built().exports())).collect()
+    }
+
+    /// Why a build is not what would be built now, if it is not. A record whose files were only written anew is brought
+    /// up to date, so that the next look costs less.
+    ///
+    /// Builds without a record, and kernels without headers, tell nothing.
+    pub(super) fn staleness(&self, built: &Built) -> Option<Stale> {
+        let mut record = built.record()?;
+        let mut inputs = record.inputs.clone()?;
+        let id = built.id();
+        let kernel = self.kernel(&id.target.release);
+        if !kernel.has_headers() || !self.tree().source(&id.package).is_dir() {
+            return None;
+        }
+        let mut rewritten = false;
+        match self.compare(&mut inputs, id, &kernel, &mut rewritten) {
+            Ok(None) => {}
+            Ok(stale) => return stale,
+            Err(error) => {
+                self.system.ui.warn(format!("{id}: nobody can tell whether it is up to date: {error}"));
+                return None;
+            }
+        }
+        if let Some((name, _)) = self.replaced_exports(&inputs, id) {
+            return Some(Stale::Dependency(name));
+        }
+        if rewritten {
+            record.inputs = Some(inputs);
+            if let Err(error) = self.writer.amend(built, &record) {
+                self.system.ui.warn(format!("{id}: {error}"));
+            }
+        }
+        None
+    }
+
+    /// The first dependency that exports something else than when the build was made.
+    pub(super) fn replaced_exports(&self, inputs: &Inputs, id: &BuildId) -> Option<(String, Option<String>)> {
+        let now = |name: &String| {
+            let active = self.tree().active(&PackageName::new(name).ok()?, &id.target)?;
+            Some(active.built().exports())
+        };
+        let mut replaced = inputs.dependencies.iter().filter_map(|(name, then)| {
+            let now = now(name)?;
+            (now != *then).then(|| (name.clone(), now))
+        });
+        replaced.next()
+    }
+
+    fn compare(
+        &self,
+        inputs: &mut Inputs,
+        id: &BuildId,
+        kernel: &Kernel,
+        rewritten: &mut bool,
+    ) -> io::Result<Option<Stale>> {
+        // Headers that were given by hand and are gone are nothing to compare with.
+        if inputs.kernel_files.iter().any(|file| file.exists()) {
+            let compiler = compiler(kernel);
+            let same_headers = inputs.kernel_files == kernel_files(kernel);
+            if same_headers && compiler != inputs.compiler {
+                return Ok(Some(Stale::Compiler));
+            }
+            let files = inputs.kernel_files.clone();
+            if differs(&mut inputs.kernel, &files, rewritten)? {
+                return Ok(Some(Stale::Kernel));
+            }
+        }
+        if differs(&mut inputs.source, &self.source_paths(id), rewritten)? {
+            return Ok(Some(Stale::Source));
+        }
+        if differs(&mut inputs.overrides, &self.override_paths(id, kernel), rewritten)? {
+            return Ok(Some(Stale::Overrides));
+        }
+        Ok(None)
+    }
+
+    /// What is remembered of a failed build, if another try would be the same again.
+    pub(super) fn remembered_failure(&self, id: &BuildId) -> Option<Error> {
+        let record = self.tree().failure(id)?;
+        let kernel = self.kernel(&id.target.release);
+        let mut inputs = record.inputs;
+        let same = self.compare(&mut inputs, id, &kernel, &mut false).ok()?.is_none()
+            && inputs.kernel_files == kernel_files(&kernel)
+            && record.tool_files == self.tool_files()
+            && record.tools.compare(&record.tool_files).ok()? != Comparison::Different;
+        same.then(|| Error::FailedBefore {
+            build: id.clone(),
+            reason: record.reason,
+            log: record.log.filter(|log| log.is_file()),
+            at: record.at,
+            code: record.exit_code,
+        })
+    }
+
+    /// Remembers how a build ended, where the same build would end like that again.
+    pub(super) fn remember(&self, id: &BuildId, inputs: Option<Inputs>, error: Option<&Error>) {
+        let Some(error) = error else {
+            return self.warn_of(id, self.writer.forget_failure(id));
+        };
+        if !error.is_of_the_package() || error.log().is_some_and(|log| was_cut_short(log)) {
+            return;
+        }
+        let tool_files = self.tool_files();
+        let (Some(inputs), Ok(tools)) = (inputs, Fingerprint::take(&tool_files)) else { return };
+        let at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string();
+        let mut record = FailureRecord::new(inputs, (tools, tool_files), at);
+        record.reason = error.in_one_line();
+        record.log = error.log().cloned();
+        record.exit_code = error.exit_code().0;
+        self.warn_of(id, self.writer.remember_failure(id, &record));
+    }
+
+    fn warn_of(&self, id: &BuildId, result: crate::model::Result<()>) {
+        if let Err(error) = result {
+            self.system.ui.warn(format!("{id}: {error}"));
+        }
+    }
+
+    fn source_paths(&self, id: &BuildId) -> Vec<PathBuf> {
+        vec![self.tree().source(&id.package), self.patch_overlay(id)]
+    }
+
+    fn override_paths(&self, id: &BuildId, kernel: &Kernel) -> Vec<PathBuf> {
+        override_names(
+            &id.package,
+            View { package: Some(&id.package), kernel, arch: &id.target.arch },
+            self.system,
+        )
+    }
+
+    /// The programs that no build is without. Others that a package asks for are its own affair.
+    fn tool_files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = ["make", "gcc", "clang", "ld", "patch"]
+            .iter()
+            .filter_map(|name| find_program(name, self.system))
+            .collect();
+        files.push(self.system.path("/etc/dkms/framework.conf"));
+        files.push(self.system.path("/etc/dkms/framework.conf.d"));
+        files
+    }
+}
+
+fn differs(print: &mut Fingerprint, paths: &[PathBuf], rewritten: &mut bool) -> io::Result<bool> {
+    Ok(match print.compare(paths)? {
+        Comparison::Same => false,
+        Comparison::Rewritten(new) => {
+            *print = new;
+            *rewritten = true;
+            false
+        }
+        Comparison::Different => true,
+    })
+}
+
+fn compiler(kernel: &Kernel) -> String {
+    let text = kernel.config().and_then(|config| config.value("CONFIG_CC_VERSION_TEXT"));
+    text.unwrap_or_default().to_owned()
+}
+
+/// Module.symvers has the checksum of every symbol that the kernel exports: a kernel in which they changed needs other
+/// modules.
+fn kernel_files(kernel: &Kernel) -> Vec<PathBuf> {
+    vec![kernel.build_dir.join("Module.symvers"), kernel.config_path.clone()]
+}
+
+/// Whether a build ended because of the machine: out of memory, out of disk, killed. The next try may do better.
+fn was_cut_short(log: &std::path::Path) -> bool {
+    const MARKS: [&str; 8] = [
+        "No space left on device",
+        "Cannot allocate memory",
+        "virtual memory exhausted",
+        "out of memory",
+        "Killed signal",
+        "] Killed",
+        "] Terminated",
+        "] Interrupt",
+    ];
+    let bytes = fs_err::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    MARKS.iter().any(|mark| text.contains(mark))
+}

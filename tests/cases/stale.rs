@@ -1,0 +1,271 @@
+//! A build is made again when what it was made from has changed, and a failed one is not tried again before that.
+
+use crate::world::{A, K, World, line};
+use rstest::rstest;
+use std::fs;
+
+fn makes(world: &World) -> usize {
+    world.calls("make").iter().filter(|call| !call.contains("clean")).count()
+}
+
+fn headers(world: &World, symbols: &str, compiler: &str) {
+    world.kernel(K).headers().config(&format!("CONFIG_CC_VERSION_TEXT=\"{compiler}\"\nCONFIG_MODULES=y\n"));
+    world.write(&format!("/lib/modules/{K}/build/Module.symvers"), symbols);
+}
+
+/// `m` is installed for a kernel with complete headers.
+fn installed() -> World {
+    let world = World::new();
+    headers(&world, "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\n", "gcc 12");
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    assert_eq!(makes(&world), 1);
+    world
+}
+
+fn module(world: &World) -> Vec<u8> {
+    fs::read(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"))).unwrap()
+}
+
+#[rstest]
+#[case::symbols(
+    "0x2\tprintk\tvmlinux\tEXPORT_SYMBOL\n",
+    "gcc 12",
+    "",
+    "",
+    "the kernel's headers have changed"
+)]
+#[case::compiler("", "gcc 13", "", "", "another compiler")]
+#[case::source("", "", "m.c", "int new;", "its source has changed")]
+#[case::overrides("", "", "", "STRIP=no", "/etc/dkms")]
+fn what_changed_is_told_and_built_again(
+    #[case] symbols: &str,
+    #[case] compiler: &str,
+    #[case] file: &str,
+    #[case] overrides: &str,
+    #[case] why: &str,
+    #[values("autoinstall", "kernel-postinst", "header-postinst", "boot")] caller: &str,
+) {
+    let world = installed();
+    if !symbols.is_empty() || !compiler.is_empty() {
+        let symbols = if symbols.is_empty() { "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\n" } else { symbols };
+        headers(&world, symbols, compiler);
+    }
+    if !file.is_empty() {
+        world.write(&format!("/usr/src/m-1.0/{file}"), "int new;");
+    }
+    if !overrides.is_empty() {
+        world.write("/etc/dkms/m.conf", overrides);
+    }
+    let run = |world: &World| match caller {
+        "autoinstall" => world.ok(&["autoinstall"]),
+        "boot" => world.hook("boot", &[]),
+        hook => world.hook(hook, &[K]),
+    };
+    let depmods = world.depmods(K);
+    run(&world).exits(0).complains(why);
+    assert_eq!((makes(&world), world.depmods(K)), (2, depmods + 1));
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    run(&world).exits(0).is_silent_about("built again");
+    assert_eq!((makes(&world), world.depmods(K)), (2, depmods + 1), "it is up to date now");
+}
+
+#[test]
+fn what_is_only_written_anew_is_no_change_and_is_known_the_next_time() {
+    let world = installed();
+    let record = format!("/var/lib/dkms/m/1.0/{K}/{}/.dkms-build.json", *A);
+    let before = world.read(&record);
+    for file in ["m.ko.in", "dkms.conf"] {
+        let path = world.path(format!("/usr/src/m-1.0/{file}"));
+        let content = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, content).unwrap();
+    }
+    headers(&world, "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\n", "gcc 12");
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 1);
+    let after = world.read(&record);
+    assert_ne!(before, after, "the record tells the new times");
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.read(&record), after);
+}
+
+#[test]
+fn the_old_module_stays_until_the_new_one_is_ready_and_when_that_fails() {
+    let world = installed();
+    let old = module(&world);
+    let source = world.path("/usr/src/m-1.0");
+    fs::write(
+        source.join("recipe"),
+        "cp \"$HOME/../root/lib/modules/$kernelver/updates/dkms/m.ko\" \"$HOME/seen\"; exit 2\n",
+    )
+    .unwrap();
+    world.dkms(&["autoinstall"]).exits(11);
+    assert_eq!(fs::read(world.scratch("seen")).unwrap(), old, "it is there while the new one is built");
+    assert_eq!(module(&world), old);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    world.dkms(&["autoinstall"]).exits(11).complains("not tried again");
+    assert_eq!((makes(&world), module(&world)), (2, old));
+    fs::remove_file(source.join("recipe")).unwrap();
+    fs::write(source.join("m.ko.in"), crate::world::elf::versioned("m", "1.1", "NEW")).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(module(&world), fs::read(source.join("m.ko.in")).unwrap());
+}
+
+#[rstest]
+#[case::not_autoinstall("AUTOINSTALL=no")]
+#[case::unwanted("BUILD_EXCLUSIVE_KERNEL=^7")]
+fn what_would_not_be_built_by_itself_stays_as_it_is(#[case] conf: &str) {
+    let world = installed();
+    let file = world.path("/usr/src/m-1.0/dkms.conf");
+    fs::write(&file, format!("{}{conf}\n", fs::read_to_string(&file).unwrap())).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 1);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
+
+#[test]
+fn without_headers_or_record_nothing_is_stale() {
+    let world = installed();
+    world.write("/usr/src/m-1.0/m.c", "int new;");
+    fs::rename(world.path(format!("/lib/modules/{K}/build")), world.scratch("build")).unwrap();
+    world.ok(&["autoinstall"]);
+    fs::rename(world.scratch("build"), world.path(format!("/lib/modules/{K}/build"))).unwrap();
+    fs::remove_file(world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/.dkms-build.json", *A))).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 1);
+}
+
+#[test]
+fn what_is_built_and_not_installed_is_built_again_before_it_is_installed() {
+    let world = World::new();
+    headers(&world, "1\n", "gcc 12");
+    world.package("m", "1.0");
+    world.ok(&["build", "m/1.0"]);
+    headers(&world, "2\n", "gcc 12");
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 2);
+}
+
+#[test]
+fn a_dependency_that_exports_something_else_makes_its_user_due_in_the_same_run() {
+    let world = World::new();
+    headers(&world, "1\n", "gcc 12");
+    let recipe = "cp exported Module.symvers";
+    world.package("lib", "1.0").recipe(recipe).file("exported", "0x1 f lib\n");
+    world.package("user", "1.0").conf("BUILD_DEPENDS=lib\nBUILD_DEPENDS_REBUILD=yes");
+    world.ok(&["install", "lib/1.0"]);
+    world.ok(&["install", "user/1.0"]);
+    world.write("/usr/src/lib-1.0/readme", "no other symbols");
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 3, "the user of the same symbols stays");
+    world.write("/usr/src/lib-1.0/exported", "0x2 f lib\n");
+    world.ok(&["autoinstall"]).says("exports something else");
+    assert_eq!(makes(&world), 5);
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 5);
+}
+
+#[test]
+fn a_damaged_module_is_installed_again_from_the_build_and_a_damaged_build_is_made_again() {
+    let world = installed();
+    let path = world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"));
+    let whole = fs::read(&path).unwrap();
+    let damaged: Vec<u8> = whole.iter().map(|byte| byte ^ 1).collect();
+    fs::write(&path, &damaged).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!((fs::read(&path).unwrap(), makes(&world)), (whole.clone(), 1));
+    fs::write(&path, &damaged).unwrap();
+    fs::write(world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *A)), &damaged).unwrap();
+    world.ok(&["autoinstall"]).complains("what was built is damaged");
+    assert_eq!((fs::read(&path).unwrap(), makes(&world)), (whole, 2));
+}
+
+fn failing(recipe: &str) -> World {
+    let world = World::new();
+    headers(&world, "1\n", "gcc 12");
+    world.package("m", "1.0").recipe(recipe);
+    world.ok(&["add", "m/1.0"]);
+    world.dkms(&["autoinstall"]).exits(11).complains("Bad return status");
+    assert_eq!(makes(&world), 1);
+    world
+}
+
+#[test]
+fn what_failed_is_not_tried_again_by_itself_and_everybody_is_told_how() {
+    let world = failing("echo 'm.c:1: error: no such thing' >&2; exit 2");
+    for _ in 0..2 {
+        world
+            .dkms(&["autoinstall"])
+            .exits(11)
+            .complains("nothing that it is built from has changed since: it is not tried again")
+            .complains("m.c:1: error: no such thing")
+            .complains("m/1.0/build/make.log")
+            .complains(&format!("To try again: dkms install m/1.0 -k {K}/{}", *A));
+    }
+    world.hook("kernel-postinst", &[K]).exits(0).complains("MISSING").complains("nothing has changed since");
+    world.hook("boot", &[]).exits(1).complains("MISSING");
+    assert_eq!(makes(&world), 1);
+}
+
+#[rstest]
+#[case::forced(&["autoinstall", "--force"])]
+#[case::by_hand(&["build", "m/1.0"])]
+#[case::installed_by_hand(&["install", "m/1.0"])]
+fn asking_for_it_tries_it_again(#[case] args: &[&str]) {
+    let world = failing("exit 2");
+    world.dkms(args);
+    assert_eq!(makes(&world), 2);
+    world.dkms(&["autoinstall"]).exits(11);
+    assert_eq!(makes(&world), 2, "and it is remembered again");
+}
+
+#[test]
+fn what_changed_is_tried_again_and_a_success_is_the_end_of_it() {
+    let world = failing("exit 2");
+    headers(&world, "2\n", "gcc 12");
+    world.dkms(&["autoinstall"]).exits(11);
+    assert_eq!(makes(&world), 2);
+    world.program("gcc", "exit 0");
+    world.dkms(&["autoinstall"]).exits(11);
+    assert_eq!(makes(&world), 3, "another compiler is another build");
+    fs::remove_file(world.path("/usr/src/m-1.0/recipe")).unwrap();
+    world.ok(&["autoinstall"]);
+    assert!(!world.tree().iter().any(|name| name.contains("failed")), "{:#?}", world.tree());
+}
+
+#[test]
+fn what_the_machine_is_to_blame_for_is_tried_again() {
+    let world = failing("echo 'as: No space left on device' >&2; exit 2");
+    world.dkms(&["autoinstall"]).exits(11);
+    assert_eq!(makes(&world), 2);
+}
+
+#[test]
+fn the_memory_goes_with_the_package_and_with_the_kernel() {
+    let world = failing("exit 2");
+    let has = || world.tree().iter().any(|name| name.contains("failed"));
+    assert!(has());
+    world.hook("kernel-prerm", &[K]).exits(0);
+    assert!(!has(), "{:#?}", world.tree());
+    world.dkms(&["autoinstall"]).exits(11);
+    assert!(has());
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert_eq!(world.tree(), Vec::<String>::new());
+}
+
+#[test]
+fn a_kernel_that_comes_again_keeps_its_modules_and_builds_only_what_changed() {
+    let world = installed();
+    let old = module(&world);
+    world.hook("kernel-preinst", &[K]).exits(0);
+    assert_eq!(module(&world), old);
+    world.hook("kernel-postinst", &[K]).exits(0);
+    world.hook("header-postinst", &[K]).exits(0);
+    assert_eq!(makes(&world), 1, "the same headers");
+    world.hook("kernel-preinst", &[K]).exits(0);
+    headers(&world, "0x2\tprintk\tvmlinux\tEXPORT_SYMBOL\n", "gcc 12");
+    world.hook("kernel-postinst", &[K]).exits(0);
+    world.hook("header-postinst", &[K]).exits(0);
+    assert_eq!(makes(&world), 2);
+}
