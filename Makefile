@@ -21,7 +21,7 @@ BUILT ?= no
 export CARGO_TARGET_DIR
 
 # Programs that callers reach by path under the name of the binary; two more get another name when they are installed.
-HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back initramfs-modules boot kernel-install
+HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back initramfs initramfs-modules boot kernel-install
 KERNEL_EVENTS = preinst postinst prerm header_postinst
 
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
@@ -29,7 +29,7 @@ SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
 	tests/lib/need packaging/demo packaging/make-deb \
 	packaging/debian/dkms-autopkgtest packaging/debian/fill-scripts $(wildcard packaging/debian/*.in) \
-	$(wildcard initramfs-tools/dkms) packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
+	$(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
 
 # Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
 SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
@@ -60,6 +60,8 @@ install: all
 	done
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks
 	$(INSTALL) -m 755 initramfs-tools/dkms $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks/dkms
+	$(INSTALL) -D -m 644 initramfs-tools/conf-hook $(DESTDIR)$(PREFIX)/share/initramfs-tools/conf-hooks.d/dkms
+	$(INSTALL) -D -m 755 packaging/dracut/module-setup.sh $(DESTDIR)$(PREFIX)/lib/dracut/modules.d/01dkms/module-setup.sh
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/kernel/install.d
 	$(INSTALL) -m 644 packaging/systemd/dkms.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dkms.service
 	$(INSTALL) -m 755 packaging/kernel-install/40-dkms.install $(DESTDIR)$(PREFIX)/lib/kernel/install.d/40-dkms.install

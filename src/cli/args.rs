@@ -143,6 +143,7 @@ fn from_matches(matches: &ArgMatches) -> Arguments {
             symlink_modules: on("symlink-modules"),
             modprobe_on_install: on("modprobe-on-install"),
             no_depmod: on("no-depmod"),
+            no_post_transaction: false,
             directives: Vec::new(),
         },
         kernels: values(matches, "kernelver"),

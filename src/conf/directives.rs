@@ -156,6 +156,17 @@ pub struct PackageConf {
     values: Values,
 }
 
+/// INITRAMFS: whether the modules of a package go into the image that the kernel starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InInitramfs {
+    /// Whatever else selects them.
+    Yes,
+    /// Only where the administrator lists them.
+    No,
+    /// Where the image has, or would have, the modules of the kernel that they replace.
+    Auto,
+}
+
 impl PackageConf {
     /// Understands the values; `location` replaces where the package wants its modules.
     #[must_use]
@@ -187,10 +198,14 @@ impl PackageConf {
         }
     }
 
-    /// Whether the package's modules belong into the initramfs whatever else selects them.
+    /// Whether the package's modules belong into the initramfs.
     #[must_use]
-    pub fn in_initramfs(&self) -> bool {
-        self.initramfs.as_deref().is_some_and(|value| value.eq_ignore_ascii_case("yes"))
+    pub fn in_initramfs(&self) -> InInitramfs {
+        match self.initramfs.as_deref().unwrap_or_default() {
+            value if value.eq_ignore_ascii_case("yes") => InInitramfs::Yes,
+            value if value.eq_ignore_ascii_case("no") => InInitramfs::No,
+            _ => InInitramfs::Auto,
+        }
     }
 
     /// Every value, also those that have no field here.

@@ -11,7 +11,7 @@ mod validate;
 mod values;
 
 pub use chain::{ConfFile, Effective, read as read_chain};
-pub use directives::{DEPRECATED, Flag, Module, PackageConf, Script, WHITELIST};
+pub use directives::{DEPRECATED, Flag, InInitramfs, Module, PackageConf, Script, WHITELIST};
 pub use settings::{Compressors, Jobs, OnFailure, Overrides, Settings};
 pub use validate::Strictness;
 pub use values::Values;

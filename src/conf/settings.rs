@@ -102,6 +102,7 @@ pub struct Overrides {
     pub symlink_modules: bool,
     pub modprobe_on_install: bool,
     pub no_depmod: bool,
+    pub no_post_transaction: bool,
     pub directives: Vec<(String, String)>,
 }
 
@@ -120,6 +121,7 @@ pub struct Settings {
     pub autoinstall_all_kernels: bool,
     pub continue_on_error: bool,
     pub no_depmod: bool,
+    no_post_transaction: bool,
     pub jobs: Jobs,
     pub compressors: Compressors,
     pub build_environment: Option<PathBuf>,
@@ -159,6 +161,7 @@ impl Settings {
             autoinstall_all_kernels: text("autoinstall_all_kernels").is_some(),
             continue_on_error: text("continue_on_error").is_none_or(|value| value == "true"),
             no_depmod: overrides.no_depmod,
+            no_post_transaction: overrides.no_post_transaction,
             jobs: jobs(&overrides, text("parallel_jobs"), system),
             compressors: Compressors {
                 gzip: values.get("compress_gzip_opts").map(str::to_owned),
@@ -213,6 +216,9 @@ impl Settings {
     /// The command to run after changes to a kernel's modules.
     #[must_use]
     pub fn post_transaction(&self, release: &KernelRelease, system: &System) -> Option<String> {
+        if self.no_post_transaction {
+            return None;
+        }
         let values = read(&POST_TRANSACTION, Some(release), system);
         values.get("post_transaction").filter(|value| !value.is_empty()).map(str::to_owned)
     }

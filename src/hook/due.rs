@@ -30,6 +30,8 @@ pub(super) struct Outcome {
     pub status: u8,
     /// Whether a module is missing that should be there.
     pub incomplete: bool,
+    /// The packages that are missing, also for want of headers.
+    pub missing: Vec<String>,
     /// What was installed now.
     pub installed: Vec<PackageId>,
 }
@@ -41,15 +43,21 @@ pub(super) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -
         return Outcome::default();
     }
     match autoinstall(hook, release, settings) {
-        Ok((target, report)) => Outcome {
-            status: conclude(hook, &target, &report, settings),
-            incomplete: report_error(&report, &target.release).is_some(),
-            installed: report.installed,
-        },
+        Ok((target, report)) => {
+            let missing = report.failed.iter().map(|(id, _)| id);
+            let missing =
+                missing.chain(report.blocked.iter().map(|(id, _)| id)).chain(&report.without_headers);
+            Outcome {
+                status: conclude(hook, &target, &report, settings),
+                incomplete: report_error(&report, &target.release).is_some(),
+                missing: missing.map(ToString::to_string).collect(),
+                installed: report.installed,
+            }
+        }
         Err(error) => {
             hook.error(&error.to_string());
             let status = u8::from(settings.on_failure == crate::conf::OnFailure::Fail);
-            Outcome { status, incomplete: true, installed: Vec::new() }
+            Outcome { status, incomplete: true, ..Outcome::default() }
         }
     }
 }
@@ -69,6 +77,12 @@ fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(T
 
 fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settings) -> u8 {
     tell_report(report, &target.release, &hook.system);
+    if report.nothing_due {
+        hook.journal.write(Severity::Info, &format!("kernel {}: nothing is due", target.release));
+    }
+    for (id, why) in &report.skipped {
+        hook.journal.write(Severity::Info, &format!("kernel {}: {id} is left out: {why}", target.release));
+    }
     if !report.without_headers.is_empty() {
         let ids: Vec<String> = report.without_headers.iter().map(ToString::to_string).collect();
         hook.note(&format!(

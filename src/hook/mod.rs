@@ -16,7 +16,7 @@ mod regenerate;
 pub use boot::boot;
 pub use common_postinst::common_postinst;
 pub use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
-pub use initramfs::initramfs_modules;
+pub use initramfs::{initramfs, initramfs_modules};
 pub use kernel_install::kernel_install;
 
 use crate::system::journal::{Journal, Severity};
@@ -63,5 +63,12 @@ impl Hook {
 /// Runs a hook and turns its status into the process's.
 fn run(program: &'static str, work: impl FnOnce(&mut Hook) -> u8) -> ExitCode {
     let mut hook = Hook::begin(program);
-    ExitCode::from(work(&mut hook))
+    let by = ["DPKG_MAINTSCRIPT_PACKAGE", "DEB_MAINT_PARAMS", "KERNEL_INSTALL_LAYOUT"]
+        .into_iter()
+        .filter_map(|name| Some(format!(" {name}={}", hook.system.variable(name)?)));
+    let called = format!("called with {:?}{}", hook.args.join(" "), by.collect::<String>());
+    hook.journal.write(Severity::Info, &called);
+    let status = work(&mut hook);
+    hook.journal.write(Severity::Info, &format!("ends with status {status}"));
+    ExitCode::from(status)
 }

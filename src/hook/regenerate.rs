@@ -2,16 +2,14 @@
 //! it is asked for once more: once, and only if a module that it holds or should hold is new.
 
 use super::Hook;
-use crate::conf::{Settings, Strictness, View, read_package};
+use super::initramfs::PACKING;
+use crate::conf::{InInitramfs, Settings, Strictness, View, read_package};
 use crate::kernel::default_arch;
 use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
 use crate::system::System;
 use crate::system::process::{Command, Output};
 use crate::tree::Tree;
 use std::path::{Path, PathBuf};
-
-/// Set while an image is packed: nobody then asks for another one.
-pub(super) const PACKING: &str = "DKMS_PACKING_INITRAMFS";
 
 /// Asks for a new image of a kernel if one of these packages, just installed, belongs into it.
 pub(super) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], settings: &Settings) {
@@ -49,23 +47,62 @@ fn reason(
         let view = View { package: Some(id), kernel: &kernel, arch: &target.arch };
         let conf = tree.source(id).join("dkms.conf");
         if read_package(&conf, view, Strictness::Lenient, settings, system)
-            .is_ok_and(|conf| conf.in_initramfs())
+            .is_ok_and(|conf| conf.in_initramfs() == InInitramfs::Yes)
         {
             return Some(format!("{id} says INITRAMFS=yes"));
         }
         let build = BuildId::new(id.clone(), target.clone());
         modules.extend(tree.installed(&build).map(|installed| installed.module_names()).unwrap_or_default());
     }
-    let listed = fs_err::read_to_string(system.path("/etc/initramfs-tools/modules")).unwrap_or_default();
-    let wanted: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let wanted = listed(system);
     let held = contents(system, image);
+    // What the machine was started with belongs into the next kernel's image too.
+    let running = system.host.running.as_ref().filter(|running| *running != release);
+    let of_running = running.map(|running| image.with_file_name(format!("initrd.img-{running}")));
+    let of_running = of_running.filter(|image| image.is_file());
+    let held_by_running = of_running.map(|image| contents(system, &image)).unwrap_or_default();
     modules.iter().find_map(|module| {
-        let same = |name: &str| name.replace('-', "_") == module.replace('-', "_");
-        if wanted.iter().any(|name| same(name)) {
-            return Some(format!("{module} is listed in /etc/initramfs-tools/modules"));
+        let same = |name: &String| name.replace('-', "_") == module.replace('-', "_");
+        if let Some((_, file)) = wanted.iter().find(|(name, _)| same(name)) {
+            return Some(format!("{module} is listed in {}", file.display()));
         }
-        held.iter().any(|name| same(name)).then(|| format!("{module} is in the image"))
+        if held.iter().any(same) {
+            return Some(format!("{module} is in the image"));
+        }
+        held_by_running.iter().any(same).then(|| format!("{module} is in the image of the running kernel"))
     })
+}
+
+/// The modules that the administrator lists for images, each with the file.
+fn listed(system: &System) -> Vec<(String, PathBuf)> {
+    let below = |dir: &str| {
+        let entries = fs_err::read_dir(system.path(dir)).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> =
+            entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+        files.sort();
+        files
+    };
+    let words = |file: &Path| fs_err::read_to_string(file).unwrap_or_default();
+    let mut names = Vec::new();
+    let one_a_line = std::iter::once(system.path("/etc/initramfs-tools/modules"))
+        .chain(below("/usr/share/initramfs-tools/modules.d"))
+        .chain(below("/etc/initramfs-tools/modules.d"));
+    for file in one_a_line {
+        let text = words(&file);
+        let first = text.lines().filter_map(|line| line.split_whitespace().next());
+        names.extend(first.filter(|word| !word.starts_with('#')).map(|word| (word.to_owned(), file.clone())));
+    }
+    let dracut = std::iter::once(system.path("/etc/dracut.conf")).chain(below("/etc/dracut.conf.d"));
+    for file in dracut.filter(|file| file.is_file()) {
+        for line in words(&file).lines() {
+            let Some((directive, value)) = line.trim().split_once("+=") else { continue };
+            if ["drivers", "add_drivers", "force_drivers"].contains(&directive.trim()) {
+                let value = value.trim_matches(['"', '\'']);
+                names.extend(value.split_whitespace().map(|word| (word.to_owned(), file.clone())));
+            }
+        }
+    }
+    names
 }
 
 /// The names of the modules that an image holds; none where nothing can list it.

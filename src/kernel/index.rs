@@ -50,6 +50,11 @@ impl ModuleIndex {
         self.by_name.get(module).map_or(&[], Vec::as_slice)
     }
 
+    /// The files below a directory.
+    pub fn below<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+        self.by_name.values().flatten().filter(move |path| path.starts_with(dir))
+    }
+
     /// What follows `.ko` in new modules: as the kernel's own modules have it; of several kinds zst beats xz beats gz.
     #[must_use]
     pub fn compression_suffix(&self) -> &'static str {

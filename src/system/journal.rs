@@ -23,7 +23,7 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Journal {
-    /// The log under the identifier `program`. A rooted run has no business in the machine's log.
+    /// The log under the identifier `program`. A rooted run speaks to the log below its root.
     #[must_use]
     pub fn open(program: &str, system: &System) -> Self {
         let formatter = Formatter3164 {
@@ -32,18 +32,29 @@ impl Journal {
             process: program.to_owned(),
             pid: std::process::id(),
         };
-        let logger = if system.is_rooted() { None } else { syslog::unix(formatter).ok() };
+        let logger = match system.is_rooted() {
+            true => syslog::unix_custom(formatter, system.path("/dev/log")).ok(),
+            false => syslog::unix(formatter).ok(),
+        };
+        if let Some(LoggerBackend::Unix(socket)) = logger.as_ref().map(|logger| &logger.backend) {
+            // A log that hangs must not hang the installation of a kernel: lines are dropped then.
+            let _ = socket.set_write_timeout(Some(std::time::Duration::from_millis(200)));
+        }
         Self { logger }
     }
 
     pub fn write(&mut self, severity: Severity, text: &str) {
         let Some(logger) = &mut self.logger else { return };
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let _ = match severity {
+            let written = match severity {
                 Severity::Info => logger.info(line),
                 Severity::Warning => logger.warning(line),
                 Severity::Error => logger.err(line),
             };
+            if written.is_err() {
+                self.logger = None;
+                return;
+            }
         }
     }
 }

@@ -57,6 +57,16 @@ impl Lock {
     }
 }
 
+/// Whether a run that holds the lock of `tree` has started this one.
+#[must_use]
+pub fn is_held_by_ancestor(tree: &Path) -> bool {
+    let Ok(file) = fs_err::File::open(tree.join(".lock")) else { return false };
+    match Flock::lock(file.into_parts().0, FlockArg::LockSharedNonblock) {
+        Ok(_) => false,
+        Err((mut file, _)) => Holder::read(&mut file).pid.is_some_and(is_ancestor),
+    }
+}
+
 /// Who holds the lock, as the file says.
 #[derive(Debug, Default)]
 struct Holder {

@@ -39,6 +39,24 @@ const NEVER_INHERITED: [&str; 11] = [
     "ARCH",
 ];
 
+/// Variables that are not meant for one program. `*` stands for any ending.
+const GENERAL: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TERM",
+    "TMPDIR",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "DEB*",
+    "DPKG_*",
+    "DKMS_*",
+    "KBUILD_SIGN_PIN",
+];
+
 /// A search path in which the administrator's programs are found, as cron's and su's are not.
 fn with_sbin(path: &str) -> String {
     let mut dirs: Vec<&str> = path.split(':').filter(|dir| !dir.is_empty()).collect();
@@ -58,6 +76,8 @@ pub struct System {
     pub env: Environment,
     pub host: Host,
     pub ui: Ui,
+    /// Whether the environment is that of a caller whose variables are no affair of builds and scripts.
+    foreign: bool,
 }
 
 impl System {
@@ -76,7 +96,13 @@ impl System {
         let path = env.get("PATH").cloned().unwrap_or_default();
         env.insert("PATH".into(), if root == Path::new("/") { with_sbin(&path) } else { path });
         let host = Host::capture(&root, &env);
-        Self { root, env, host, ui: Ui::default() }
+        Self { root, env, host, ui: Ui::default(), foreign: false }
+    }
+
+    /// From now on programs get only the variables that every machine has, because the others were meant for the caller's
+    /// own programs: who packs an initramfs exports `version`, `MODULES`, `COMPRESS` and the like.
+    pub fn hide_callers_variables(&mut self) {
+        self.foreign = true;
     }
 
     /// The place of an absolute path below the root.
@@ -130,7 +156,11 @@ impl System {
     fn is_inherited(&self, name: &str) -> bool {
         let from_make =
             self.env.contains_key("MAKELEVEL") && name.starts_with("KBUILD_") && name != "KBUILD_SIGN_PIN";
-        !NEVER_INHERITED.contains(&name) && !from_make
+        let general = GENERAL.iter().any(|known| match known.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == *known,
+        });
+        !NEVER_INHERITED.contains(&name) && !from_make && (general || !self.foreign)
     }
 }
 pub mod regex;

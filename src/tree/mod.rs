@@ -4,10 +4,12 @@
 //! additions that anyone may delete. Only this module can make [`Added`], [`Built`] and [`Installed`]: each is a proof
 //! that the tree says so.
 
+mod originals;
 mod record;
 mod scan;
 mod writer;
 
+pub use originals::{Original, stored_originals};
 pub use record::{
     BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, stage_dependency,
 };
@@ -97,6 +99,12 @@ impl Tree {
     pub fn originals(&self, name: &PackageName, target: &Target) -> PathBuf {
         let kernels = self.name_dir(name).join("original_module").join(target.release.as_str());
         kernels.join(target.arch.as_str())
+    }
+
+    /// Where the kernel had the modules that those of a package replaced.
+    #[must_use]
+    pub fn origins(&self, name: &PackageName, target: &Target) -> Vec<PathBuf> {
+        stored_originals(&self.originals(name, target)).into_iter().map(|original| original.origin).collect()
     }
 
     /// What stands behind the source of a package; `None` if the tree does not have it.

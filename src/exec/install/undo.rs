@@ -1,7 +1,7 @@
 //! What an installation has done so far, so that a failure in the middle takes all of it back.
 
-use crate::exec::originals::Original;
 use crate::system::files;
+use crate::tree::Original;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -33,7 +33,8 @@ static KEYS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
 });
 
 /// The programs of the suite that are no `dkms`.
-const HOOKS: [(&str, &str); 10] = [
+const HOOKS: [(&str, &str); 11] = [
+    ("initramfs", env!("CARGO_BIN_EXE_initramfs")),
     ("boot", env!("CARGO_BIN_EXE_boot")),
     ("kernel-install", env!("CARGO_BIN_EXE_kernel-install")),
     ("kernel-preinst", env!("CARGO_BIN_EXE_kernel-preinst")),
