@@ -9,7 +9,8 @@ check() {
         export DKMS_PACKING_INITRAMFS=yes
         /usr/lib/dkms/initramfs "$kernel" || :
     fi
-    [[ -x /usr/lib/dkms/initramfs-modules ]]
+    # Who lists this module and has removed the programs still gets an image.
+    return 0
 }
 
 depends() {
@@ -18,6 +19,7 @@ depends() {
 
 installkernel() {
     local modules
+    [[ -x /usr/lib/dkms/initramfs-modules ]] || return 0
     mapfile -t modules < <(/usr/lib/dkms/initramfs-modules "$kernel" "$initdir")
     if ((${#modules[@]})); then
         # Also those that no device of this machine asks for.

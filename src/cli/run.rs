@@ -138,6 +138,9 @@ fn autoinstall(target: &Target, force: &Force, settings: &Settings, system: &Sys
     }
     let engine = Engine::lock(settings, system)?;
     let report = exec::autoinstall(&engine, target, force)?;
+    for (_, error) in report.failed.iter().filter(|(_, error)| matches!(error, Error::FailedBefore { .. })) {
+        engine.tell(error);
+    }
     tell_report(&report, &target.release, system);
     if !report.without_headers.is_empty() {
         let kernel = settings.kernel(&target.release);

@@ -36,7 +36,9 @@ pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Resul
     let snapshot = engine.tree().scan(&engine.settings.source_tree);
     let mut plan = plan_autoinstall(gather(engine, &snapshot, target, force));
     let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
-    for (_, error) in plan.broken.iter().chain(&plan.failed) {
+    // What failed before is told by whoever tells the report, as loud as the caller wants it.
+    let is_news = |error: &&Error| !matches!(error, Error::FailedBefore { .. });
+    for error in plan.broken.iter().chain(&plan.failed).map(|(_, error)| error).filter(is_news) {
         engine.tell(error);
     }
     let kernel = engine.kernel(&target.release);

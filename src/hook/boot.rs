@@ -16,6 +16,7 @@ use std::process::ExitCode;
 #[must_use]
 pub fn boot() -> ExitCode {
     run("boot", |hook| {
+        hook.repeats = true;
         let Some(release) = hook.system.host.running.clone() else { return 0 };
         let overrides = Overrides { modprobe_on_install: true, ..Overrides::default() };
         let settings = Settings::load(overrides, &hook.system);

@@ -103,7 +103,9 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
         hook.journal.write(Severity::Info, &format!("nothing to do for kernel {release}: {word}"));
         return 0;
     }
-    let settings = Settings::load(Overrides::default(), &hook.system);
+    // The kernel's package deletes the index of a kernel that goes.
+    let no_depmod = trigger == Trigger::Removed;
+    let settings = Settings::load(Overrides { no_depmod, ..Overrides::default() }, &hook.system);
     match trigger {
         Trigger::ImageInstalled => install_due(hook, &release, &settings).status,
         Trigger::HeadersInstalled => {

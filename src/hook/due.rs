@@ -76,8 +76,11 @@ fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(T
 }
 
 fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settings) -> u8 {
-    tell_report(report, &target.release, &hook.system);
-    if report.nothing_due {
+    let changes = !report.installed.is_empty() || report_error(report, &target.release).is_some();
+    if !report.installed.is_empty() || (changes && !hook.is_packer) || !hook.repeats {
+        tell_report(report, &target.release, &hook.system);
+    }
+    if !changes {
         hook.journal.write(Severity::Info, &format!("kernel {}: nothing is due", target.release));
     }
     for (id, why) in &report.skipped {
@@ -115,7 +118,10 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
         code: 11,
     }));
     let block = policy::loud_block(&failures);
-    hook.system.ui.note(&block);
+    // Whoever packs an image says in one line what it lacks.
+    if !hook.is_packer {
+        hook.system.ui.note(&block);
+    }
     hook.journal.write(Severity::Error, &block);
     u8::from(policy::fails_caller(&failures, settings, &hook.system))
 }

@@ -22,6 +22,7 @@ pub(super) const PACKING: &str = "DKMS_PACKING_INITRAMFS";
 #[must_use]
 pub fn initramfs() -> ExitCode {
     run("initramfs", |hook| {
+        (hook.repeats, hook.is_packer) = (true, true);
         hook.system.hide_callers_variables();
         let release = hook.arg(0).to_owned();
         let overrides = Overrides { no_post_transaction: true, ..Overrides::default() };

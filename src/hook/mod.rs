@@ -28,6 +28,9 @@ struct Hook {
     system: System,
     args: Vec<String>,
     journal: Journal,
+    /// Whether nobody wants to read again what is no news: that is for the log alone.
+    repeats: bool,
+    is_packer: bool,
 }
 
 impl Hook {
@@ -41,7 +44,7 @@ impl Hook {
         let system = System::capture();
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
         let journal = Journal::open(&format!("dkms-{program}"), &system);
-        Self { system, args, journal }
+        Self { system, args, journal, repeats: false, is_packer: false }
     }
 
     fn arg(&self, index: usize) -> &str {

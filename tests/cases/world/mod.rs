@@ -258,6 +258,17 @@ impl World {
         Running::start(command, &self.dir.path().join("log")).wait()
     }
 
+    /// Runs one of our programs, `dkms` or a hook, under strace(1) with these options. The programs that it starts are not
+    /// traced.
+    pub fn traced(&self, options: &[String], program: &str, args: &[&str]) -> Ended {
+        let program = if program == "dkms" { env!("CARGO_BIN_EXE_dkms") } else { hook(program) };
+        let mut words: Vec<&str> = vec!["-f", "-b", "execve", "-qqq"];
+        words.extend(options.iter().map(String::as_str));
+        words.push(program);
+        words.extend(args);
+        Running::start(self.command("strace", &words), &self.dir.path().join("log")).wait()
+    }
+
     /// A shell line, with the hook programs as `$postinst` and so on.
     pub fn shell(&self, line: &str) -> Ended {
         let mut command = self.command("sh", &["-c", line]);
