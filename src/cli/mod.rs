@@ -16,7 +16,7 @@ pub use usage::usage;
 use crate::conf::Settings;
 use crate::model::{Error, ExitCode};
 use crate::plan::request::Request;
-use crate::system::System;
+use crate::system::{System, signals};
 use args::Arguments;
 use scan::Scan;
 
@@ -74,7 +74,11 @@ fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
             system.ui.say(format!("Directive from the command line: {name}={value}"));
         }
     }
-    perform(&request, &settings, system)
+    let result = perform(&request, &settings, system);
+    match signals::received() {
+        Some(signal) => Err(Error::Interrupted { signal }),
+        None => result,
+    }
 }
 
 /// Says what went wrong; for a command line that nobody understands, also what could have been said.

@@ -16,12 +16,14 @@ impl Engine<'_> {
         let step = self.system.ui.step("depmod", "depmod");
         if self.settings.no_depmod || !kernel.dir.join("modules.dep").is_file() {
             step.done();
+            self.writer.indexed(release);
             return Ok(());
         }
         let mut command = self.system.command("depmod").args(["-a", release.as_str()]);
         if !self.settings.default_install_tree {
             let Some(base) = self.base_dir() else {
                 step.done();
+                self.writer.indexed(release);
                 self.system.ui.note(format!(
                     "{} is no /lib/modules of any root, so depmod cannot index it.",
                     self.settings.install_tree.display()
@@ -38,6 +40,7 @@ impl Engine<'_> {
             command.stdout(Output::Null).stderr(Output::Capture).run().map_err(|e| failed(e.to_string()))?;
         if outcome.status.success() {
             step.done();
+            self.writer.indexed(release);
             self.drop_empty_index(release)?;
             return Ok(());
         }

@@ -201,7 +201,9 @@ fn kernel_files(kernel: &Kernel) -> Vec<PathBuf> {
 
 /// Whether a build ended because of the machine: out of memory, out of disk, killed. The next try may do better.
 fn was_cut_short(log: &std::path::Path) -> bool {
-    const MARKS: [&str; 8] = [
+    const MARKS: [&str; 9] = [
+        // A program that could not be started.
+        "(os error ",
         "No space left on device",
         "Cannot allocate memory",
         "virtual memory exhausted",

@@ -28,6 +28,7 @@ fn for_each_target(
 ) -> Result<()> {
     let mut first: Option<ExitCode> = None;
     for target in targets {
+        engine.go_on()?;
         match each(target) {
             Ok(()) => {}
             Err(error) if targets.len() == 1 => return Err(error),

@@ -15,6 +15,7 @@ mod lifecycle;
 mod log;
 mod make;
 mod originals;
+mod recover;
 mod remove;
 mod schedule;
 mod scripts;
@@ -38,7 +39,7 @@ use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
 use crate::kernel::Kernel;
 use crate::model::{Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::Signer;
-use crate::system::System;
+use crate::system::{System, signals};
 use crate::tree::{Added, Tree, Writer};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -59,13 +60,15 @@ pub struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// Takes the lock of the tree. Whatever is read of the tree is read after this.
+    /// Takes the lock of the tree, and puts in order what an earlier holder left unfinished. Whatever is read of the tree is
+    /// read after this.
     ///
     /// # Errors
     /// The tree cannot be written.
     pub fn lock(settings: &'a Settings, system: &'a System) -> Result<Self> {
         let writer = Tree::at(&settings.dkms_tree).lock(system)?;
-        Ok(Self {
+        signals::watch();
+        let engine = Self {
             system,
             settings,
             writer,
@@ -73,7 +76,9 @@ impl<'a> Engine<'a> {
             signers: Mutex::default(),
             enrolment_told: AtomicBool::default(),
             told: Mutex::default(),
-        })
+        };
+        engine.recover();
+        Ok(engine)
     }
 
     #[must_use]
@@ -147,6 +152,12 @@ impl<'a> Engine<'a> {
             let said = format!("{}/{}", conf.name, conf.version);
             ui.warn(format!("{} says that it is {said}; it is taken as {id}.", conf.path.display()));
         }
+    }
+
+    /// # Errors
+    /// A signal wants us to end.
+    pub fn go_on(&self) -> Result<()> {
+        signals::received().map_or(Ok(()), |signal| Err(Error::Interrupted { signal }))
     }
 
     /// Tells an error as it is, or as the warning that it only is.

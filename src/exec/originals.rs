@@ -53,10 +53,14 @@ impl Engine<'_> {
                 direct
             };
             let original = Original { origin, stored };
-            files::keep_copy(&original.origin, &original.stored)?;
             undo.stored(std::slice::from_ref(&original));
+            // Where it came from is known before it is there.
+            if let Some(dir) = original.stored.parent() {
+                files::create_dirs(dir)?;
+            }
             let line = format!("{}\n", original.origin.display());
             files::publish_file(&original.origin_file(), line.as_bytes(), 0o644)?;
+            files::keep_copy(&original.origin, &original.stored)?;
             originals.push(original);
         }
         Ok(originals)
@@ -66,6 +70,18 @@ impl Engine<'_> {
     pub(super) fn remove_origins(originals: &[Original], installed: &Path) -> Result<()> {
         for original in originals.iter().filter(|original| original.origin != installed) {
             files::remove_file(&original.origin)?;
+        }
+        Ok(())
+    }
+
+    /// Takes away originals that are stored and still in their old places: a run was killed between the two steps.
+    pub(super) fn finish_removing_origins(&self, id: &BuildId, name: &str, installed: &Path) -> Result<()> {
+        let stored = stored_originals(&self.tree().originals(id.name(), &id.target));
+        let of_module = |original: &&Original| module_stem(&original.stored) == name;
+        for original in stored.iter().filter(of_module) {
+            if original.origin != installed && same_content(&original.stored, &original.origin) {
+                files::remove_file(&original.origin)?;
+            }
         }
         Ok(())
     }
@@ -117,9 +133,13 @@ impl Engine<'_> {
             }
             files::move_file(stored, origin)?;
             self.system.ui.say(format!("Restoring original module {}", origin.display()));
+            files::remove_file(&original.origin_file())?;
+            return Ok(Some(origin.clone()));
         }
+        // It is back already, or was never taken: a run was killed between the two steps.
         files::remove_file(&original.origin_file())?;
-        Ok(Some(origin.clone()))
+        let is_back = origin.symlink_metadata().is_ok() && !ours.contains(origin);
+        Ok(is_back.then(|| origin.clone()))
     }
 }
 

@@ -4,6 +4,7 @@ use super::Engine;
 use super::uninstall::RemoveCaller;
 use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::plan::request::Targets;
+use crate::tree::{Intent, Key};
 
 /// The action `uninstall`.
 ///
@@ -138,13 +139,23 @@ impl Engine<'_> {
     }
 
     pub(super) fn unbuild(&self, package: &PackageId, target: &Target, caller: RemoveCaller) -> Result<bool> {
-        let changed = self.uninstall_if_installed(package, target, caller)?;
         let id = BuildId::new(package.clone(), target.clone());
-        self.writer.forget_failure(&id)?;
-        match self.tree().built(&id) {
+        let under_way = self.writer.intend(Intent::Unbuild { build: Key::of(&id) })?;
+        let result = self.unbuild_now(&id, caller);
+        if result.is_err() {
+            under_way.leave();
+        }
+        result
+    }
+
+    fn unbuild_now(&self, id: &BuildId, caller: RemoveCaller) -> Result<bool> {
+        let BuildId { package, target } = id;
+        let changed = self.uninstall_if_installed(package, target, caller)?;
+        self.writer.forget_failure(id)?;
+        match self.tree().built(id) {
             Some(built) => self.writer.discard(built)?,
             None => {
-                self.writer.discard_debris(&id)?;
+                self.writer.discard_debris(id)?;
                 self.system.ui.say(format!("Module {package} is not built for kernel {target}. Skipping..."));
             }
         }

@@ -93,6 +93,7 @@ impl Run<'_> {
 
     /// The build of a step: made now, or there already.
     fn make_ready(&self, step: &Step) -> Result<Built> {
+        self.engine.go_on()?;
         let id = BuildId::new(step.id.clone(), self.target.clone());
         if step.need == Need::Install
             && let Some(built) = self.engine.tree().built(&id)

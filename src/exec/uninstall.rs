@@ -12,7 +12,7 @@ use crate::kernel::module_file::{Compression, ModuleFile, strip_signature};
 use crate::model::{BuildId, Result};
 use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
-use crate::tree::{Built, Installed, InstalledFile, ModuleRecord};
+use crate::tree::{Built, Installed, InstalledFile, Intent, Key, ModuleRecord};
 use std::path::{Path, PathBuf};
 
 /// Which variables POST_REMOVE gets.
@@ -48,12 +48,32 @@ impl Engine<'_> {
         let kernel = self.kernel(&id.target.release);
         self.system.ui.say(format!("Module {} for kernel {}:", id.package, id.target));
         let post_remove = self.post_remove(&installed);
-        let suspects = self.suspects(&installed, &kernel);
+        self.writer.intend_index(&id.target.release)?;
+        let under_way = self.writer.intend(Intent::Uninstall { build: Key::of(&id) })?;
+        let built = match self.take_files_out(installed, &kernel) {
+            Ok(built) => built,
+            Err(error) => {
+                // Half of it is done: the next run does the other half.
+                under_way.leave();
+                return Err(error);
+            }
+        };
+        if let Some(line) = post_remove {
+            let environment = Environment::of_package(&id);
+            let environment = (caller == RemoveCaller::Kernel).then_some(&environment);
+            self.run_post_script(&id.package, Script::PostRemove, &line, environment);
+        }
+        Ok(built)
+    }
+
+    fn take_files_out(&self, installed: Installed, kernel: &Kernel) -> Result<Built> {
+        let id = installed.id().clone();
+        let suspects = self.suspects(&installed, kernel);
         let ours: Vec<PathBuf> = suspects.iter().map(|suspect| suspect.path.clone()).collect();
         let present = suspects.iter().filter(|suspect| is_ours(suspect)).map(|suspect| &suspect.path);
         self.tell_weak_modules(Change::Removed, installed.built(), present);
         let restore = Restore { only: None, ours: &ours };
-        let restored = self.restore_originals(&id, &kernel, restore, || self.conf_locations(&id))?;
+        let restored = self.restore_originals(&id, kernel, restore, || self.conf_locations(&id))?;
         let mut dirs = Vec::new();
         for suspect in &suspects {
             if restored.contains(&suspect.path) {
@@ -63,16 +83,10 @@ impl Engine<'_> {
             dirs.extend(suspect.path.parent().map(Path::to_owned));
         }
         for dir in dirs {
-            files::remove_leftovers(&dir);
             files::remove_empty_dirs(&dir, &kernel.dir);
         }
         let built = self.writer.deactivate(installed)?;
         self.writer.forget_originals(id.name(), &id.target);
-        if let Some(line) = post_remove {
-            let environment = Environment::of_package(&id);
-            let environment = (caller == RemoveCaller::Kernel).then_some(&environment);
-            self.run_post_script(&id.package, Script::PostRemove, &line, environment);
-        }
         Ok(built)
     }
 
@@ -169,7 +183,14 @@ impl Engine<'_> {
     #[must_use]
     pub fn is_intact(&self, installed: &Installed) -> bool {
         if let Some(record) = installed.record() {
-            return record.files.iter().all(|file| file.is_unchanged(false));
+            // A build that was made anew and is not installed yet shows by its content.
+            let modules = installed.built().record().map(|build| build.modules).unwrap_or_default();
+            let is_of_build = |file: &InstalledFile| {
+                let stem = module_stem(&file.path);
+                let made = modules.iter().find(|module| module.name == stem && !module.sha256.is_empty());
+                made.is_none_or(|module| *file.instead_of.as_ref().unwrap_or(&file.sha256) == module.sha256)
+            };
+            return record.files.iter().all(|file| file.is_unchanged(false) && is_of_build(file));
         }
         let kernel = self.kernel(&installed.id().target.release);
         let locations = self.conf_locations(installed.id());

@@ -80,6 +80,14 @@ pub fn publish_with<E: From<io::Error>>(
     Ok(sync_dir(dir)?)
 }
 
+/// Writes a file anew in one step, like [`publish_file`], without waiting for the disk: what a power failure may take.
+pub fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut temporary = temporary_in(parent(path)?)?;
+    temporary.write_all(content).map_err(|e| named(path, e))?;
+    temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    temporary.persist(path).map(|_| ()).map_err(|e| named(path, e.error))
+}
+
 /// Writes a file in a staged directory: [`publish_dir`] syncs it with all others before it gets its name.
 pub fn stage_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create_file(path)?;
@@ -90,10 +98,13 @@ pub fn stage_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// Makes `link` a symbolic link with exactly this target text, replacing a link or file of that name.
 pub fn publish_link(target: &Path, link: &Path) -> io::Result<()> {
     let dir = parent(link)?;
-    let temporary = tempfile::Builder::new().prefix(TEMPORARY).rand_bytes(RANDOM).tempdir_in(dir)?;
-    let neighbour = temporary.path().join("link");
-    symlink(target, &neighbour)?;
-    fs_err::rename(&neighbour, link)?;
+    let mut builder = tempfile::Builder::new();
+    let neighbour = builder
+        .prefix(TEMPORARY)
+        .rand_bytes(RANDOM)
+        .make_in(dir, |path| symlink(target, path))
+        .map_err(|e| named(dir, e))?;
+    neighbour.persist(link).map_err(|e| named(link, e.error))?;
     sync_dir(dir)
 }
 
@@ -111,7 +122,14 @@ pub fn publish_dir(staged: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
         fs_err::rename(staged, path)?;
         None
     };
-    sync_dir(parent(path)?)?;
+    if let Err(error) = sync_dir(parent(path)?) {
+        // What is not known to be on disk is not published.
+        match &replaced {
+            Some(old) => drop(exchange_in_steps(old, path)),
+            None => drop(fs_err::rename(path, staged)),
+        }
+        return Err(error);
+    }
     Ok(replaced)
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Lock {
     _held: Flock<std::fs::File>,
+    nested: bool,
 }
 
 impl Lock {
@@ -23,6 +24,12 @@ impl Lock {
     /// The tree cannot be created or written.
     pub fn take(tree: &Path, system: &System) -> Result<Self> {
         Self::take_named(tree, ".lock", system)
+    }
+
+    /// Whether this run works below a holder of the tree's lock.
+    #[must_use]
+    pub fn is_nested(&self) -> bool {
+        self.nested
     }
 
     /// Runs below one holder are ordered among themselves by a lock of their own.
@@ -53,7 +60,7 @@ impl Lock {
         let _ = lock.set_len(0);
         let _ = lock.rewind();
         let _ = writeln!(lock, "{}\n{command}", std::process::id());
-        Ok(Self { _held: lock })
+        Ok(Self { _held: lock, nested: name != ".lock" })
     }
 }
 

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod lock;
 mod moment;
 pub mod process;
+pub mod signals;
 pub mod streams;
 mod ui;
 

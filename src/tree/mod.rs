@@ -4,11 +4,13 @@
 //! additions that anyone may delete. Only this module can make [`Added`], [`Built`] and [`Installed`]: each is a proof
 //! that the tree says so.
 
+mod intent;
 mod originals;
 mod record;
 mod scan;
 mod writer;
 
+pub use intent::{Intended, Intent, Key};
 pub use originals::{Original, stored_originals};
 pub use record::{
     BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, stage_dependency,

@@ -122,6 +122,9 @@ pub struct InstalledFile {
     pub modified: i128,
     #[serde(default)]
     pub inode: u64,
+    /// SHA-256 of the built module in whose place this one stays, being the better one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 impl InstalledFile {
@@ -135,6 +138,7 @@ impl InstalledFile {
             sha256: sha256(content),
             modified: data.as_ref().map_or(0, modified),
             inode: data.as_ref().map_or(0, MetadataExt::ino),
+            instead_of: None,
         }
     }
 

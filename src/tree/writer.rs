@@ -1,15 +1,17 @@
 //! The right to change the tree: handed out by the lock, and nothing else.
 
+use super::intent::Intents;
 use super::record::{self, DEPENDENCY};
 use super::{Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, Tree};
-use crate::model::{BuildId, KernelRelease, PackageId, Result, SourceState, Target};
+use crate::model::{Arch, BuildId, KernelRelease, PackageId, Result, SourceState, Target};
 use crate::system::{Moment, System, files, lock::Lock};
 use std::path::{Path, PathBuf};
 
 /// Writes the tree. Each change takes the proof of the state before and returns that of the state after.
 #[derive(Debug)]
 pub struct Writer {
-    tree: Tree,
+    pub(super) tree: Tree,
+    pub(super) intents: Intents,
     _lock: Lock,
 }
 
@@ -17,7 +19,9 @@ impl Writer {
     pub(super) fn lock(tree: &Tree, system: &System) -> Result<Self> {
         let lock = Lock::take(tree.root(), system)?;
         // The directory exists now, so its canonical name is known.
-        Ok(Self { tree: Tree::at(tree.root()), _lock: lock })
+        let tree = Tree::at(tree.root());
+        let intents = Intents::open(&tree, lock.is_nested());
+        Ok(Self { tree, intents, _lock: lock })
     }
 
     #[must_use]
@@ -152,6 +156,14 @@ impl Writer {
         FailureRecord::delete_all(&self.tree.version_dir(id), release)
     }
 
+    /// Deletes the record of an installation that is no more.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn forget_installation(&self, built: &Built) -> Result<()> {
+        InstallRecord::delete(&built.dir)
+    }
+
     /// Deletes what a build recorded of the packages it was made with, so that they count as replaced.
     ///
     /// # Errors
@@ -180,6 +192,7 @@ impl Writer {
     pub fn discard_debris(&self, build: &BuildId) -> Result<()> {
         let out = self.tree.out_dir(build);
         let Some(kernel_dir) = out.parent() else { return Ok(()) };
+        remove_staged(kernel_dir, &format!(".tmp_{}_", build.target.arch))?;
         if out.symlink_metadata().is_ok() {
             // Aside first: a run that is killed leaves a build, or none, and nothing that looks like half of one.
             let aside = self.stage(build)?;
@@ -283,14 +296,25 @@ fn remove_stub(source: &Path) -> Result<()> {
 }
 
 fn remove_staged(kernel_dir: &Path, prefix: &str) -> Result<()> {
-    for entry in fs_err::read_dir(kernel_dir).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let is_staged = |rest: &str| prefix == ".tmp_" || (rest.len() == RANDOM && !rest.contains('_'));
-        if name.to_str().and_then(|name| name.strip_prefix(prefix)).is_some_and(is_staged) {
-            files::remove_tree(&entry.path())?;
-        }
+    for dir in staged_with(kernel_dir, prefix) {
+        files::remove_tree(&dir)?;
     }
     Ok(())
+}
+
+/// The staged directories of builds for an architecture.
+pub(super) fn staged(kernel_dir: &Path, arch: &Arch) -> Vec<PathBuf> {
+    staged_with(kernel_dir, &format!(".tmp_{arch}_"))
+}
+
+fn staged_with(kernel_dir: &Path, prefix: &str) -> Vec<PathBuf> {
+    let is_staged = |name: &str| {
+        let rest = name.strip_prefix(prefix);
+        rest.is_some_and(|rest| prefix == ".tmp_" || (rest.len() == RANDOM && !rest.contains('_')))
+    };
+    let entries = fs_err::read_dir(kernel_dir).into_iter().flatten().flatten();
+    let found = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_staged));
+    found.map(|entry| entry.path()).collect()
 }
 
 fn remove_debris(kernel_dir: &Path) -> Result<()> {

@@ -109,3 +109,77 @@ fn many_at_once_end_as_one_after_the_other() {
     assert_eq!(world.status(), [line("m/1.0", K, "installed"), line("m/1.0", "6.2", "installed")]);
     assert_eq!(world.calls("make").len(), 2);
 }
+
+/// A build that says which process it waits in.
+fn waiting_build(world: &World, args: &[&str]) -> (Running, i32) {
+    world
+        .package("slow", "1.0")
+        .recipe("echo $$ > \"$HOME/pid.new\"; mv \"$HOME/pid.new\" \"$HOME/pid\"; sleep 60");
+    world.ok(&["add", "slow/1.0"]);
+    let running = world.start(args);
+    wait_until("the build begins", || world.scratch("pid").exists());
+    let pid = fs::read_to_string(world.scratch("pid")).unwrap().trim().parse().unwrap();
+    (running, pid)
+}
+
+#[rstest]
+#[case::terminated(15, &["build", "slow/1.0"])]
+#[case::interrupted(2, &["install", "slow/1.0"])]
+#[case::hung_up(1, &["autoinstall"])]
+fn a_signal_ends_what_runs_and_leaves_the_tree_as_it_was(#[case] signal: i32, #[case] args: &[&str]) {
+    let world = World::new();
+    let before = (
+        vec!["slow/".to_owned(), "slow/1.0/".into(), "slow/1.0/source -> /usr/src/slow-1.0".into()],
+        world.names("/lib/modules"),
+    );
+    let (running, child) = waiting_build(&world, args);
+    let number = nix::sys::signal::Signal::try_from(signal).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid().try_into().unwrap()), number).unwrap();
+    let ended = running.wait();
+    ended.exits(128 + signal).complains("Interrupted by signal");
+    assert!(ended.took.as_secs() < 30);
+    wait_until("its make is gone", || !std::path::Path::new(&format!("/proc/{child}")).exists());
+    let tree: Vec<String> = world.tree().into_iter().filter(|name| name != "slow/1.0/build/").collect();
+    assert_eq!((tree, world.names("/lib/modules")), before);
+    fs::remove_file(world.path("/usr/src/slow-1.0/recipe")).unwrap();
+    world.ok(&["autoinstall"]).is_silent_about("unfinished");
+    assert_eq!(world.status(), [line("slow/1.0", K, "installed")]);
+}
+
+#[test]
+fn what_is_done_stays_done_and_is_indexed_when_a_signal_comes() {
+    let world = World::new();
+    world.package("quick", "1.0");
+    world.ok(&["add", "quick/1.0"]);
+    let (running, _) = waiting_build(&world, &["autoinstall"]);
+    wait_until("the other one is installed", || {
+        world.has(&format!("/lib/modules/{K}/updates/dkms/quick.ko"))
+    });
+    let pid = nix::unistd::Pid::from_raw(running.pid().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    running.wait().exits(143);
+    assert!(world.status().contains(&line("quick/1.0", K, "installed")), "{:?}", world.status());
+    assert_eq!(world.depmods(K), 1);
+}
+
+#[test]
+fn who_waits_can_be_stopped() {
+    let world = World::new();
+    let first = slow_build(&world);
+    let second = world.start(&["autoinstall"]);
+    wait_until("the second one says that it waits", || second.stderr().contains("Waiting"));
+    let pid = nix::unistd::Pid::from_raw(second.pid().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(second.wait().code, None);
+    fs::write(world.scratch("go"), "").unwrap();
+    first.wait().exits(0);
+}
+
+#[test]
+fn what_the_caller_ignores_stays_ignored() {
+    let world = World::new();
+    let begun = "until [ -e \"$HOME/pid\" ]; do sleep 0.02; done";
+    world.package("slow", "1.0").recipe("echo > \"$HOME/pid\"; sleep 0.5");
+    world.shell(&format!("trap '' HUP; dkms build slow/1.0 & {begun}; kill -HUP $!; wait $!")).exits(0);
+    assert_eq!(world.status(), [line("slow/1.0", K, "built")]);
+}

@@ -31,6 +31,7 @@ mod install;
 mod kernel_actions;
 mod locking;
 mod machine;
+mod matrix;
 mod rpm_upgrade;
 mod signing;
 mod stale;

@@ -18,7 +18,7 @@ use crate::plan::request::Force;
 use crate::plan::{Buildable, buildable};
 use crate::system::process::Input;
 use crate::system::{files, regex};
-use crate::tree::{Added, Built, Inputs};
+use crate::tree::{Added, Built, Inputs, Intent, Key};
 use std::path::Path;
 
 /// How a build is meant.
@@ -54,13 +54,18 @@ impl Engine<'_> {
     /// The kernel is not wanted (77), its headers are missing, or a step fails; then the build directory and its log
     /// are left at `T/M/V/build`.
     pub fn build(&self, added: &Added, id: &BuildId, options: BuildOptions<'_>) -> Result<Built> {
+        self.go_on()?;
         let preparation = self.prepare(added, id, &options)?;
+        let under_way = self.writer.intend(Intent::Build { build: Key::of(id) })?;
         let (shared, mut turn) = options.jobs.unzip();
         let place = Workplace::create(self, &preparation.id, preparation.environment.clone(), shared)?;
         let result = self.build_in(&place, added, &preparation, turn.as_mut());
-        let tidied = if result.is_ok() { place.clean() } else { place.leave_failed() };
+        let result = if result.is_err() { self.go_on().and(result) } else { result };
+        let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
+        let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
         if let Err(error) = tidied {
             self.system.ui.warn(format!("{id}: {error}"));
+            under_way.leave();
         }
         self.remember(id, preparation.inputs, result.as_ref().err());
         match &result {
@@ -259,12 +264,15 @@ impl Engine<'_> {
                 return Err(error);
             }
         }
-        if let Some(old) = replaced {
-            files::remove_tree(&old)?;
-        }
+        // With its log the build is complete; without, it is taken back, by us or by the next run.
         let logs = built.dir().join("log");
-        files::create_dirs(&logs)?;
-        files::move_file(log.path(), &logs.join("make.log"))?;
+        let kept =
+            files::create_dirs(&logs).and_then(|()| files::move_file(log.path(), &logs.join("make.log")));
+        if let Err(error) = kept {
+            self.writer.withdraw(built, replaced)?;
+            return Err(place.not_stored(error.into()));
+        }
+        // What was replaced goes with the rest of the work.
         Ok(built)
     }
 

@@ -105,6 +105,9 @@ impl<'a> Workplace<'a> {
     /// The tree cannot be written.
     pub fn clean(self) -> Result<()> {
         files::remove_tree(&self.stage)?;
+        if let Some(kernel_dir) = self.stage.parent() {
+            files::remove_empty_dir(kernel_dir);
+        }
         Ok(files::remove_tree(&self.shown)?)
     }
 

@@ -15,8 +15,11 @@ use crate::kernel::module_file::Compression;
 use crate::model::{BuildId, Error, Result};
 use crate::plan::buildable;
 use crate::plan::request::Force;
-use crate::tree::{Built, InstallRecord, Installed, InstalledFile};
+use crate::tree::{Built, InstallRecord, Installed, InstalledFile, Intent, Key};
 use std::path::{Path, PathBuf};
+
+/// Where replaced files wait until an installation is complete.
+pub(super) const UNDO: &str = ".dkms-undo";
 
 /// How an installation is meant.
 #[derive(Debug, Clone, Default)]
@@ -64,9 +67,17 @@ impl Engine<'_> {
         let modules = self.modules_to_install(&built, &conf)?;
         let environment = Environment::of(&id, self);
         self.pre_install(&id, &conf, &force, &environment)?;
+        let intent = Intent::Install {
+            build: Key::of(&id),
+            conf: options.conf.map(Path::to_owned),
+            force: force.force,
+            version_override: force.version_override,
+            safe_upgrade: force.safe_upgrade,
+        };
+        self.writer.intend_index(&id.target.release)?;
+        let under_way = self.writer.intend(intent)?;
         let work = self.installation(&built, &id, force, &conf);
-        let mut undo =
-            Undo::new(built.dir().join(".dkms-undo"), &kernel.dir, &self.tree().name_dir(id.name()));
+        let mut undo = Undo::new(built.dir().join(UNDO), &kernel.dir, &self.tree().name_dir(id.name()));
         let (mut ours, mut kept) = (Vec::new(), Vec::new());
         for (module, file) in &modules {
             match self.install_module(&work, module, file, &mut undo)? {
@@ -81,6 +92,9 @@ impl Engine<'_> {
         let record = InstallRecord::new(ours);
         let installed = self.writer.activate(built, &record)?;
         undo.keep();
+        if installed.built().dir().join(UNDO).symlink_metadata().is_ok() {
+            under_way.leave();
+        }
         self.remove_superseded(&work, installed.built(), &record, &kernel)?;
         let placed = record.files.iter().map(|file| &file.path);
         self.tell_weak_modules(Change::Added, installed.built(), placed);

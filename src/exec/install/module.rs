@@ -13,6 +13,7 @@ use crate::kernel::module_file::{
 };
 use crate::model::{Error, Result};
 use crate::plan::is_obsolete;
+use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
 use crate::tree::{Built, InstallRecord, InstalledFile};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ impl Engine<'_> {
         let path = dir.join(file.file_name().unwrap_or_default());
         let is_plain = path.symlink_metadata().is_ok_and(|data| data.is_file());
         if is_plain && !self.settings.symlink_modules && same_content(file, &path) {
+            self.finish_removing_origins(work.id, &module.dest_name, &path)?;
             return Ok(Placed::Ours(describe(&path, file)?));
         }
         let existing = existing_module(module, &kernel);
@@ -55,7 +57,8 @@ impl Engine<'_> {
             ));
             let ours = |entry: &&InstalledFile| Some(&entry.path) == existing.as_ref();
             let kept = work.former.iter().flat_map(|record| &record.files).find(ours).cloned();
-            return Ok(Placed::Refused(kept));
+            let built = sha256(&fs_err::read(file)?);
+            return Ok(Placed::Refused(kept.map(|kept| InstalledFile { instead_of: Some(built), ..kept })));
         }
         let originals = if work.archive && vendors.is_none() {
             self.keep_originals(work.id, module, &kernel, &work.owned, undo)?
@@ -71,7 +74,6 @@ impl Engine<'_> {
 
     fn place(&self, dir: &Path, file: &Path, path: &Path, undo: &mut Undo) -> std::io::Result<()> {
         files::create_dirs(dir)?;
-        files::remove_leftovers(dir);
         undo.before_writing(path)?;
         if self.settings.symlink_modules {
             files::publish_link(file, path)

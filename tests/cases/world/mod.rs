@@ -252,6 +252,10 @@ impl World {
         self.hook_with(name, args, &[])
     }
 
+    pub fn start_hook(&self, name: &str, args: &[&str]) -> Running {
+        Running::start(self.command(hook(name), args), &self.dir.path().join("log"))
+    }
+
     pub fn hook_with(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> Ended {
         let mut command = self.command(hook(name), args);
         command.envs(env.iter().copied());

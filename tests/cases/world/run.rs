@@ -88,7 +88,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn check(&self, holds: bool, expected: &str) -> &Self {
+    pub fn check(&self, holds: bool, expected: &str) -> &Self {
         assert!(
             holds,
             "{}\nexpected {expected}\nexit status: {:?}\n--- stdout\n{}--- stderr\n{}",
