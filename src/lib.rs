@@ -24,7 +24,7 @@
 //! | [`kernel`] | one kernel: headers, configuration, compiler, its modules, module files |
 //! | [`signing`] | which key, which tool, whether to sign |
 //! | [`plan`] | autoinstall as a graph of steps; whether a package wants a kernel; what a request can be |
-//! | [`exec`] | [`exec::Engine`] and one external action a file: build, install, uninstall, depmod, scripts, tarballs |
+//! | [`exec`] | [`exec::Reader`], which only looks, [`exec::Engine`], and one external action a file: build, install, uninstall, depmod, scripts, tarballs |
 //! | [`cli`] | the old command line's grammar; status and conf as text |
 //! | [`hook`] | each caller's contract, and the one policy that turns failures into exit statuses |
 //!
@@ -34,7 +34,8 @@
 //! [`hook::kernel_postinst`]:
 //!
 //! 1. `hook`: standard input from /dev/null, standard output onto standard error, descriptors from 3 on closed.
-//! 2. [`conf::Settings::load`], then [`exec::Engine::lock`]: whoever holds the lock is named. State is read after it.
+//! 2. [`conf::Settings::load`], then [`exec::Engine::lock`]: whoever holds the lock is named, and what an earlier holder
+//!    left unfinished is put in order by its [`tree::Intent`]s. State is read after it.
 //! 3. Facts: [`tree::Tree::scan`], the kernel, and the dkms.conf of each package that is not installed.
 //! 4. [`plan::autoinstall`]: the newest version of each package that wants the kernel, in the order of BUILD_DEPENDS;
 //!    what is satisfied, skipped, blocked, deferred or unusable, each with its reason.
@@ -52,6 +53,10 @@
 //! - **The disk layout is the database, and it is shared.** A tree written by the packaged dkms works with ours and the
 //!   other way round. Our records are hidden files beside the modules; who deletes them loses precision, not function.
 //! - **Recorded, not re-derived.** Removal works from what was recorded, without headers, conf or source.
+//! - **What is under way is on disk before it begins** ([`tree::Intent`]) and may be done twice: builds are undone, installations
+//!   and removals finished, kernels indexed.
+//! - **A build knows what it was made from** ([`tree::Inputs`]): it is stale when that changed, and one that failed is not
+//!   tried again before.
 //! - **Evaluating a dkms.conf runs no shell where it need not**; see [`conf::eval`]. `status` runs nothing at all.
 //! - **Confs and scripts call dkms back.** `status` takes no lock; a run below the lock's holder does not wait for it.
 //! - **An original module is never without a place**: it is stored before ours appears, and leaves its own place after.

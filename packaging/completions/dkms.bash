@@ -19,8 +19,8 @@ _dkms_packages() {
 _dkms() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev='' action='' word
     local actions="add build install uninstall unbuild remove status autoinstall match mktarball ldtarball generate_mok
-        kernel_preinst kernel_postinst kernel_prerm conf"
-    local options="-m --module -v -k --kernelver -a --arch --all --force --force-version-override --force-vermagic -j -c
+        kernel_preinst kernel_postinst kernel_prerm conf check fsck"
+    local options="-m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force --force-version-override --force-vermagic -j -c
         --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel --archive
         --binaries-only --source-only --no-depmod --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format
         --verbose -q --quiet -V --version -h --help"

@@ -9,7 +9,7 @@ function __dkms_packages
     end
 end
 
-set -l actions add build install uninstall unbuild remove status autoinstall match mktarball ldtarball generate_mok kernel_preinst kernel_postinst kernel_prerm conf
+set -l actions add build install uninstall unbuild remove status autoinstall match mktarball ldtarball generate_mok kernel_preinst kernel_postinst kernel_prerm conf check fsck
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a "$actions"
@@ -21,6 +21,9 @@ complete -c dkms -s a -l arch -x -d 'An architecture'
 complete -c dkms -l all -d 'All kernels it is built for'
 complete -c dkms -l force -d 'Over what would refuse it'
 complete -c dkms -l force-version-override -d 'Over a newer module of the kernel'
+complete -c dkms -l all-kernels -d 'Every kernel that could be booted'
+complete -c dkms -l full -d 'Read every file'
+complete -c dkms -l repair -d 'Put in order what is found'
 complete -c dkms -l force-vermagic -d 'Take a module of another kernel'
 complete -c dkms -s j -x -d 'Compile jobs'
 complete -c dkms -s c -r -F -d 'A dkms.conf'

@@ -20,11 +20,15 @@ pub enum Action {
     KernelPrerm,
     /// Ours: what a dkms.conf says.
     Conf,
+    /// Ours: whether the next boot is complete.
+    Check,
+    /// Ours: whether the tree is consistent.
+    Fsck,
     /// Made packages in old versions; the word is kept so that callers see a failure.
     Removed(&'static str),
 }
 
-const WORDS: [(&str, Action); 22] = [
+const WORDS: [(&str, Action); 24] = [
     ("add", Action::Add),
     ("remove", Action::Remove),
     ("build", Action::Build),
@@ -41,6 +45,8 @@ const WORDS: [(&str, Action); 22] = [
     ("kernel_postinst", Action::KernelPostinst),
     ("kernel_prerm", Action::KernelPrerm),
     ("conf", Action::Conf),
+    ("check", Action::Check),
+    ("fsck", Action::Fsck),
     ("mkdeb", Action::Removed("mkdeb")),
     ("mkdsc", Action::Removed("mkdsc")),
     ("mkbmdeb", Action::Removed("mkbmdeb")),
@@ -63,7 +69,7 @@ impl Action {
     /// Whether every dkms knows the word: only these cannot name a module once an action is given.
     #[must_use]
     pub fn is_classic(self) -> bool {
-        !matches!(self, Self::Conf | Self::Removed(_))
+        !matches!(self, Self::Conf | Self::Check | Self::Fsck | Self::Removed(_))
     }
 
     /// Every action that exists, for the usage text.

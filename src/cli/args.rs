@@ -21,6 +21,9 @@ pub struct Arguments {
     pub archive: Option<PathBuf>,
     pub format: Option<String>,
     pub all: bool,
+    pub all_kernels: bool,
+    pub full: bool,
+    pub repair: bool,
     pub force: bool,
     pub force_version_override: bool,
     pub force_vermagic: bool,
@@ -49,8 +52,11 @@ const VALUES: [&str; 15] = [
     "config",
     "directive",
 ];
-const SWITCHES: [&str; 13] = [
+const SWITCHES: [&str; 16] = [
     "all",
+    "all-kernels",
+    "full",
+    "repair",
     "force",
     "force-version-override",
     "force-vermagic",
@@ -126,6 +132,9 @@ fn from_matches(matches: &ArgMatches) -> Arguments {
         archive: path("archive"),
         format: last(matches, "format"),
         all: on("all"),
+        all_kernels: on("all-kernels"),
+        full: on("full"),
+        repair: on("repair"),
         force: on("force"),
         force_version_override: on("force-version-override"),
         force_vermagic: on("force-vermagic"),

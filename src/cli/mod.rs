@@ -2,7 +2,9 @@
 
 mod action;
 mod args;
+mod check_view;
 mod conf_view;
+mod fsck_view;
 mod request;
 mod run;
 mod scan;
@@ -69,7 +71,7 @@ fn parse(words: &[String], system: &System) -> Result<Option<Arguments>, Error> 
 fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
     let settings = Settings::load(args.overrides.clone(), system);
     let request = request::request(args, &settings, system)?;
-    if !matches!(request, Request::Status { .. } | Request::Conf { .. }) {
+    if !matches!(request, Request::Status { .. } | Request::Conf { .. } | Request::Check { .. }) {
         for (name, value) in &settings.directives {
             system.ui.say(format!("Directive from the command line: {name}={value}"));
         }

@@ -6,6 +6,7 @@ use crate::conf::Settings;
 use crate::kernel::default_arch;
 use crate::model::{
     Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
+    compare_versions,
 };
 use crate::plan::request::{ConfFormat, Content, Filter, Force, Request, StatusFormat, Subject, Targets};
 use crate::system::System;
@@ -125,6 +126,13 @@ impl Checker<'_> {
                 })
             }
             A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
+            A::Check => self.check(),
+            A::Fsck => {
+                if self.args.repair {
+                    self.root()?;
+                }
+                Ok(Request::Fsck { repair: self.args.repair })
+            }
             A::Conf => {
                 let format = format(self.args, &CONF_FORMATS)?;
                 Ok(Request::Conf { subject: self.subject()?, conf, target: first(targets)?, format })
@@ -138,6 +146,38 @@ impl Checker<'_> {
             }
             A::Removed(_) | A::Status => Err(Error::UnknownAction(self.action.word().to_owned())),
         }
+    }
+
+    /// The kernels that are named, or all that could be booted, or the running one and the newest.
+    fn check(&self) -> Result<Request> {
+        let format = format(self.args, &CONF_FORMATS)?;
+        let targets = if self.args.kernels.is_empty() { self.bootable()? } else { self.targets()? };
+        Ok(Request::Check { targets, full: self.args.full, format })
+    }
+
+    fn bootable(&self) -> Result<Vec<Target>> {
+        let entries = fs_err::read_dir(&self.settings.install_tree).into_iter().flatten().flatten();
+        let is_bootable = |release: &KernelRelease| {
+            let dir = self.settings.install_tree.join(release.as_str());
+            let image = self.settings.boot.join(format!("vmlinuz-{release}"));
+            image.is_file() || dir.join("vmlinuz").is_file() || dir.join("kernel").is_dir()
+        };
+        let releases = entries.filter_map(|entry| KernelRelease::new(entry.file_name().to_str()?).ok());
+        let mut releases: Vec<KernelRelease> = releases.filter(is_bootable).collect();
+        releases.sort_by(|a, b| compare_versions(a.as_str(), b.as_str()));
+        if !self.args.all_kernels {
+            let running = self.system.host.running.clone().filter(|running| releases.contains(running));
+            let newest = releases.pop().filter(|newest| Some(newest) != running.as_ref());
+            releases = running.into_iter().chain(newest).collect();
+        }
+        let target = |release: KernelRelease| {
+            let arch = match self.args.arches.first() {
+                Some(arch) => Arch::parse(arch)?,
+                None => default_arch(&self.settings.install_tree.join(release.as_str()), self.system)?,
+            };
+            Ok(Target::new(release, arch))
+        };
+        releases.into_iter().map(target).collect()
     }
 
     fn mktarball(&self, targets: Vec<Target>) -> Result<Request> {

@@ -1,7 +1,7 @@
 //! Carries a request out: takes the lock where something changes, and nothing where not.
 
 use super::request::require_writable;
-use super::{conf_view, status};
+use super::{check_view, conf_view, fsck_view, status};
 use crate::conf::Settings;
 use crate::exec::{self, Engine, Job, Report};
 use crate::model::{Error, ExitCode, KernelRelease, Result, Target};
@@ -23,6 +23,10 @@ pub fn perform(request: &Request, settings: &Settings, system: &System) -> Resul
         Request::Conf { subject, conf, target, format } => {
             return conf_view::print(subject, conf.as_deref(), target, *format, settings, system);
         }
+        Request::Check { targets, full, format } => {
+            return check_view::print(targets, *full, *format, &exec::Reader::new(settings, system));
+        }
+        Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),
         Request::GenerateMok { release } => {
             exec::generate_mok(release, settings, system)?;
             return Ok(ExitCode::SUCCESS);
@@ -119,6 +123,8 @@ fn change(request: &Request, engine: &Engine<'_>) -> Result<()> {
         }
         Request::Status { .. }
         | Request::Conf { .. }
+        | Request::Check { .. }
+        | Request::Fsck { .. }
         | Request::Mktarball { .. }
         | Request::GenerateMok { .. }
         | Request::Autoinstall { .. } => Ok(()),

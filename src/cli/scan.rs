@@ -31,8 +31,11 @@ const SHORT_VALUED: [(&str, &str); 5] = [
     ("-c", "--conf"),
 ];
 
-const SWITCHES: [&str; 13] = [
+const SWITCHES: [&str; 16] = [
     "--all",
+    "--all-kernels",
+    "--full",
+    "--repair",
     "--force",
     "--force-version-override",
     "--force-vermagic",

@@ -3,12 +3,15 @@
 use super::Action;
 use std::fmt::Write;
 
-const OPTIONS: [(&str, &str); 28] = [
+const OPTIONS: [(&str, &str); 31] = [
     ("-m, --module M[/V]", "the package, with or without its version"),
     ("-v V", "the package's version"),
     ("-k, --kernelver K[/A]", "a kernel release, by default the running one; repeatable"),
     ("-a, --arch A", "an architecture, by default the machine's; repeatable"),
     ("--all", "all kernels the package is built for (uninstall, unbuild, remove, mktarball)"),
+    ("--all-kernels", "every kernel that could be booted (check)"),
+    ("--full", "read every file, and list the initramfs (check)"),
+    ("--repair", "put in order what is found (fsck)"),
     ("--force", "do it again, or over what would refuse it"),
     ("--force-version-override", "install over a newer module of the kernel"),
     ("--force-vermagic", "take a module that names another kernel release"),
@@ -27,7 +30,7 @@ const OPTIONS: [(&str, &str); 28] = [
     ("--modprobe-on-install", "load modules for the devices of the running kernel"),
     ("--symlink-modules", "install links into the DKMS tree"),
     ("--rpm_safe_upgrade", "called from the scriptlets of an rpm package"),
-    ("--format text|legacy|json", "how status (legacy: as dkms 2) and conf (text, json) print"),
+    ("--format text|legacy|json", "how status (legacy: as dkms 2), conf and check (text, json) print"),
     ("--verbose, -q, --quiet", "say more, or nothing"),
     ("--debug", "accepted"),
     ("-V, --version", "print the version"),

@@ -1,6 +1,6 @@
 //! The main job: a kernel gets every module that is due for it.
 
-use super::{Engine, schedule};
+use super::{Engine, Reader, schedule};
 use crate::conf::Strictness;
 use crate::kernel::WeakLinks;
 use crate::model::{BuildState, Error, ExitCode, PackageId, PackageName, Result, SourceState, Target};
@@ -34,7 +34,9 @@ pub struct Report {
 /// Nothing could be tried at all.
 pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Result<Report> {
     let snapshot = engine.tree().scan(&engine.settings.source_tree);
-    let mut plan = plan_autoinstall(gather(engine, &snapshot, target, force));
+    let facts = gather(engine, &snapshot, target, force);
+    engine.note_rewritten(&snapshot, target);
+    let mut plan = plan_autoinstall(facts);
     let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
     // What failed before is told by whoever tells the report, as loud as the caller wants it.
     let is_news = |error: &&Error| !matches!(error, Error::FailedBefore { .. });
@@ -95,7 +97,7 @@ fn drop_builds(plan: &mut Plan) -> Vec<PackageId> {
 }
 
 /// Reads what the decision needs, and no dkms.conf of a package that is installed.
-fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target, force: &Force) -> Facts {
+pub(super) fn gather(engine: &Reader<'_>, snapshot: &Snapshot, target: &Target, force: &Force) -> Facts {
     let mut facts = Facts::default();
     let weak = match engine.system.host.distribution.family.has_weak_modules() {
         true => WeakLinks::scan(&engine.settings.install_tree),
@@ -120,7 +122,7 @@ fn gather(engine: &Engine<'_>, snapshot: &Snapshot, target: &Target, force: &For
 }
 
 /// Whether the kernel uses, by weak links, what is installed for another one.
-fn is_weak(engine: &Engine<'_>, package: &Package, target: &Target, weak: &WeakLinks) -> bool {
+fn is_weak(engine: &Reader<'_>, package: &Package, target: &Target, weak: &WeakLinks) -> bool {
     let lends = |build: &&Build| build.state == BuildState::Installed && build.target.arch == target.arch;
     !weak.is_empty()
         && package.builds.iter().filter(lends).any(|build| {
@@ -132,7 +134,7 @@ fn is_weak(engine: &Engine<'_>, package: &Package, target: &Target, weak: &WeakL
 }
 
 fn version_facts(
-    engine: &Engine<'_>,
+    engine: &Reader<'_>,
     package: &Package,
     target: &Target,
     weak: &WeakLinks,
@@ -179,7 +181,7 @@ fn version_facts(
 
 /// An installed version that is not as it should be: built again where that is possible and wanted.
 fn stale_version(
-    engine: &Engine<'_>,
+    engine: &Reader<'_>,
     package: &Package,
     target: &Target,
     why: Stale,

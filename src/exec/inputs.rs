@@ -1,17 +1,17 @@
 //! What a build is made from: recorded with it, and compared before anything is built again.
 
-use super::Engine;
+use super::{Engine, Reader};
 use crate::conf::{View, override_names};
 use crate::kernel::{Kernel, find_program};
-use crate::model::{BuildId, Error, PackageName};
+use crate::model::{BuildId, Error, PackageName, Target};
 use crate::plan::autoinstall::Stale;
 use crate::system::fingerprint::{Comparison, Fingerprint};
-use crate::tree::{Built, FailureRecord, Inputs};
+use crate::tree::{BuildRecord, Built, FailureRecord, Inputs, Snapshot};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-impl Engine<'_> {
+impl Reader<'_> {
     /// What a build would be made from now.
     ///
     /// # Errors
@@ -36,37 +36,36 @@ impl Engine<'_> {
         active.map(|found| (found.id().name().to_string(), found.built().exports())).collect()
     }
 
-    /// Why a build is not what would be built now, if it is not. A record whose files were only written anew is brought
-    /// up to date, so that the next look costs less.
+    /// Why a build is not what would be built now, if it is not.
     ///
     /// Builds without a record, and kernels without headers, tell nothing.
     pub(super) fn staleness(&self, built: &Built) -> Option<Stale> {
-        let mut record = built.record()?;
-        let mut inputs = record.inputs.clone()?;
+        self.look(built).0
+    }
+
+    /// The same; and where files were only written anew, the record that tells so.
+    fn look(&self, built: &Built) -> (Option<Stale>, Option<BuildRecord>) {
+        let Some(mut record) = built.record() else { return (None, None) };
+        let Some(mut inputs) = record.inputs.clone() else { return (None, None) };
         let id = built.id();
         let kernel = self.kernel(&id.target.release);
         if !kernel.has_headers() || !self.tree().source(&id.package).is_dir() {
-            return None;
+            return (None, None);
         }
         let mut rewritten = false;
         match self.compare(&mut inputs, id, &kernel, &mut rewritten) {
             Ok(None) => {}
-            Ok(stale) => return stale,
+            Ok(stale) => return (stale, None),
             Err(error) => {
                 self.system.ui.warn(format!("{id}: nobody can tell whether it is up to date: {error}"));
-                return None;
+                return (None, None);
             }
         }
         if let Some((name, _)) = self.replaced_exports(&inputs, id) {
-            return Some(Stale::Dependency(name));
+            return (Some(Stale::Dependency(name)), None);
         }
-        if rewritten {
-            record.inputs = Some(inputs);
-            if let Err(error) = self.writer.amend(built, &record) {
-                self.system.ui.warn(format!("{id}: {error}"));
-            }
-        }
-        None
+        record.inputs = Some(inputs);
+        (None, rewritten.then_some(record))
     }
 
     /// The first dependency that exports something else than when the build was made.
@@ -128,28 +127,9 @@ impl Engine<'_> {
         })
     }
 
-    /// Remembers how a build ended, where the same build would end like that again.
-    pub(super) fn remember(&self, id: &BuildId, inputs: Option<Inputs>, error: Option<&Error>) {
-        let Some(error) = error else {
-            return self.warn_of(id, self.writer.forget_failure(id));
-        };
-        if !error.is_of_the_package() || error.log().is_some_and(|log| was_cut_short(log)) {
-            return;
-        }
-        let tool_files = self.tool_files();
-        let (Some(inputs), Ok(tools)) = (inputs, Fingerprint::take(&tool_files)) else { return };
-        let at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string();
-        let mut record = FailureRecord::new(inputs, (tools, tool_files), at);
-        record.reason = error.in_one_line();
-        record.log = error.log().cloned();
-        record.exit_code = error.exit_code().0;
-        self.warn_of(id, self.writer.remember_failure(id, &record));
-    }
-
-    fn warn_of(&self, id: &BuildId, result: crate::model::Result<()>) {
-        if let Err(error) = result {
-            self.system.ui.warn(format!("{id}: {error}"));
-        }
+    /// Where the administrator has patches for a package.
+    pub(super) fn patch_overlay(&self, id: &BuildId) -> PathBuf {
+        self.system.path("/etc/dkms").join(id.name().as_str()).join("patches")
     }
 
     fn source_paths(&self, id: &BuildId) -> Vec<PathBuf> {
@@ -173,6 +153,42 @@ impl Engine<'_> {
         files.push(self.system.path("/etc/dkms/framework.conf"));
         files.push(self.system.path("/etc/dkms/framework.conf.d"));
         files
+    }
+}
+
+impl Engine<'_> {
+    /// Brings the records of builds up to date whose inputs were only written anew, so that the next look costs less.
+    pub(super) fn note_rewritten(&self, snapshot: &Snapshot, target: &Target) {
+        for package in &snapshot.packages {
+            let Some(built) = self.tree().built(&package.build_id(target)) else { continue };
+            if let (None, Some(record)) = self.look(&built) {
+                self.warn_of(built.id(), self.writer.amend(&built, &record));
+            }
+        }
+    }
+
+    /// Remembers how a build ended, where the same build would end like that again.
+    pub(super) fn remember(&self, id: &BuildId, inputs: Option<Inputs>, error: Option<&Error>) {
+        let Some(error) = error else {
+            return self.warn_of(id, self.writer.forget_failure(id));
+        };
+        if !error.is_of_the_package() || error.log().is_some_and(|log| was_cut_short(log)) {
+            return;
+        }
+        let tool_files = self.tool_files();
+        let (Some(inputs), Ok(tools)) = (inputs, Fingerprint::take(&tool_files)) else { return };
+        let at = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string();
+        let mut record = FailureRecord::new(inputs, (tools, tool_files), at);
+        record.reason = error.in_one_line();
+        record.log = error.log().cloned();
+        record.exit_code = error.exit_code().0;
+        self.warn_of(id, self.writer.remember_failure(id, &record));
+    }
+
+    fn warn_of(&self, id: &BuildId, result: crate::model::Result<()>) {
+        if let Err(error) = result {
+            self.system.ui.warn(format!("{id}: {error}"));
+        }
     }
 }
 

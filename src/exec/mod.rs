@@ -3,10 +3,13 @@
 mod add;
 pub mod autoinstall;
 mod build;
+mod check;
 mod compress;
 mod dependents;
 mod depmod;
 mod environment;
+mod fsck;
+mod initramfs;
 mod inputs;
 mod install;
 mod jobs;
@@ -28,6 +31,9 @@ mod weak_modules;
 
 pub use add::AddOptions;
 pub use autoinstall::{Report, autoinstall};
+pub use check::{Finding, KernelCheck, Kind};
+pub use fsck::Disorder;
+pub use initramfs::{ImageModules, image_contents, listed_for_images};
 pub use kernel::{kernel_preinst, kernel_prerm};
 pub use lifecycle::{Job, build_all, install_all, match_kernel};
 pub use originals::hand_back;
@@ -46,44 +52,28 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What every effect needs: the machine, the configuration, the right to write, and the kernels read so far.
+/// What can be known without the right to write: the machine, the configuration, the tree, and the kernels read so far.
 #[derive(Debug)]
-pub struct Engine<'a> {
+pub struct Reader<'a> {
     pub system: &'a System,
     pub settings: &'a Settings,
-    pub writer: Writer,
+    tree: Tree,
     kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
-    signers: Mutex<HashMap<KernelRelease, Result<Option<Signer>, String>>>,
-    /// Whether the state of the certificate's enrolment was looked at.
-    enrolment_told: AtomicBool,
-    told: Mutex<HashSet<PackageId>>,
 }
 
-impl<'a> Engine<'a> {
-    /// Takes the lock of the tree, and puts in order what an earlier holder left unfinished. Whatever is read of the tree is
-    /// read after this.
-    ///
-    /// # Errors
-    /// The tree cannot be written.
-    pub fn lock(settings: &'a Settings, system: &'a System) -> Result<Self> {
-        let writer = Tree::at(&settings.dkms_tree).lock(system)?;
-        signals::watch();
-        let engine = Self {
-            system,
-            settings,
-            writer,
-            kernels: Mutex::default(),
-            signers: Mutex::default(),
-            enrolment_told: AtomicBool::default(),
-            told: Mutex::default(),
-        };
-        engine.recover();
-        Ok(engine)
+impl<'a> Reader<'a> {
+    #[must_use]
+    pub fn new(settings: &'a Settings, system: &'a System) -> Self {
+        Self::of(Tree::at(&settings.dkms_tree), settings, system)
+    }
+
+    fn of(tree: Tree, settings: &'a Settings, system: &'a System) -> Self {
+        Self { system, settings, tree, kernels: Mutex::default() }
     }
 
     #[must_use]
     pub fn tree(&self) -> &Tree {
-        self.writer.tree()
+        &self.tree
     }
 
     /// The facts of a kernel, read once in a run.
@@ -107,6 +97,46 @@ impl<'a> Engine<'a> {
         let kernel = self.kernel(&target.release);
         let view = View { package: Some(id), kernel: &kernel, arch: &target.arch };
         read_package(conf, view, strictness, self.settings, self.system)
+    }
+}
+
+/// What every effect needs: what can be known, and the right to write.
+#[derive(Debug)]
+pub struct Engine<'a> {
+    reader: Reader<'a>,
+    pub writer: Writer,
+    signers: Mutex<HashMap<KernelRelease, Result<Option<Signer>, String>>>,
+    /// Whether the state of the certificate's enrolment was looked at.
+    enrolment_told: AtomicBool,
+    told: Mutex<HashSet<PackageId>>,
+}
+
+impl<'a> std::ops::Deref for Engine<'a> {
+    type Target = Reader<'a>;
+
+    fn deref(&self) -> &Reader<'a> {
+        &self.reader
+    }
+}
+
+impl<'a> Engine<'a> {
+    /// Takes the lock of the tree, and puts in order what an earlier holder left unfinished. Whatever is read of the tree is
+    /// read after this.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn lock(settings: &'a Settings, system: &'a System) -> Result<Self> {
+        let writer = Tree::at(&settings.dkms_tree).lock(system)?;
+        signals::watch();
+        let engine = Self {
+            reader: Reader::of(writer.tree().clone(), settings, system),
+            writer,
+            signers: Mutex::default(),
+            enrolment_told: AtomicBool::default(),
+            told: Mutex::default(),
+        };
+        engine.recover();
+        Ok(engine)
     }
 
     /// The proof that a package is added.

@@ -36,6 +36,9 @@ pub fn remove_all(
     targets: &Targets,
     safe_upgrade: bool,
 ) -> Result<()> {
+    if *targets == Targets::AllBuilt {
+        engine.gather_remains(package)?;
+    }
     let targets =
         engine.removal_targets(package, targets).inspect_err(|_| engine.writer.tidy(&package.name))?;
     engine.writer.clean_staging(package)?;

@@ -29,7 +29,7 @@ impl Engine<'_> {
         let kernel = self.kernel(release);
         let settings = self.settings.signing(release, self.system);
         let ui = &self.system.ui;
-        let facts = facts(&kernel, self.system);
+        let facts = signing_facts(&kernel, self.system);
         let refused = |why: String| if self.settings.require_signature { Err(why) } else { Ok(None) };
         let signer = match signing::decide(&settings, &facts) {
             Signing::On(signer) => signer,
@@ -65,7 +65,7 @@ impl Engine<'_> {
     }
 }
 
-fn facts<'a>(kernel: &'a Kernel, system: &'a System) -> SigningFacts<'a> {
+pub(super) fn signing_facts<'a>(kernel: &'a Kernel, system: &'a System) -> SigningFacts<'a> {
     SigningFacts {
         root: &system.root,
         family: system.host.distribution.family.id(),
@@ -104,7 +104,7 @@ fn tell_enrolment(certificate: &Path, facts: &SigningFacts, system: &System) {
 pub fn generate_mok(release: &KernelRelease, settings: &Settings, system: &System) -> Result<()> {
     let kernel = settings.kernel(release);
     let failed = |why: String| Error::SigningKey { why };
-    let keys = signing::find_keys(&settings.signing(release, system), &facts(&kernel, system))
+    let keys = signing::find_keys(&settings.signing(release, system), &signing_facts(&kernel, system))
         .map_err(|reason| failed(reason.to_string()))?;
     let pair = match keys {
         Keys::Ready(pair) => pair,
@@ -119,6 +119,6 @@ pub fn generate_mok(release: &KernelRelease, settings: &Settings, system: &Syste
         pair.key,
         pair.certificate.display()
     ));
-    tell_enrolment(&pair.certificate, &facts(&kernel, system), system);
+    tell_enrolment(&pair.certificate, &signing_facts(&kernel, system), system);
     Ok(())
 }

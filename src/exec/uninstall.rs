@@ -1,11 +1,11 @@
 //! Takes the modules of one build away from its kernel, and gives back what they replaced. Works from the record; the
 //! dkms.conf is asked only in trees that others wrote.
 
-use super::Engine;
 use super::environment::Environment;
 use super::install::module_stem;
 use super::originals::Restore;
 use super::weak_modules::Change;
+use super::{Engine, Reader};
 use crate::conf::{Script, Strictness};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{Compression, ModuleFile, strip_signature};
@@ -32,6 +32,10 @@ pub(super) struct Suspect {
 }
 
 impl Suspect {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A file that our record names.
     pub(super) fn recorded(file: InstalledFile, built: PathBuf) -> Self {
         Self { path: file.path, built, sha256: Some(file.sha256) }
@@ -101,8 +105,26 @@ impl Engine<'_> {
         conf.script(Script::PostRemove).map(str::to_owned)
     }
 
+    pub(super) fn remove_module(&self, suspect: &Suspect) -> Result<()> {
+        let path = &suspect.path;
+        if path.symlink_metadata().is_err() {
+            self.system.ui.note(format!("{} was gone already.", path.display()));
+        } else if is_ours(suspect) {
+            files::remove_file(path)?;
+            self.system.ui.say(format!("Deleted {}", path.display()));
+        } else {
+            self.system.ui.warn(format!(
+                "{} is not the file that was installed; it is kept. Delete it if nothing else needs it.",
+                path.display()
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Reader<'_> {
     /// The files that the installation wrote: as recorded, else where the modules of the build would have gone.
-    fn suspects(&self, installed: &Installed, kernel: &Kernel) -> Vec<Suspect> {
+    pub(super) fn suspects(&self, installed: &Installed, kernel: &Kernel) -> Vec<Suspect> {
         let built_files = installed.built().module_files();
         let built = |path: &Path| {
             let name = path.file_name();
@@ -135,7 +157,12 @@ impl Engine<'_> {
 
     /// Directories where a module can be: the distribution's, then the one that its dkms.conf names, and without a conf
     /// the usual ones.
-    fn places_of(&self, stem: &str, locations: &[(String, String)], kernel: &Kernel) -> Vec<PathBuf> {
+    pub(super) fn places_of(
+        &self,
+        stem: &str,
+        locations: &[(String, String)],
+        kernel: &Kernel,
+    ) -> Vec<PathBuf> {
         let own = locations.iter().filter(|(name, _)| name == stem).map(|(_, location)| location.clone());
         let mut places: Vec<String> =
             self.settings.effective_location(self.system).into_iter().chain(own).collect();
@@ -146,27 +173,11 @@ impl Engine<'_> {
     }
 
     /// Each module of the dkms.conf with the directory that it names.
-    fn conf_locations(&self, id: &BuildId) -> Vec<(String, String)> {
+    pub(super) fn conf_locations(&self, id: &BuildId) -> Vec<(String, String)> {
         let path = self.tree().source(&id.package).join("dkms.conf");
         let conf = self.conf(&id.package, &path, &id.target, Strictness::Lenient);
         let modules = conf.map(|conf| conf.modules).unwrap_or_default();
         modules.into_iter().map(|module| (module.dest_name, module.conf_location)).collect()
-    }
-
-    pub(super) fn remove_module(&self, suspect: &Suspect) -> Result<()> {
-        let path = &suspect.path;
-        if path.symlink_metadata().is_err() {
-            self.system.ui.note(format!("{} was gone already.", path.display()));
-        } else if is_ours(suspect) {
-            files::remove_file(path)?;
-            self.system.ui.say(format!("Deleted {}", path.display()));
-        } else {
-            self.system.ui.warn(format!(
-                "{} is not the file that was installed; it is kept. Delete it if nothing else needs it.",
-                path.display()
-            ));
-        }
-        Ok(())
     }
 
     /// Whether the files that a build holds are as they were made.

@@ -4,6 +4,7 @@
 use super::Hook;
 use super::initramfs::PACKING;
 use crate::conf::{InInitramfs, Settings, Strictness, View, read_package};
+use crate::exec::{image_contents, listed_for_images};
 use crate::kernel::default_arch;
 use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
 use crate::system::System;
@@ -54,13 +55,13 @@ fn reason(
         let build = BuildId::new(id.clone(), target.clone());
         modules.extend(tree.installed(&build).map(|installed| installed.module_names()).unwrap_or_default());
     }
-    let wanted = listed(system);
-    let held = contents(system, image);
+    let wanted = listed_for_images(system);
+    let held = image_contents(system, image);
     // What the machine was started with belongs into the next kernel's image too.
     let running = system.host.running.as_ref().filter(|running| *running != release);
     let of_running = running.map(|running| image.with_file_name(format!("initrd.img-{running}")));
     let of_running = of_running.filter(|image| image.is_file());
-    let held_by_running = of_running.map(|image| contents(system, &image)).unwrap_or_default();
+    let held_by_running = of_running.map(|image| image_contents(system, &image)).unwrap_or_default();
     modules.iter().find_map(|module| {
         let same = |name: &String| name.replace('-', "_") == module.replace('-', "_");
         if let Some((_, file)) = wanted.iter().find(|(name, _)| same(name)) {
@@ -71,53 +72,6 @@ fn reason(
         }
         held_by_running.iter().any(same).then(|| format!("{module} is in the image of the running kernel"))
     })
-}
-
-/// The modules that the administrator lists for images, each with the file.
-fn listed(system: &System) -> Vec<(String, PathBuf)> {
-    let below = |dir: &str| {
-        let entries = fs_err::read_dir(system.path(dir)).into_iter().flatten().flatten();
-        let mut files: Vec<PathBuf> =
-            entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-        files.sort();
-        files
-    };
-    let words = |file: &Path| fs_err::read_to_string(file).unwrap_or_default();
-    let mut names = Vec::new();
-    let one_a_line = std::iter::once(system.path("/etc/initramfs-tools/modules"))
-        .chain(below("/usr/share/initramfs-tools/modules.d"))
-        .chain(below("/etc/initramfs-tools/modules.d"));
-    for file in one_a_line {
-        let text = words(&file);
-        let first = text.lines().filter_map(|line| line.split_whitespace().next());
-        names.extend(first.filter(|word| !word.starts_with('#')).map(|word| (word.to_owned(), file.clone())));
-    }
-    let dracut = std::iter::once(system.path("/etc/dracut.conf")).chain(below("/etc/dracut.conf.d"));
-    for file in dracut.filter(|file| file.is_file()) {
-        for line in words(&file).lines() {
-            let Some((directive, value)) = line.trim().split_once("+=") else { continue };
-            if ["drivers", "add_drivers", "force_drivers"].contains(&directive.trim()) {
-                let value = value.trim_matches(['"', '\'']);
-                names.extend(value.split_whitespace().map(|word| (word.to_owned(), file.clone())));
-            }
-        }
-    }
-    names
-}
-
-/// The names of the modules that an image holds; none where nothing can list it.
-fn contents(system: &System, image: &Path) -> Vec<String> {
-    let listed = ["lsinitramfs", "lsinitrd"].into_iter().find_map(|program| {
-        let outcome = system.command(program).arg(image).stdout(Output::Capture).run().ok()?;
-        outcome.status.success().then_some(outcome.stdout)
-    });
-    let text = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
-    let module = |line: &str| {
-        let path = line.split_whitespace().next_back()?;
-        let (stem, rest) = path.rsplit('/').next()?.split_once(".ko")?;
-        (rest.is_empty() || rest.starts_with('.')).then(|| stem.to_owned())
-    };
-    text.lines().filter_map(module).collect()
 }
 
 /// How this machine makes an image: the command in words, and the command.

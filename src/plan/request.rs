@@ -115,6 +115,16 @@ pub enum Request {
         filters: Vec<Filter>,
         format: StatusFormat,
     },
+    /// Whether these kernels have what they should.
+    Check {
+        targets: Vec<Target>,
+        full: bool,
+        format: ConfFormat,
+    },
+    /// Whether the tree is consistent.
+    Fsck {
+        repair: bool,
+    },
     Match {
         target: Target,
         template: Target,

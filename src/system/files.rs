@@ -249,11 +249,17 @@ pub fn remove_empty_dir(path: &Path) -> bool {
 /// Deletes what writers that were killed left in a directory under temporary names. For whoever holds the lock, in
 /// directories where nobody else writes.
 pub fn remove_leftovers(dir: &Path) {
-    for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
-        if is_temporary(&entry.file_name().to_string_lossy()) {
-            let _ = remove_tree(&entry.path());
-        }
+    for path in leftovers(dir) {
+        let _ = remove_tree(&path);
     }
+}
+
+/// What stands in a directory under temporary names.
+#[must_use]
+pub fn leftovers(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    let temporary = entries.filter(|entry| is_temporary(&entry.file_name().to_string_lossy()));
+    temporary.map(|entry| entry.path()).collect()
 }
 
 fn is_temporary(name: &str) -> bool {

@@ -64,14 +64,30 @@ impl Lock {
     }
 }
 
+/// Whether any process holds the lock of `tree` now; without a lock file nobody does.
+#[must_use]
+pub fn is_held(tree: &Path) -> bool {
+    holder(tree).is_some()
+}
+
+/// The same, and the process is not this one.
+#[must_use]
+pub fn is_held_by_another(tree: &Path) -> bool {
+    holder(tree).is_some_and(|holder| holder.pid != Some(std::process::id()))
+}
+
+fn holder(tree: &Path) -> Option<Holder> {
+    let file = fs_err::File::open(tree.join(".lock")).ok()?;
+    match Flock::lock(file.into_parts().0, FlockArg::LockSharedNonblock) {
+        Ok(_) => None,
+        Err((mut file, _)) => Some(Holder::read(&mut file)),
+    }
+}
+
 /// Whether a run that holds the lock of `tree` has started this one.
 #[must_use]
 pub fn is_held_by_ancestor(tree: &Path) -> bool {
-    let Ok(file) = fs_err::File::open(tree.join(".lock")) else { return false };
-    match Flock::lock(file.into_parts().0, FlockArg::LockSharedNonblock) {
-        Ok(_) => false,
-        Err((mut file, _)) => Holder::read(&mut file).pid.is_some_and(is_ancestor),
-    }
+    holder(tree).is_some_and(|holder| holder.pid.is_some_and(is_ancestor))
 }
 
 /// Who holds the lock, as the file says.

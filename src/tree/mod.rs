@@ -103,6 +103,64 @@ impl Tree {
         kernels.join(target.arch.as_str())
     }
 
+    /// Active links that lead to no build.
+    #[must_use]
+    pub fn broken_links(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for name in scan::directories(&self.root) {
+            let entries = fs_err::read_dir(self.root.join(name)).into_iter().flatten().flatten();
+            let links = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("kernel-"));
+            found.extend(links.map(|entry| entry.path()).filter(|link| {
+                link.is_symlink() && !fs_err::canonicalize(link).is_ok_and(|dir| dir.join("module").is_dir())
+            }));
+        }
+        found
+    }
+
+    /// Records of ours that cannot be read.
+    #[must_use]
+    pub fn unreadable_records(&self) -> Vec<PathBuf> {
+        let versions = scan::directories(&self.root).into_iter().flat_map(|name| {
+            let dir = self.root.join(name);
+            scan::directories(&dir).into_iter().map(move |version| dir.join(version))
+        });
+        let below = |dir: &PathBuf| {
+            scan::directories(dir).into_iter().map(|entry| dir.join(entry)).collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        for version in versions {
+            let outs: Vec<PathBuf> = below(&version).iter().flat_map(below).collect();
+            found.extend(std::iter::once(version).chain(outs).flat_map(|dir| record::unreadable(&dir)));
+        }
+        found
+    }
+
+    /// Staged directories of a version: builds that are under way, or were when their process died.
+    #[must_use]
+    pub fn staged(&self, id: &PackageId) -> Vec<PathBuf> {
+        let dir = self.version_dir(id);
+        let kernels = scan::directories(&dir).into_iter().map(|kernel| dir.join(kernel));
+        kernels.flat_map(|kernel| writer::staged_with(&kernel, ".tmp_")).collect()
+    }
+
+    /// Where originals are kept: for each package and target.
+    #[must_use]
+    pub fn original_dirs(&self) -> Vec<(PackageName, Target, PathBuf)> {
+        let mut found = Vec::new();
+        for name in scan::directories(&self.root).iter().filter_map(|name| PackageName::new(name).ok()) {
+            let top = self.name_dir(&name).join("original_module");
+            for release in scan::directories(&top) {
+                for arch in scan::directories(&top.join(&release)) {
+                    let dir = top.join(&release).join(&arch);
+                    let target = crate::model::KernelRelease::new(&release)
+                        .and_then(|release| Ok(Target::new(release, crate::model::Arch::new(&arch)?)));
+                    found.extend(target.ok().map(|target| (name.clone(), target, dir)));
+                }
+            }
+        }
+        found
+    }
+
     /// Where the kernel had the modules that those of a package replaced.
     #[must_use]
     pub fn origins(&self, name: &PackageName, target: &Target) -> Vec<PathBuf> {

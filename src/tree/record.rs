@@ -277,6 +277,21 @@ pub(super) fn take_upgrade(version_dir: &Path) -> Result<Option<Moment>> {
     Ok(moment)
 }
 
+/// The records in a directory that are none.
+pub(super) fn unreadable(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_broken = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match &*name {
+            BUILD => read::<BuildRecord>(path).is_none(),
+            INSTALL => read::<InstallRecord>(path).is_none(),
+            name if name.starts_with(FAILED) => read::<FailureRecord>(path).is_none(),
+            _ => false,
+        }
+    };
+    entries.filter(is_broken).collect()
+}
+
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs_err::read(path).ok()?).ok()
 }

@@ -307,7 +307,7 @@ pub(super) fn staged(kernel_dir: &Path, arch: &Arch) -> Vec<PathBuf> {
     staged_with(kernel_dir, &format!(".tmp_{arch}_"))
 }
 
-fn staged_with(kernel_dir: &Path, prefix: &str) -> Vec<PathBuf> {
+pub(super) fn staged_with(kernel_dir: &Path, prefix: &str) -> Vec<PathBuf> {
     let is_staged = |name: &str| {
         let rest = name.strip_prefix(prefix);
         rest.is_some_and(|rest| prefix == ".tmp_" || (rest.len() == RANDOM && !rest.contains('_')))

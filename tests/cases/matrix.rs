@@ -433,6 +433,7 @@ fn whatever_happens_at_once_and_is_killed_the_tree_is_that_of_a_serial_run() {
         }
         let found = differences(&without_empty(settle(&world)), &without_empty(wanted.clone()));
         assert!(found.is_empty(), "seed {seed}, round {round}:\n{}", found.join("\n"));
+        world.ok(&["fsck"]);
     }
     tell(&format!("{rounds} rounds of eight processes, {killed} killed"));
 }

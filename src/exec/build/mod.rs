@@ -175,10 +175,6 @@ impl Engine<'_> {
         self.publish(place, preparation, log)
     }
 
-    pub(super) fn patch_overlay(&self, id: &BuildId) -> std::path::PathBuf {
-        self.system.path("/etc/dkms").join(id.name().as_str()).join("patches")
-    }
-
     fn apply_patches(&self, place: &Workplace<'_>, conf: &PackageConf, log: &mut StepLog) -> Result<()> {
         let release = place.id.target.release.as_str();
         for patch in conf.patches(|expr| regex::matches(expr, release)) {

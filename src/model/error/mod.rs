@@ -175,6 +175,10 @@ pub enum Error {
         build: BuildId,
         path: PathBuf,
     },
+    /// fsck found inconsistencies, or could not repair them.
+    Inconsistent {
+        left: usize,
+    },
     ArchUnknown,
     ArchCount {
         kernels: usize,
@@ -224,6 +228,7 @@ impl Error {
             | Self::BadName { .. }
             | Self::MissingIdentity { .. }
             | Self::ArchCount { .. }
+            | Self::Inconsistent { .. }
             | Self::SigningKey { .. }
             | Self::Locked { .. }
             | Self::Io { .. } => 1,
@@ -303,7 +308,14 @@ impl Error {
     #[must_use]
     pub fn in_one_line(&self) -> String {
         match self {
-            Self::FailedBefore { reason, at, .. } => format!("{reason} (on {at}; nothing has changed since)"),
+            Self::ConfInvalid { path, problems } => {
+                let problem =
+                    problems.first().map_or("", |text| text.trim_start_matches("dkms.conf: Error! "));
+                format!("{}: {problem}", path.display())
+            }
+            Self::FailedBefore { reason, at, .. } => {
+                format!("{reason} (on {at}; not tried again: nothing has changed since)")
+            }
             _ => match self.first_compiler_error() {
                 Some(line) => line.to_owned(),
                 None => self.to_string().lines().next().unwrap_or_default().to_owned(),

@@ -29,6 +29,7 @@ impl fmt::Display for Error {
             ),
             Self::Archive { path, problem } => problem.describe(path, f),
             Self::ArchCount { .. }
+            | Self::Inconsistent { .. }
             | Self::ArchUnknown
             | Self::EmptyTarget
             | Self::KernelMissing { .. }
@@ -98,6 +99,9 @@ impl Error {
                 path.display()
             ),
             Self::Locked { path, why } => write!(f, "Cannot lock {}: {why}", path.display()),
+            Self::Inconsistent { left } => {
+                write!(f, "The tree is not consistent: {left} found.\nTo put it in order: dkms fsck --repair")
+            }
             Self::Interrupted { signal } => {
                 write!(f, "Interrupted by signal {signal}; what was under way has been undone.")
             }

@@ -1,0 +1,430 @@
+//! Finds what is inconsistent in the tree, and puts it in order without losing a module that works.
+
+use super::install::{InstallOptions, UNDO, module_stem};
+use super::originals::Restore;
+use super::uninstall::RemoveCaller;
+use super::{Engine, Reader};
+use crate::kernel::Kernel;
+use crate::model::{
+    Arch, BuildId, BuildState, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result,
+    SourceState, Target,
+};
+use crate::system::files::{self, same_content};
+use crate::system::lock;
+use crate::tree::{Built, InstallRecord, InstalledFile, Snapshot, stored_originals};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// One inconsistency.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disorder {
+    /// A run was killed, and no other has come since.
+    Unfinished(PathBuf),
+    /// Left by a process that is dead.
+    Temporary(PathBuf),
+    /// A record of ours that cannot be read.
+    Record(PathBuf),
+    /// The source is gone.
+    Source { id: PackageId, link: PathBuf, builds: usize },
+    /// The active link of a package leads to no build.
+    Link(PathBuf),
+    /// A package is installed for a kernel that is gone.
+    KernelGone { id: PackageId, target: Target },
+    /// A module is in the kernel, and its package does not count as installed.
+    NoLink { id: PackageId, target: Target, file: PathBuf },
+    /// A module of the kernel is kept, and nothing replaces it any more.
+    Original { name: PackageName, target: Target, stored: PathBuf },
+    /// A module in our directory that no package has.
+    Unclaimed { target: String, file: PathBuf },
+}
+
+impl fmt::Display for Disorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unfinished(path) => {
+                write!(f, "a run was interrupted and its work not put in order: {}", path.display())
+            }
+            Self::Temporary(path) => write!(f, "left by a process that is dead: {}", path.display()),
+            Self::Record(path) => write!(f, "this record cannot be read: {}", path.display()),
+            Self::Source { id, link, builds: 0 } => {
+                write!(f, "{id} has no source any more, and no build: {}", link.display())
+            }
+            Self::Source { id, link, builds } => {
+                write!(f, "{id} has no source any more, and {builds} builds: {}", link.display())
+            }
+            Self::Link(path) => write!(f, "this link leads to no build: {}", path.display()),
+            Self::KernelGone { id, target } => {
+                write!(f, "{id} is installed for kernel {target}, which is gone")
+            }
+            Self::NoLink { id, target, file } => {
+                write!(
+                    f,
+                    "{id} does not count as installed for kernel {target}, and is there: {}",
+                    file.display()
+                )
+            }
+            Self::Original { target, stored, .. } => {
+                write!(f, "nothing replaces this module of kernel {target} any more: {}", stored.display())
+            }
+            Self::Unclaimed { file, .. } => write!(f, "no package has this module: {}", file.display()),
+        }
+    }
+}
+
+/// The directory below a kernel's that is ours alone.
+const OURS: &str = "updates/dkms";
+
+impl Reader<'_> {
+    /// Everything that is inconsistent. While another process works on the tree, what it has under way is left out.
+    #[must_use]
+    pub fn disorders(&self, we_hold_the_lock: bool) -> Vec<Disorder> {
+        let snapshot = self.tree().scan(&self.settings.source_tree);
+        let mut found = BTreeSet::new();
+        if we_hold_the_lock || !lock::is_held(self.tree().root()) {
+            self.unfinished(&mut found, we_hold_the_lock);
+        }
+        self.temporaries(&snapshot, &mut found);
+        for package in &snapshot.packages {
+            if package.source == SourceState::Broken {
+                let link = self.tree().source(&package.id);
+                found.insert(Disorder::Source { id: package.id.clone(), link, builds: package.builds.len() });
+            }
+            for build in &package.builds {
+                let is_gone = !self.kernel(&build.target.release).exists();
+                if is_gone && build.state == BuildState::Installed {
+                    let (id, target) = (package.id.clone(), build.target.clone());
+                    found.insert(Disorder::KernelGone { id, target });
+                }
+            }
+        }
+        found.extend(self.tree().broken_links().into_iter().map(Disorder::Link));
+        found.extend(self.tree().unreadable_records().into_iter().map(Disorder::Record));
+        self.modules_without_package(&snapshot, &mut found);
+        self.originals_without_package(&snapshot, &mut found);
+        found.into_iter().collect()
+    }
+
+    fn unfinished(&self, found: &mut BTreeSet<Disorder>, we_hold_the_lock: bool) {
+        let path = self.tree().root().join(".dkms-intents.json");
+        if !we_hold_the_lock && path.is_file() {
+            found.insert(Disorder::Unfinished(path));
+        }
+    }
+
+    fn temporaries(&self, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+        if lock::is_held_by_another(self.tree().root()) {
+            return;
+        }
+        let mut add = |paths: Vec<PathBuf>| found.extend(paths.into_iter().map(Disorder::Temporary));
+        add(files::leftovers(self.tree().root()));
+        for name in snapshot.names() {
+            add(files::leftovers(&self.tree().name_dir(name)));
+        }
+        for package in &snapshot.packages {
+            add(files::leftovers(&self.tree().version_dir(&package.id)));
+            add(self.tree().staged(&package.id));
+            for build in &package.builds {
+                let out = self.tree().out_dir(&package.build_id(&build.target));
+                add(files::leftovers(&out));
+                let undo = out.join(UNDO);
+                add(undo.is_dir().then_some(undo).into_iter().collect());
+            }
+        }
+        for (_, dir) in self.our_dirs() {
+            add(files::leftovers(&dir));
+        }
+    }
+
+    /// Each kernel's directory that is ours alone.
+    fn our_dirs(&self) -> Vec<(String, PathBuf)> {
+        let entries = fs_err::read_dir(&self.settings.install_tree).into_iter().flatten().flatten();
+        let dir = |entry: fs_err::DirEntry| {
+            let dir = entry.path().join(OURS);
+            Some((entry.file_name().to_str()?.to_owned(), dir)).filter(|(_, dir)| dir.is_dir())
+        };
+        entries.filter_map(dir).collect()
+    }
+
+    fn modules_without_package(&self, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+        let mut claimed: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut idle: Vec<Built> = Vec::new();
+        for package in &snapshot.packages {
+            for build in &package.builds {
+                let Some(built) = self.tree().built(&package.build_id(&build.target)) else { continue };
+                match self.tree().installed(built.id()) {
+                    Some(installed) => {
+                        let kernel = self.kernel(&build.target.release);
+                        claimed.extend(
+                            self.suspects(&installed, &kernel).iter().map(|suspect| real(suspect.path())),
+                        );
+                    }
+                    None if !snapshot.is_installed(&package.id.name, &build.target) => idle.push(built),
+                    None => {}
+                }
+            }
+        }
+        for built in idle {
+            let id = built.id();
+            let kernel = self.kernel(&id.target.release);
+            let Some(file) = self.file_of_idle(&built, &kernel).filter(|file| !claimed.contains(&real(file)))
+            else {
+                continue;
+            };
+            claimed.insert(real(&file));
+            found.insert(Disorder::NoLink { id: id.package.clone(), target: id.target.clone(), file });
+            let others = built.module_files();
+            let dir = kernel.dir.join(OURS);
+            claimed.extend(others.iter().filter_map(|other| Some(real(&dir.join(other.file_name()?)))));
+        }
+        for (target, dir) in self.our_dirs() {
+            let entries = fs_err::read_dir(&dir).into_iter().flatten().flatten();
+            for file in entries.map(|entry| entry.path()) {
+                let is_module = file.file_name().is_some_and(|name| {
+                    let name = name.to_string_lossy();
+                    [".ko", ".ko.gz", ".ko.xz", ".ko.zst"].iter().any(|suffix| name.ends_with(suffix))
+                });
+                if is_module && !claimed.contains(&real(&file)) {
+                    found.insert(Disorder::Unclaimed { target: target.clone(), file });
+                }
+            }
+        }
+    }
+
+    /// The file in the kernel that is a module of a build which is not installed.
+    fn file_of_idle(&self, built: &Built, kernel: &Kernel) -> Option<PathBuf> {
+        let locations = self.conf_locations(built.id());
+        built.module_files().iter().find_map(|file| {
+            let name = file.file_name()?;
+            let dirs = self.places_of(&module_stem(file), &locations, kernel);
+            dirs.into_iter().map(|dir| dir.join(name)).find(|path| same_content(path, file))
+        })
+    }
+
+    fn originals_without_package(&self, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+        for (name, target, dir) in self.tree().original_dirs() {
+            if !snapshot.is_installed(&name, &target) {
+                for original in stored_originals(&dir) {
+                    let stored = original.origin_file();
+                    found.insert(Disorder::Original { name: name.clone(), target: target.clone(), stored });
+                }
+            }
+        }
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    let parent = path.parent().and_then(|parent| fs_err::canonicalize(parent).ok());
+    match (parent, path.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+impl Engine<'_> {
+    /// Puts everything in order that can be; tells what was done. What one repair brings to light is repaired too.
+    ///
+    /// # Errors
+    /// Something is still inconsistent.
+    pub fn repair(&self) -> Result<usize> {
+        let mut repaired = BTreeSet::new();
+        for _ in 0..5 {
+            let found: Vec<Disorder> =
+                self.disorders(true).into_iter().filter(|disorder| !repaired.contains(disorder)).collect();
+            if found.is_empty() {
+                break;
+            }
+            for disorder in found {
+                match self.repair_one(&disorder) {
+                    Ok(done) => self.system.ui.say(format!("{disorder}\n    {done}")),
+                    Err(error) => {
+                        self.system.ui.say(disorder.to_string());
+                        self.tell(&error);
+                    }
+                }
+                repaired.insert(disorder);
+            }
+        }
+        for release in self.writer.not_indexed() {
+            self.index_after_removal(&release);
+        }
+        let left = self.disorders(true);
+        if left.is_empty() { Ok(repaired.len()) } else { Err(Error::Inconsistent { left: left.len() }) }
+    }
+
+    fn repair_one(&self, disorder: &Disorder) -> Result<String> {
+        Ok(match disorder {
+            Disorder::Unfinished(_) => "was put in order".to_owned(),
+            Disorder::Temporary(path) => {
+                files::remove_tree(path)?;
+                if let Some(dir) = path.parent() {
+                    files::remove_empty_dir(dir);
+                }
+                "deleted".to_owned()
+            }
+            Disorder::Record(path) => {
+                files::remove_file(path)?;
+                "deleted; what it said is derived from the tree".to_owned()
+            }
+            Disorder::Link(path) => {
+                files::remove_file(path)?;
+                "deleted".to_owned()
+            }
+            Disorder::Source { id, builds, .. } => self.repair_source(id, *builds)?,
+            Disorder::KernelGone { id, target } => {
+                self.unbuild(id, target, RemoveCaller::Command)?;
+                self.drop_stored(&id.name, target)?;
+                "taken out of the tree".to_owned()
+            }
+            Disorder::NoLink { id, target, .. } => {
+                let id = BuildId::new(id.clone(), target.clone());
+                let built = self.tree().built(&id).ok_or_else(|| Error::NotInTree(id.package.clone()))?;
+                self.install(built, &InstallOptions::default())?;
+                "installed".to_owned()
+            }
+            Disorder::Original { name, target, .. } if self.tree().active(name, target).is_some() => {
+                "is replaced again".to_owned()
+            }
+            Disorder::Original { name, target, .. } => {
+                let kernel = self.kernel(&target.release);
+                if kernel.exists() {
+                    self.writer.intend_index(&target.release)?;
+                    let version = PackageVersion::new("0").map_err(|_| Error::EmptyTarget)?;
+                    let id = BuildId::new(PackageId::new(name.clone(), version), target.clone());
+                    self.restore_originals(&id, &kernel, Restore::default(), Vec::new)?;
+                }
+                self.drop_stored(name, target)?;
+                "given back to its kernel".to_owned()
+            }
+            Disorder::Unclaimed { target, file } => {
+                if let Ok(release) = KernelRelease::new(target) {
+                    self.writer.intend_index(&release)?;
+                }
+                let mut aside = file.clone().into_os_string();
+                aside.push(".unclaimed");
+                files::rename(file, Path::new(&aside))?;
+                format!("set aside as {}", Path::new(&aside).display())
+            }
+        })
+    }
+
+    /// Before a package is removed with everything: what lost its link or its build counts as installed again, or is taken
+    /// out of the kernel here, so that nothing stays behind.
+    ///
+    /// # Errors
+    /// The tree or the kernel's directory cannot be written.
+    pub(super) fn gather_remains(&self, id: &PackageId) -> Result<()> {
+        let package = self.tree().package(id.clone(), &self.settings.source_tree);
+        for build in package.iter().flat_map(|package| &package.builds) {
+            let Some(built) = self.tree().built(&BuildId::new(id.clone(), build.target.clone())) else {
+                continue;
+            };
+            let kernel = self.kernel(&build.target.release);
+            if self.tree().active(&id.name, &build.target).is_none()
+                && let Some(file) = self.file_of_idle(&built, &kernel)
+            {
+                let dir = file.parent().unwrap_or(&kernel.dir);
+                let files = built.module_files().into_iter().filter_map(|module| {
+                    let path = dir.join(module.file_name()?);
+                    Some(InstalledFile::of(&path, &fs_err::read(&path).ok()?))
+                });
+                let record = InstallRecord::new(files.collect());
+                self.writer.activate(built, &record)?;
+            }
+        }
+        for link in self.tree().broken_links() {
+            let text = fs_err::read_link(&link).unwrap_or_default();
+            let parts: Vec<&str> = text.iter().filter_map(|part| part.to_str()).collect();
+            let (&[version, release, arch], true) =
+                (parts.as_slice(), link.starts_with(self.tree().name_dir(&id.name)))
+            else {
+                continue;
+            };
+            let (Ok(release), Ok(arch)) = (KernelRelease::new(release), Arch::new(arch)) else { continue };
+            if version == id.version.as_str() {
+                self.take_out_lost(&BuildId::new(id.clone(), Target::new(release, arch)))?;
+                files::remove_file(&link)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The modules of a build that is gone, as far as the dkms.conf names them.
+    fn take_out_lost(&self, id: &BuildId) -> Result<()> {
+        let kernel = self.kernel(&id.target.release);
+        if !kernel.exists() {
+            return self.drop_stored(id.name(), &id.target);
+        }
+        self.writer.intend_index(&id.target.release)?;
+        for (name, _) in self.conf_locations(id) {
+            for suffix in ["", ".gz", ".xz", ".zst"] {
+                let path = kernel.dir.join(OURS).join(format!("{name}.ko{suffix}"));
+                if path.is_file() {
+                    files::remove_file(&path)?;
+                    self.system.ui.say(format!("Deleted {}", path.display()));
+                }
+            }
+        }
+        files::remove_empty_dirs(&kernel.dir.join(OURS), &kernel.dir);
+        self.restore_originals(id, &kernel, Restore::default(), Vec::new)?;
+        self.drop_stored(id.name(), &id.target)?;
+        self.index_after_removal(&id.target.release);
+        Ok(())
+    }
+
+    /// What a kernel could not be given back, because it has a newer one or is gone, is of no use to anybody.
+    fn drop_stored(&self, name: &PackageName, target: &Target) -> Result<()> {
+        let dir = self.tree().originals(name, target);
+        if !self.kernel(&target.release).exists() {
+            files::remove_tree(&dir)?;
+        }
+        for original in stored_originals(&dir) {
+            if original.origin.is_file() {
+                files::remove_file(&original.stored)?;
+                files::remove_file(&original.origin_file())?;
+            }
+        }
+        self.writer.forget_originals(name, target);
+        self.writer.tidy(name);
+        Ok(())
+    }
+
+    fn repair_source(&self, id: &PackageId, builds: usize) -> Result<String> {
+        let dir = self.source_dir(id);
+        if dir.join("dkms.conf").is_file() {
+            self.writer.register(id, &dir)?;
+            return Ok(format!("leads to {} again", dir.display()));
+        }
+        if builds == 0 {
+            self.writer.clean_staging(id)?;
+            self.writer.forget(id)?;
+            return Ok("removed from the tree".to_owned());
+        }
+        // The modules that are there go on to work; nobody can build others.
+        let package = self.tree().package(id.clone(), &self.settings.source_tree);
+        let targets = package.map(|package| package.builds).unwrap_or_default();
+        let mut modules: BTreeSet<(String, String)> = BTreeSet::new();
+        for build in targets {
+            let Some(built) = self.tree().built(&BuildId::new(id.clone(), build.target)) else { continue };
+            match built.record() {
+                Some(record) => {
+                    modules
+                        .extend(record.modules.into_iter().map(|module| (module.name, module.conf_location)));
+                }
+                None => modules
+                    .extend(built.module_files().iter().map(|file| (module_stem(file), format!("/{OURS}")))),
+            }
+        }
+        let mut conf = format!("PACKAGE_NAME=\"{}\"\nPACKAGE_VERSION=\"{}\"\n", id.name, id.version);
+        for (index, (name, location)) in modules.iter().enumerate() {
+            conf += &format!(
+                "BUILT_MODULE_NAME[{index}]=\"{name}\"\nDEST_MODULE_LOCATION[{index}]=\"{location}\"\n"
+            );
+        }
+        let place = files::private_dir(&self.settings.tmp_location, "dkms-fsck.")?;
+        let file = place.path().join("dkms.conf");
+        files::stage_file(&file, conf.as_bytes(), 0o644)?;
+        self.writer.register_binaries(id, &file)?;
+        Ok("kept with what is built; it cannot be built for other kernels".to_owned())
+    }
+}

@@ -1,0 +1,197 @@
+//! `check`: whether the next boot is complete. `fsck` is in `broken_trees`.
+
+use crate::world::{A, K, World};
+use rstest::rstest;
+use std::fs;
+
+/// A kernel with an index, and depmod that makes one.
+fn machine() -> World {
+    let world = World::new();
+    world.kernel(K).config("CONFIG_CC_VERSION_TEXT=\"gcc 12\"\n");
+    let dir = world.path(format!("/lib/modules/{K}")).display().to_string();
+    let index =
+        "find updates kernel -name '*.ko' 2>/dev/null | sort -r | sed 's/$/:/' > .new; mv .new modules.dep";
+    world.tool_does("depmod", &format!("cd {dir} && {index}"));
+    world
+}
+
+fn installed() -> World {
+    let world = machine();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world
+}
+
+fn ours(world: &World) -> std::path::PathBuf {
+    world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"))
+}
+
+#[test]
+fn a_complete_kernel_is_told_in_one_line_and_nothing_is_written() {
+    let world = installed();
+    let before = world.everything();
+    world.ok(&["check"]).prints(&[&format!("kernel {K} ({}): complete, 1 package with 1 module", *A)]);
+    world.ok(&["check", "--full", "-k", K]);
+    assert_eq!(world.everything(), before);
+    let empty = machine();
+    empty.ok(&["check"]).prints(&[&format!("kernel {K} ({}): complete, no package is installed", *A)]);
+}
+
+#[rstest]
+#[case::added("added", "it is not built")]
+#[case::built("built", "it is built, and not installed")]
+#[case::no_headers("no-headers", "it waits for the headers of kernel")]
+#[case::failed("failed", "it failed to build: oh.c:1: error: no")]
+#[case::dependency("dependency", "it waits for nobody")]
+#[case::gone("gone", "m.ko is gone")]
+#[case::changed("changed", "is not the file that was installed")]
+#[case::flipped("flipped", "is not the file that was installed")]
+#[case::stale("stale", "its source has changed")]
+#[case::index("index", "modules.dep does not know it")]
+#[case::other("other", "modprobe would load")]
+#[case::no_index("no-index", "has no modules.dep")]
+#[case::conf("conf", "DEST_MODULE_LOCATION")]
+fn what_is_wrong_is_named_with_what_mends_it(#[case] state: &str, #[case] why: &str) {
+    let world = installed();
+    let dep = world.path(format!("/lib/modules/{K}/modules.dep"));
+    match state {
+        "added" | "built" | "no-headers" | "failed" | "dependency" | "conf" => {
+            world.package("n", "1.0");
+            world.ok(&["add", "n/1.0"]);
+        }
+        "gone" => fs::remove_file(ours(&world)).unwrap(),
+        "changed" => fs::write(ours(&world), "other").unwrap(),
+        "flipped" => {
+            let mut content = fs::read(ours(&world)).unwrap();
+            content[20] ^= 1;
+            fs::write(ours(&world), content).unwrap();
+        }
+        "stale" => {
+            world.write("/usr/src/m-1.0/m.c", "int i;");
+        }
+        "index" => fs::write(&dep, "kernel/fs/ext4.ko:\n").unwrap(),
+        "other" => fs::write(&dep, "kernel/m.ko:\nupdates/dkms/m.ko:\n").unwrap(),
+        "no-index" => fs::remove_file(&dep).unwrap(),
+        _ => unreachable!(),
+    }
+    match state {
+        "built" => drop(world.ok(&["build", "n/1.0"])),
+        "no-headers" => fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap(),
+        "failed" => {
+            world.write("/usr/src/n-1.0/recipe", "echo 'oh.c:1: error: no' >&2; exit 2\n");
+            world.dkms(&["autoinstall"]).exits(11);
+        }
+        "dependency" => {
+            world.write("/etc/dkms/n.conf", "BUILD_DEPENDS=nobody\n");
+        }
+        "conf" => {
+            world.write("/etc/dkms/n.conf", "DEST_MODULE_LOCATION[0]=\n");
+        }
+        _ => {}
+    }
+    let full = if state == "flipped" { &["check", "--full"][..] } else { &["check"] };
+    let ended = world.dkms(full);
+    ended.exits(1).says(&format!("kernel {K} ({}): NOT complete", *A));
+    ended.says(why);
+    ended.says(if ["index", "other", "no-index"].contains(&state) { "depmod " } else { "dkms install" });
+    let json = world.dkms(&["check", "--format", "json", if full.len() > 1 { "--full" } else { "--quiet" }]);
+    json.exits(1);
+    if state != "flipped" {
+        return;
+    }
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(document["schema"], 1);
+    assert_eq!(document["complete"], false);
+    assert_eq!(document["kernels"][0]["kernel"], K);
+    assert_eq!(document["kernels"][0]["findings"][0]["kind"], "damaged");
+    assert_eq!(document["kernels"][0]["findings"][0]["package"], "m/1.0");
+}
+
+#[test]
+fn what_nobody_wants_is_not_missing() {
+    let world = installed();
+    world.package("by-hand", "1.0").conf("AUTOINSTALL=no");
+    world.package("never", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=^9");
+    for package in ["by-hand/1.0", "never/1.0"] {
+        world.ok(&["add", package]);
+    }
+    world.ok(&["check"]);
+}
+
+#[test]
+fn the_running_kernel_and_the_newest_are_looked_at_or_all_or_those_that_are_named() {
+    let world = installed();
+    for kernel in ["5.10.0-1-amd64", "6.2.0-1-amd64"] {
+        world.kernel(kernel).headers();
+    }
+    let named = |args: &[&str]| -> Vec<String> {
+        let ended = world.dkms(args);
+        let lines = ended.stdout.lines().filter(|line| line.starts_with("kernel "));
+        lines.map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()
+    };
+    assert_eq!(named(&["check"]), [K, "6.2.0-1-amd64"]);
+    assert_eq!(named(&["check", "--all-kernels"]), ["5.10.0-1-amd64", K, "6.2.0-1-amd64"]);
+    assert_eq!(named(&["check", "-k", "5.10.0-1-amd64"]), ["5.10.0-1-amd64"]);
+    world.dkms(&["check", "-k", "9.9"]).exits(1).says("does not exist");
+    world.dkms(&["check", "--format", "xml"]).exits(2);
+}
+
+#[rstest]
+#[case::lacks_it("", false, "does not hold it")]
+#[case::older("lib/m.ko", true, "was packed before it was installed")]
+#[case::holds_it("lib/m.ko", false, "")]
+fn the_initramfs_is_looked_into_where_a_module_belongs_there(
+    #[case] held: &str,
+    #[case] is_older: bool,
+    #[case] why: &str,
+) {
+    let world = installed();
+    world.program("lsinitramfs", &format!("echo x >> @LOG@/lsinitramfs; echo '{held}'"));
+    let image = world.path(format!("/boot/initrd.img-{K}"));
+    fs::write(&image, "image").unwrap();
+    if is_older {
+        let times = fs::File::options().write(true).open(&image).unwrap();
+        times.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    world.ok(&["check"]);
+    assert!(world.calls("lsinitramfs").is_empty(), "listing takes long");
+    world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
+    world.ok(&["autoinstall"]);
+    if !is_older {
+        fs::write(&image, "image").unwrap();
+    }
+    let ended = world.dkms(&["check"]);
+    if why.is_empty() {
+        ended.exits(0);
+    } else {
+        ended.exits(1).says(why).says(&format!("update-initramfs -u -k {K}"));
+    }
+}
+
+#[test]
+fn an_unsigned_module_is_wrong_where_the_kernel_refuses_it() {
+    let world = installed();
+    world.ok(&["check"]);
+    world.write("/sys/module/module/parameters/sig_enforce", "Y\n");
+    world.dkms(&["check"]).exits(1).says("not signed");
+}
+
+#[test]
+fn a_package_of_another_dkms_is_looked_at_too() {
+    let world = installed();
+    for record in [".dkms-install.json", ".dkms-build.json"] {
+        fs::remove_file(world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/{record}", *A))).unwrap();
+    }
+    world.ok(&["check"]).says("1 package with 1 module");
+    fs::remove_file(ours(&world)).unwrap();
+    world.dkms(&["check"]).exits(1);
+}
+
+#[test]
+fn nobody_has_to_wait_or_to_be_root() {
+    let world = installed();
+    let lock = fs::File::options().write(true).open(world.path("/var/lib/dkms/.lock")).unwrap();
+    let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    world.ok(&["check"]);
+    world.ok(&["fsck"]);
+}
