@@ -47,6 +47,9 @@ pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Resul
     if !kernel.has_headers() {
         report.without_headers = drop_builds(&mut plan);
     }
+    if let Err(error) = engine.writer.note_pending(target, &report.without_headers) {
+        engine.tell(&error);
+    }
     let ended = schedule::run(engine, target, std::mem::take(&mut plan.steps), force)?;
     let mut installed = Vec::new();
     for (id, result) in ended {

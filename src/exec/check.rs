@@ -125,7 +125,9 @@ impl Reader<'_> {
                 }
                 (Need::Install, None) => (Kind::Missing, "it is built, and not installed".to_owned()),
                 (_, None) if !kernel.has_headers() => {
-                    (Kind::Missing, format!("it waits for the headers of kernel {}", target.release))
+                    let since = self.tree().pending_since(&target).map(|since| format!(" since {since}"));
+                    let since = since.unwrap_or_default();
+                    (Kind::Missing, format!("it waits for the headers of kernel {}{since}", target.release))
                 }
                 _ => (Kind::Missing, "it is not built".to_owned()),
             };

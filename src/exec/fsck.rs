@@ -31,6 +31,8 @@ pub enum Disorder {
     Link(PathBuf),
     /// A package is installed for a kernel that is gone.
     KernelGone { id: PackageId, target: Target },
+    /// Packages wait for the headers of a kernel that is gone.
+    Pending { target: Target },
     /// A module is in the kernel, and its package does not count as installed.
     NoLink { id: PackageId, target: Target, file: PathBuf },
     /// A module of the kernel is kept, and nothing replaces it any more.
@@ -56,6 +58,9 @@ impl fmt::Display for Disorder {
             Self::Link(path) => write!(f, "this link leads to no build: {}", path.display()),
             Self::KernelGone { id, target } => {
                 write!(f, "{id} is installed for kernel {target}, which is gone")
+            }
+            Self::Pending { target } => {
+                write!(f, "packages wait for the headers of kernel {target}, which is gone")
             }
             Self::NoLink { id, target, file } => {
                 write!(
@@ -98,6 +103,9 @@ impl Reader<'_> {
                 }
             }
         }
+        let pending = self.tree().pending().into_iter().filter_map(|pending| pending.target());
+        let pending = pending.filter(|target| !self.kernel(&target.release).exists());
+        found.extend(pending.map(|target| Disorder::Pending { target }));
         found.extend(self.tree().broken_links().into_iter().map(Disorder::Link));
         found.extend(self.tree().unreadable_records().into_iter().map(Disorder::Record));
         self.modules_without_package(&snapshot, &mut found);
@@ -275,6 +283,10 @@ impl Engine<'_> {
                 self.unbuild(id, target, RemoveCaller::Command)?;
                 self.drop_stored(&id.name, target)?;
                 "taken out of the tree".to_owned()
+            }
+            Disorder::Pending { target } => {
+                self.writer.forget_pending(&target.release)?;
+                "forgotten".to_owned()
             }
             Disorder::NoLink { id, target, .. } => {
                 let id = BuildId::new(id.clone(), target.clone());

@@ -13,6 +13,7 @@ pub fn kernel_prerm(engine: &Engine<'_>, release: &KernelRelease, arch: Option<&
     for package in engine.tree().scan(&engine.settings.source_tree).packages {
         engine.writer.forget_failures(&package.id, release)?;
     }
+    engine.writer.forget_pending(release)?;
     unbuild_kernel(engine, release, arch, |_, _| true)
 }
 

@@ -1,10 +1,11 @@
-//! At boot: the running kernel gets what it was due and did not get, be it that it was installed without our hooks.
+//! At boot: the running kernel gets what it was due and did not get, be it that it was installed without our hooks; and so
+//! does another one that waited for headers which are there now.
 //!
 //! Called by dkms.service, early enough for the network and the display, too late for what was wanted before: therefore
 //! new modules are loaded here for the devices that wait for them, and for modules-load.d.
 
-use super::due::install_due;
-use super::run;
+use super::due::{install_due, ready_pending, take_up_pending};
+use super::{regenerate, run};
 use crate::conf::{Overrides, Settings};
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, Target};
@@ -20,10 +21,15 @@ pub fn boot() -> ExitCode {
         let Some(release) = hook.system.host.running.clone() else { return 0 };
         let overrides = Overrides { modprobe_on_install: true, ..Overrides::default() };
         let settings = Settings::load(overrides, &hook.system);
-        if may_build(&release, &settings, &hook.system) {
+        if may_build(&release, &settings, &hook.system)
+            || !ready_pending(release.as_str(), &settings).is_empty()
+        {
             inhibit_shutdown(&hook.system);
         }
-        u8::from(install_due(hook, release.as_str(), &settings).incomplete)
+        let outcome = install_due(hook, release.as_str(), &settings);
+        regenerate::ask(hook, release.as_str(), &outcome.installed, &settings);
+        let others = take_up_pending(hook, release.as_str(), &settings);
+        u8::from(outcome.incomplete || others)
     })
 }
 

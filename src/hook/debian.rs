@@ -2,7 +2,7 @@
 //!
 //! Source: Debian Kernel Handbook, "Kernel hooks"; linux-base, linux-run-hooks(1).
 
-use super::due::{install_due, take_out};
+use super::due::{install_due, take_out, take_up_pending};
 use super::{Hook, regenerate, run};
 use crate::conf::{Overrides, Settings};
 use crate::exec::{self, Engine};
@@ -111,6 +111,7 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
         Trigger::HeadersInstalled => {
             let outcome = install_due(hook, &release, &settings);
             regenerate::ask(hook, &release, &outcome.installed, &settings);
+            take_up_pending(hook, &release, &settings);
             outcome.status
         }
         Trigger::Preinst => {

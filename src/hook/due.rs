@@ -1,7 +1,7 @@
 //! What every hook does with a kernel: it gets what is due, or loses what is ours.
 
-use super::Hook;
 use super::policy::{self, Failure};
+use super::{Hook, regenerate};
 use crate::cli::{is_switched_off, report_error, tell_report};
 use crate::conf::Settings;
 use crate::exec::{self, Engine, Report};
@@ -9,6 +9,7 @@ use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageId, Result, Target};
 use crate::plan::request::Force;
 use crate::system::journal::Severity;
+use crate::tree::{Pending, Tree};
 
 /// Takes the modules of a kernel that goes out of the tree.
 ///
@@ -60,6 +61,35 @@ pub(super) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -
             Outcome { status, incomplete: true, ..Outcome::default() }
         }
     }
+}
+
+/// Kernels other than `release` that waited for their headers, and have them now.
+pub(super) fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, Pending)> {
+    let is_ready = |target: &Target| {
+        let kernel = settings.kernel(&target.release);
+        target.release.as_str() != release && kernel.exists() && kernel.has_headers()
+    };
+    let pending = Tree::at(&settings.dkms_tree).pending().into_iter();
+    let pending = pending.filter_map(|pending| Some((pending.target()?, pending)));
+    pending.filter(|(target, _)| is_ready(target)).collect()
+}
+
+/// Installs what waited for the headers of other kernels than `release` and can be built now, with a new initramfs where
+/// that is due. Returns whether something is still missing that could be there.
+pub(super) fn take_up_pending(hook: &mut Hook, release: &str, settings: &Settings) -> bool {
+    let mut incomplete = false;
+    for (target, pending) in ready_pending(release, settings) {
+        hook.note(&format!(
+            "the headers of kernel {}, missing since {}, are there now: {}",
+            target.release,
+            pending.since,
+            pending.packages.join(", ")
+        ));
+        let outcome = install_due(hook, target.release.as_str(), settings);
+        regenerate::ask(hook, target.release.as_str(), &outcome.installed, settings);
+        incomplete |= outcome.incomplete;
+    }
+    incomplete
 }
 
 fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(Target, Report)> {

@@ -6,12 +6,14 @@
 
 mod intent;
 mod originals;
+mod pending;
 mod record;
 mod scan;
 mod writer;
 
 pub use intent::{Intended, Intent, Key};
 pub use originals::{Original, stored_originals};
+pub use pending::Pending;
 pub use record::{
     BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, stage_dependency,
 };
@@ -127,7 +129,9 @@ impl Tree {
         let below = |dir: &PathBuf| {
             scan::directories(dir).into_iter().map(|entry| dir.join(entry)).collect::<Vec<_>>()
         };
-        let mut found = Vec::new();
+        let pending = fs_err::read(self.pending_file()).ok();
+        let is_broken = pending.is_some_and(|text| serde_json::from_slice::<Vec<Pending>>(&text).is_err());
+        let mut found: Vec<PathBuf> = is_broken.then(|| self.pending_file()).into_iter().collect();
         for version in versions {
             let outs: Vec<PathBuf> = below(&version).iter().flat_map(below).collect();
             found.extend(std::iter::once(version).chain(outs).flat_map(|dir| record::unreadable(&dir)));

@@ -243,6 +243,7 @@ impl Writer {
         }
         files::remove_tree(&self.tree.version_dir(id))?;
         self.tidy(&id.name);
+        self.forget_pending_package(id)?;
         Ok(true)
     }
 

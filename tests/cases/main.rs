@@ -34,6 +34,7 @@ mod kernel_actions;
 mod locking;
 mod machine;
 mod matrix;
+mod pending;
 mod rpm_upgrade;
 mod signing;
 mod stale;

@@ -1,0 +1,102 @@
+//! What waits for the headers of a kernel is noted, and taken up by whoever sees them next.
+
+use crate::world::{K, World, line};
+use rstest::rstest;
+use std::fs;
+
+const NEW: &str = "6.9";
+const MARK: &str = "/var/lib/dkms/.dkms-pending.json";
+
+/// A kernel came without its headers.
+fn waiting() -> World {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.kernel(NEW);
+    world
+        .hook("kernel-postinst", &[NEW, "/boot/vmlinuz-6.9"])
+        .exits(0)
+        .complains("no headers for kernel 6.9");
+    assert!(world.read(MARK).contains("\"m/1.0\""), "{}", world.read(MARK));
+    world
+}
+
+/// The headers come, and nobody calls us for them.
+#[rstest]
+#[case::boot("boot", &[])]
+#[case::headers_of_another_kernel("header-postinst", &[K])]
+#[case::its_own("header-postinst", &[NEW])]
+fn the_next_who_sees_the_headers_takes_it_up(#[case] hook: &str, #[case] args: &[&str]) {
+    let world = waiting();
+    // It stays as long as they are missing, and is not said again by those who come for another kernel.
+    world.hook(hook, args).exits(0);
+    assert!(world.has(MARK));
+    world.kernel(NEW).headers();
+    let ended = world.hook(hook, args);
+    ended.exits(0);
+    if args != [NEW] {
+        ended.complains("the headers of kernel 6.9, missing since 20").complains("are there now: m/1.0");
+    }
+    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:#?}", world.status());
+    assert!(!world.has(MARK));
+    let before = world.calls("make").len();
+    let again = world.hook(hook, args);
+    again.exits(0);
+    assert_eq!((again.stderr.as_str(), world.calls("make").len()), ("", before));
+}
+
+#[test]
+fn a_boot_that_takes_a_kernel_up_has_its_image_made_again_and_says_what_failed() {
+    let world = waiting();
+    world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
+    world.write("/boot/initrd.img-6.9", "old");
+    world.kernel(NEW).headers();
+    crate::world::script(&world.path("/usr/sbin/update-initramfs"), "echo \"$*\" >> @LOG@/image");
+    world.program("update-initramfs", "true");
+    world
+        .hook("boot", &[])
+        .exits(0)
+        .complains("m/1.0 says INITRAMFS=yes")
+        .complains("update-initramfs -u -k 6.9");
+
+    let world = waiting();
+    world.ok(&["install", "m/1.0"]);
+    world.write("/usr/src/m-1.0/recipe", "echo 'm.c:1: error: no' >&2; exit 2\n");
+    world.kernel(NEW).headers();
+    world.hook("boot", &[]).exits(1).complains("MISSING").complains("for kernel 6.9");
+}
+
+#[test]
+fn what_goes_waits_no_longer() {
+    let world = waiting();
+    world.package("n", "1.0");
+    world.ok(&["add", "n/1.0"]);
+    world.dkms(&["autoinstall", "-k", NEW]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(
+        world.read(MARK).contains("n/1.0") && !world.read(MARK).contains("m/1.0"),
+        "{}",
+        world.read(MARK)
+    );
+    world.ok(&["remove", "n/1.0", "--all"]);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+
+    let world = waiting();
+    world.hook("kernel-prerm", &[NEW]).exits(0);
+    assert!(!world.has(MARK));
+}
+
+#[test]
+fn check_tells_since_when_and_fsck_forgets_a_kernel_that_is_gone() {
+    let world = waiting();
+    world.dkms(&["check", "-k", NEW]).exits(1).says("it waits for the headers of kernel 6.9 since 20");
+    world.dkms(&["fsck"]).exits(0);
+    fs::remove_dir_all(world.path("/lib/modules/6.9")).unwrap();
+    world.dkms(&["fsck"]).exits(1).says("wait for the headers of kernel 6.9").says("which is gone");
+    world.dkms(&["fsck", "--repair"]).exits(0).says("forgotten");
+    assert!(!world.has(MARK));
+    world.write(MARK, "[");
+    world.dkms(&["fsck"]).exits(1).says(".dkms-pending.json");
+    world.dkms(&["fsck", "--repair"]).exits(0);
+    world.dkms(&["fsck"]).exits(0);
+}
