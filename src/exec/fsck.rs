@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::system::files::{self, same_content};
 use crate::system::lock;
-use crate::tree::{Built, InstallRecord, InstalledFile, Snapshot, stored_originals};
+use crate::tree::{Built, InstallRecord, InstalledFile, MovedOriginal, Snapshot, stored_originals};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,8 @@ pub enum Disorder {
     NoLink { id: PackageId, target: Target, file: PathBuf },
     /// A module of the kernel is kept, and nothing replaces it any more.
     Original { name: PackageName, target: Target, stored: PathBuf },
+    /// A module of the kernel that was moved aside is gone, or is another file now.
+    OriginalLost { id: BuildId, moved: MovedOriginal },
     /// A module in our directory that no package has.
     Unclaimed { target: String, file: PathBuf },
 }
@@ -71,6 +73,11 @@ impl fmt::Display for Disorder {
             }
             Self::Original { target, stored, .. } => {
                 write!(f, "nothing replaces this module of kernel {target} any more: {}", stored.display())
+            }
+            Self::OriginalLost { id, moved } => {
+                let stored = moved.stored.display();
+                let what = if moved.stored.is_file() { "is not as it was" } else { "is gone" };
+                write!(f, "the module of kernel {} that {} replaced {what}: {stored}", id.target, id.package)
             }
             Self::Unclaimed { file, .. } => write!(f, "no package has this module: {}", file.display()),
         }
@@ -110,6 +117,7 @@ impl Reader<'_> {
         found.extend(self.tree().unreadable_records().into_iter().map(Disorder::Record));
         self.modules_without_package(&snapshot, &mut found);
         self.originals_without_package(&snapshot, &mut found);
+        self.originals_lost(&snapshot, &mut found);
         found.into_iter().collect()
     }
 
@@ -221,6 +229,20 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    fn originals_lost(&self, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+        for package in &snapshot.packages {
+            let installed = package.builds.iter().filter(|build| build.state == BuildState::Installed);
+            for id in installed.map(|build| package.build_id(&build.target)) {
+                let record = self.tree().installed(&id).and_then(|installed| installed.record());
+                let originals = record.map(|record| record.originals).unwrap_or_default();
+                let lost = originals.into_iter().filter(|moved| !moved.is_kept());
+                found.extend(lost.map(|moved| Disorder::OriginalLost { id: id.clone(), moved }));
+            }
+        }
+    }
+}
+
 fn real(path: &Path) -> PathBuf {
     let parent = path.parent().and_then(|parent| fs_err::canonicalize(parent).ok());
     match (parent, path.file_name()) {
@@ -308,6 +330,13 @@ impl Engine<'_> {
                 self.drop_stored(name, target)?;
                 "given back to its kernel".to_owned()
             }
+            Disorder::OriginalLost { id, moved } => {
+                if let Some(installed) = self.tree().installed(id) {
+                    self.writer.forget_original(&installed, moved)?;
+                    self.writer.forget_originals(id.name(), &id.target);
+                }
+                format!("forgotten; the kernel's package brings {} again", moved.origin.display())
+            }
             Disorder::Unclaimed { target, file } => {
                 if let Ok(release) = KernelRelease::new(target) {
                     self.writer.intend_index(&release)?;
@@ -340,7 +369,10 @@ impl Engine<'_> {
                     let path = dir.join(module.file_name()?);
                     Some(InstalledFile::of(&path, &fs_err::read(&path).ok()?))
                 });
-                let record = InstallRecord::new(files.collect());
+                let record = InstallRecord::new(
+                    files.collect(),
+                    stored_originals(&self.tree().originals(&id.name, &build.target)),
+                );
                 self.writer.activate(built, &record)?;
             }
         }

@@ -76,6 +76,13 @@ impl Engine<'_> {
         let ours: Vec<PathBuf> = suspects.iter().map(|suspect| suspect.path.clone()).collect();
         let present = suspects.iter().filter(|suspect| is_ours(suspect)).map(|suspect| &suspect.path);
         self.tell_weak_modules(Change::Removed, installed.built(), present);
+        let changed =
+            suspects.iter().filter(|suspect| is_changed(suspect)).map(|suspect| suspect.path.clone());
+        let changed: Vec<PathBuf> = changed.collect();
+        for path in &changed {
+            self.set_aside(path)?;
+            files::remove_file(path)?;
+        }
         let restore = Restore { only: None, ours: &ours };
         let restored = self.restore_originals(&id, kernel, restore, || self.conf_locations(&id))?;
         let mut dirs = Vec::new();
@@ -83,7 +90,9 @@ impl Engine<'_> {
             if restored.contains(&suspect.path) {
                 continue;
             }
-            self.remove_module(suspect)?;
+            if !changed.contains(&suspect.path) {
+                self.remove_module(suspect)?;
+            }
             dirs.extend(suspect.path.parent().map(Path::to_owned));
         }
         for dir in dirs {
@@ -113,11 +122,24 @@ impl Engine<'_> {
             files::remove_file(path)?;
             self.system.ui.say(format!("Deleted {}", path.display()));
         } else {
-            self.system.ui.warn(format!(
-                "{} is not the file that was installed; it is kept. Delete it if nothing else needs it.",
-                path.display()
-            ));
+            self.set_aside(path)?;
+            files::remove_file(path)?;
         }
+        Ok(())
+    }
+
+    /// Keeps what somebody put in the place of a module of ours, under a name that no kernel looks for.
+    pub(super) fn set_aside(&self, path: &Path) -> Result<()> {
+        let numbers = std::iter::once(String::new()).chain((1..).map(|number| format!(".{number}")));
+        let names = numbers.map(|number| PathBuf::from(format!("{}.changed{number}", path.display())));
+        let mut free = names.filter(|aside| aside.symlink_metadata().is_err() || same_content(path, aside));
+        let Some(aside) = free.next() else { return Ok(()) };
+        files::keep_copy(path, &aside)?;
+        self.system.ui.warn(format!(
+            "{} is not the file that was installed; it is kept as {}. Delete it if nothing needs it.",
+            path.display(),
+            aside.display()
+        ));
         Ok(())
     }
 }
@@ -213,6 +235,11 @@ impl Reader<'_> {
                 || !kernel.modules().find(&stem).is_empty()
         })
     }
+}
+
+/// Whether somebody put another file in the place of ours.
+pub(super) fn is_changed(suspect: &Suspect) -> bool {
+    suspect.path.symlink_metadata().is_ok() && !is_ours(suspect)
 }
 
 /// The recorded content; or that of the built file; or, signed by somebody else, the same module in the same version.

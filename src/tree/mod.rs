@@ -15,7 +15,8 @@ pub use intent::{Intended, Intent, Key};
 pub use originals::{Original, stored_originals};
 pub use pending::Pending;
 pub use record::{
-    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, stage_dependency,
+    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, MovedOriginal,
+    stage_dependency,
 };
 pub use scan::{Build, Package, Snapshot};
 pub use writer::Writer;

@@ -3,6 +3,7 @@
 //! The files are hidden in `T/M/V/K/A` and go with it. A tree without them works too; whoever deletes them loses
 //! nothing but precision.
 
+use super::Original;
 use crate::model::{KernelRelease, PackageId, PackageName, Result, Target};
 use crate::system::digest::sha256;
 use crate::system::fingerprint::Fingerprint;
@@ -161,17 +162,48 @@ fn modified(data: &std::fs::Metadata) -> i128 {
     i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
 }
 
-/// What an installation wrote. The originals it moved aside are recorded by the `.origin` files beside them.
+/// A module of the kernel that an installation moved aside.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MovedOriginal {
+    /// Where the kernel had it.
+    pub origin: PathBuf,
+    /// Where it is kept.
+    pub stored: PathBuf,
+    pub size: u64,
+    /// SHA-256 of the content, hexadecimal.
+    pub sha256: String,
+}
+
+impl MovedOriginal {
+    fn of(original: Original) -> Option<Self> {
+        let content = fs_err::read(&original.stored).ok()?;
+        let (size, sha256) = (content.len() as u64, sha256(&content));
+        Some(Self { origin: original.origin, stored: original.stored, size, sha256 })
+    }
+
+    /// Whether it is still kept as it was.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        fs_err::metadata(&self.stored).is_ok_and(|data| data.size() == self.size)
+            && fs_err::read(&self.stored).is_ok_and(|content| sha256(&content) == self.sha256)
+    }
+}
+
+/// What an installation wrote, and what it moved aside; other dkms know the latter by the `.origin` files only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstallRecord {
     format: u32,
     pub files: Vec<InstalledFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub originals: Vec<MovedOriginal>,
 }
 
 impl InstallRecord {
+    /// `originals`: all that are kept for the package and the kernel.
     #[must_use]
-    pub fn new(files: Vec<InstalledFile>) -> Self {
-        Self { format: FORMAT, files }
+    pub fn new(files: Vec<InstalledFile>, originals: Vec<Original>) -> Self {
+        let originals = originals.into_iter().filter_map(MovedOriginal::of).collect();
+        Self { format: FORMAT, files, originals }
     }
 
     pub(super) fn read(dir: &Path) -> Option<Self> {

@@ -2,7 +2,10 @@
 
 use super::intent::Intents;
 use super::record::{self, DEPENDENCY};
-use super::{Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, Tree};
+use super::{
+    Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, MovedOriginal, Original,
+    Tree,
+};
 use crate::model::{Arch, BuildId, KernelRelease, PackageId, Result, SourceState, Target};
 use crate::system::{Moment, System, files, lock::Lock};
 use std::path::{Path, PathBuf};
@@ -122,6 +125,23 @@ impl Writer {
         files::remove_file(&self.tree.link(built.id.name(), &built.id.target))?;
         InstallRecord::delete(&built.dir)?;
         Ok(built)
+    }
+
+    /// Strikes an original that is lost off the record of an installation. One that is there, whatever it is, is kept as
+    /// it is.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn forget_original(&self, installed: &Installed, moved: &MovedOriginal) -> Result<()> {
+        if let Some(mut record) = installed.record() {
+            record.originals.retain(|other| other != moved);
+            record.write(&installed.built.dir)?;
+        }
+        if moved.stored.symlink_metadata().is_err() {
+            let (origin, stored) = (moved.origin.clone(), moved.stored.clone());
+            files::remove_file(&Original { origin, stored }.origin_file())?;
+        }
+        Ok(())
     }
 
     /// Writes the record of a build anew.

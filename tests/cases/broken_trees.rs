@@ -113,6 +113,11 @@ fn stranger(world: &World) {
     world.write(&format!("/lib/modules/{K}/updates/dkms/stranger.ko"), "whose?");
 }
 
+/// Somebody deleted what we keep for the kernel.
+fn original_deleted(world: &World) {
+    delete(world, &format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko", *A));
+}
+
 struct Broken {
     make: fn(&World),
     /// Part of what fsck says, and whether check finds the machine incomplete.
@@ -122,6 +127,7 @@ struct Broken {
     status: &'static [&'static str],
 }
 
+const INSTALLED: &str = "m/1.0 installed";
 const WITH_ORIGINAL: &str = "m/1.0 installed (Original modules exist)";
 
 const SOURCE: Broken = Broken {
@@ -165,7 +171,11 @@ const TEMPORARY: Broken = Broken {
 const STRANGER: Broken =
     Broken { make: stranger, fsck: "no package has this module", check: 0, status: &[WITH_ORIGINAL] };
 
+const ORIGINAL_LOST: Broken =
+    Broken { make: original_deleted, fsck: "that m/1.0 replaced is gone", check: 0, status: &[INSTALLED] };
+
 #[rstest]
+#[case::original_lost(&ORIGINAL_LOST)]
 #[case::source(&SOURCE)]
 #[case::source_without_build(&SOURCE_NO_BUILD)]
 #[case::source_link(&SOURCE_LINK)]

@@ -1,6 +1,6 @@
 //! The actions uninstall, unbuild and remove.
 
-use crate::world::{A, K, World, line};
+use crate::world::{A, K, World, elf, line};
 use rstest::rstest;
 use std::fs;
 
@@ -44,7 +44,8 @@ fn a_file_that_somebody_changed_is_kept_and_told() {
     world.ok(&["install", "m/1.0"]);
     world.write(&installed("m.ko"), "something else");
     world.ok(&["uninstall", "m/1.0"]).complains("Warning: ").complains("m.ko");
-    assert_eq!(world.read(&installed("m.ko")), "something else");
+    assert_eq!(world.read(&installed("m.ko.changed")), "something else");
+    assert!(!world.has(&installed("m.ko")));
     assert_eq!(world.status(), [line("m/1.0", K, "built")]);
 }
 
@@ -243,5 +244,72 @@ fn what_another_dkms_installed_goes_and_the_kernels_own_unversioned_module_stays
     world.ok(&["remove", "m/1.0", "--all"]);
     assert!(!world.has(&format!("/lib/modules/{K}/updates")), "{:#?}", world.names("/lib/modules"));
     assert_eq!(std::fs::read(world.path(&own)).unwrap(), other);
+    assert!(world.tree().is_empty(), "{:#?}", world.tree());
+}
+
+/// A kernel that has the module, at its own place or where ours goes.
+fn replaced(origin: &str) -> World {
+    let world = World::new();
+    world.write("/etc/os-release", if origin.starts_with("extra") { "ID=fedora\n" } else { "ID=debian\n" });
+    world.kernel(K).module(origin, "0.9", "OLD");
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world
+}
+
+#[rstest]
+#[case::elsewhere("kernel/drivers/misc/m.ko", "updates/dkms/m.ko", &["remove", "m/1.0", "--all"])]
+#[case::uninstalled("kernel/drivers/misc/m.ko", "updates/dkms/m.ko", &["uninstall", "m/1.0"])]
+#[case::in_the_place_of_the_original("extra/m.ko", "extra/m.ko", &["remove", "m/1.0", "--all"])]
+#[case::kernel_removed("extra/m.ko", "extra/m.ko", &["kernel_prerm", "-k", K])]
+fn a_file_that_somebody_changed_is_kept_aside(
+    #[case] origin: &str,
+    #[case] ours: &str,
+    #[case] args: &[&str],
+) {
+    let world = replaced(origin);
+    let modules = format!("/lib/modules/{K}");
+    let original = elf::versioned("m", "0.9", "OLD");
+    let theirs = elf::versioned("m", "7", "THEIRS");
+    world.write(&format!("{modules}/{ours}"), &theirs);
+    let aside = format!("{modules}/{ours}.changed");
+    world.dkms(args).exits(0).complains(&format!(
+        "is not the file that was installed; it is kept as {}",
+        world.path(&aside).display()
+    ));
+    assert_eq!(std::fs::read(world.path(&aside)).unwrap(), theirs);
+    assert_eq!(std::fs::read(world.path(format!("{modules}/{origin}"))).unwrap(), original);
+    assert!(origin == ours || !world.has(&format!("{modules}/{ours}")));
+}
+
+#[rstest]
+#[case::a_module(elf::versioned("m", "7", "THEIRS"), true)]
+#[case::damage(b"torn".to_vec(), false)]
+fn a_file_that_somebody_changed_is_kept_aside_when_ours_comes_back(
+    #[case] content: Vec<u8>,
+    #[case] kept: bool,
+) {
+    let world = replaced("kernel/drivers/misc/m.ko");
+    let ours = format!("/lib/modules/{K}/updates/dkms/m.ko");
+    let whole = std::fs::read(world.path(&ours)).unwrap();
+    for _ in 0..2 {
+        world.write(&ours, &content);
+        world.ok(&["install", "m/1.0", "--force"]);
+        assert_eq!(std::fs::read(world.path(&ours)).unwrap(), whole);
+        let aside = std::fs::read(world.path(format!("{ours}.changed"))).ok();
+        assert_eq!(aside, kept.then(|| content.clone()));
+        assert!(!world.has(&format!("{ours}.changed.1")), "the same is kept once");
+    }
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(world.has(&format!("/lib/modules/{K}/kernel/drivers/misc/m.ko")));
+}
+
+#[test]
+fn an_original_goes_back_by_the_record_where_its_mark_is_lost() {
+    let world = replaced("kernel/drivers/net/m.ko");
+    let kept = format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko", *A);
+    std::fs::remove_file(world.path(format!("{kept}.origin"))).unwrap();
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(world.has(&format!("/lib/modules/{K}/kernel/drivers/net/m.ko")));
     assert!(world.tree().is_empty(), "{:#?}", world.tree());
 }

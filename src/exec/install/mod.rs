@@ -15,7 +15,7 @@ use crate::kernel::module_file::Compression;
 use crate::model::{BuildId, Error, Result};
 use crate::plan::buildable;
 use crate::plan::request::Force;
-use crate::tree::{Built, InstallRecord, Installed, InstalledFile, Intent, Key};
+use crate::tree::{Built, InstallRecord, Installed, InstalledFile, Intent, Key, stored_originals};
 use std::path::{Path, PathBuf};
 
 /// Where replaced files wait until an installation is complete.
@@ -89,7 +89,8 @@ impl Engine<'_> {
             return Err(Error::NothingInstalled(id));
         }
         ours.append(&mut kept);
-        let record = InstallRecord::new(ours);
+        let kept = stored_originals(&self.tree().originals(id.name(), &id.target));
+        let record = InstallRecord::new(ours, kept);
         let installed = self.writer.activate(built, &record)?;
         undo.keep();
         if installed.built().dir().join(UNDO).symlink_metadata().is_ok() {

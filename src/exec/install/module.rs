@@ -5,7 +5,7 @@ use super::{Installation, describe};
 use crate::conf::Module;
 use crate::exec::Engine;
 use crate::exec::originals::Restore;
-use crate::exec::uninstall::Suspect;
+use crate::exec::uninstall::{Suspect, is_changed};
 use crate::exec::weak_modules::Change;
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{
@@ -65,6 +65,12 @@ impl Engine<'_> {
         } else {
             Vec::new()
         };
+        let recorded = work.former.iter().flat_map(|record| &record.files).find(|file| file.path == path);
+        let changed = recorded.map(|recorded| Suspect::recorded(recorded.clone(), file.to_owned()));
+        // A damaged file is of no use to anybody.
+        if changed.is_some_and(|suspect| is_changed(&suspect)) && is_module(&path) {
+            self.set_aside(&path)?;
+        }
         self.place(&dir, file, &path, undo)
             .map_err(|e| Error::InstallFailed { path: path.clone(), why: e.to_string() })?;
         self.drop_other_forms(work, &dir, &module.dest_name, &path, undo)?;
@@ -175,6 +181,10 @@ fn existing_module(module: &Module, kernel: &Kernel) -> Option<PathBuf> {
         found.is_file() && (name.ends_with(".ko") || (!suffix.is_empty() && name.ends_with(suffix)))
     };
     kernel.modules().find(&module.dest_name).iter().find(fits).cloned()
+}
+
+fn is_module(path: &Path) -> bool {
+    read_module(path).is_ok_and(|content| content.starts_with(b"\x7fELF"))
 }
 
 /// Whether two files hold the same module, whoever signed or compressed it.
