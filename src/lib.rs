@@ -69,6 +69,8 @@
 pub mod cli;
 pub mod conf;
 pub mod exec;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod hook;
 pub mod kernel;
 pub mod model;

@@ -289,7 +289,7 @@ impl Index {
 }
 
 /// Module names, with `_` for `-`, and the files of modules.dep(5). The first line of a name is the one that counts.
-fn parse_modules_dep(text: &str) -> HashMap<String, PathBuf> {
+pub(crate) fn parse_modules_dep(text: &str) -> HashMap<String, PathBuf> {
     let mut files = HashMap::new();
     for line in text.lines() {
         let Some((path, _)) = line.split_once(':') else { continue };

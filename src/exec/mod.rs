@@ -31,6 +31,8 @@ mod weak_modules;
 
 pub use add::AddOptions;
 pub use autoinstall::{Report, autoinstall};
+#[cfg(any(test, fuzzing))]
+pub(crate) use check::parse_modules_dep;
 pub use check::{Finding, KernelCheck, Kind};
 pub use fsck::Disorder;
 pub use initramfs::{ImageModules, image_contents, listed_for_images};
@@ -40,6 +42,8 @@ pub use originals::hand_back;
 pub use remove::{clear_for_upgrade, remove_all, unbuild_all, uninstall_all};
 pub use signer::generate_mok;
 pub use tarball::{Packing, install_rpm, is_rpm, mktarball};
+#[cfg(any(test, fuzzing))]
+pub(crate) use tarball::{link_leading_out, unpack};
 
 use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
 use crate::kernel::Kernel;

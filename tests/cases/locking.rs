@@ -116,7 +116,7 @@ fn waiting_build(world: &World, args: &[&str]) -> (Running, i32) {
         .package("slow", "1.0")
         .recipe("echo $$ > \"$HOME/pid.new\"; mv \"$HOME/pid.new\" \"$HOME/pid\"; sleep 60");
     world.ok(&["add", "slow/1.0"]);
-    let running = world.start(args);
+    let running = world.start_in_terminal(args);
     wait_until("the build begins", || world.scratch("pid").exists());
     let pid = fs::read_to_string(world.scratch("pid")).unwrap().trim().parse().unwrap();
     (running, pid)
@@ -166,7 +166,7 @@ fn what_is_done_stays_done_and_is_indexed_when_a_signal_comes() {
 fn who_waits_can_be_stopped() {
     let world = World::new();
     let first = slow_build(&world);
-    let second = world.start(&["autoinstall"]);
+    let second = world.start_in_terminal(&["autoinstall"]);
     wait_until("the second one says that it waits", || second.stderr().contains("Waiting"));
     let pid = nix::unistd::Pid::from_raw(second.pid().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();

@@ -146,6 +146,38 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
+/// Whether both readings of a text are done without bash.
+#[cfg(any(test, fuzzing))]
+#[must_use]
+pub fn is_native(text: &[u8], whitelist: &[&str], scope: &Scope) -> bool {
+    let mut shell = visible(whitelist, scope);
+    read_natively(text, whitelist, &shell)
+        .is_ok_and(|first| reread::run(&reread::plan(&first.printed), &mut shell).is_ok())
+}
+
+/// As [`evaluate`], by bash alone: what the native evaluator is measured by.
+///
+/// # Errors
+/// Bash could not be run to its end.
+#[cfg(any(test, fuzzing))]
+pub fn evaluate_by_bash(
+    path: &Path,
+    text: &[u8],
+    whitelist: &[&str],
+    scope: &Scope,
+    timeout: Duration,
+) -> Result<Values, EvalError> {
+    let mut runner = bash::Runner::new(whitelist, scope, Instant::now() + timeout, timeout);
+    let first = runner.first_reading(path, text)?;
+    let plan = reread::plan(&first.printed);
+    let (variables, _) = runner.second_reading(&plan, &visible(whitelist, scope))?;
+    let mut values: Values = variables.iter().filter(|(name, ..)| whitelist.contains(name)).collect();
+    for (name, value) in overrides(&first.directives).filter(|(name, _)| whitelist.contains(name)) {
+        values.set(name, 0, value);
+    }
+    Ok(values)
+}
+
 /// The variables before the file; the weaker sources first.
 fn visible(whitelist: &[&str], scope: &Scope) -> Shell {
     let mut variables = Values::new();

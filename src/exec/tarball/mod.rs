@@ -20,6 +20,8 @@ use crate::system::{System, files};
 use crate::tree::Added;
 use read::Content;
 use std::path::{Path, PathBuf};
+#[cfg(any(test, fuzzing))]
+pub(crate) use {check::link_leading_out, read::unpack};
 
 /// Whether a file is for rpm instead of us.
 #[must_use]

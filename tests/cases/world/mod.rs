@@ -202,6 +202,13 @@ impl World {
         Running::start(self.command(env!("CARGO_BIN_EXE_dkms"), args), &self.dir.path().join("log"))
     }
 
+    /// Starts `dkms` with signals as in a terminal, whatever this process ignores; nohup(1) and background jobs ignore some.
+    pub fn start_in_terminal(&self, args: &[&str]) -> Running {
+        let words = ["--default-signal=HUP,INT,TERM", env!("CARGO_BIN_EXE_dkms")];
+        let words: Vec<&str> = words.iter().chain(args).copied().collect();
+        Running::start(self.command("env", &words), &self.dir.path().join("log"))
+    }
+
     pub fn dkms(&self, args: &[&str]) -> Ended {
         self.start(args).wait()
     }
