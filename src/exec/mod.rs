@@ -194,6 +194,15 @@ impl<'a> Engine<'a> {
         signals::received().map_or(Ok(()), |signal| Err(Error::Interrupted { signal }))
     }
 
+    /// Tells an error of one package among others: with its name, where the error does not have it.
+    pub fn tell_of(&self, id: &PackageId, error: &Error) {
+        let text = error.to_string();
+        self.tell(error);
+        if !matches!(error, Error::Reported(_)) && !text.contains(&id.to_string()) {
+            self.system.ui.note(format!("The package is {id}."));
+        }
+    }
+
     /// Tells an error as it is, or as the warning that it only is.
     pub fn tell(&self, error: &Error) {
         match error {

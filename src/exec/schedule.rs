@@ -75,7 +75,7 @@ impl Run<'_> {
                 running -= 1;
                 let result = result.and_then(|built| self.install(built));
                 if let Err(error) = &result {
-                    self.engine.tell(error);
+                    self.engine.tell_of(&step.id, error);
                 }
                 // One that does not want the kernel lets the others try; they find it missing.
                 let goes_on = result.as_ref().map_or_else(|e| e.exit_code() == ExitCode::EXCLUDED, |_| true);

@@ -37,7 +37,7 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 ///
 /// The temporary file is a hidden neighbour, made exclusively, and goes away if anything fails.
 pub fn publish_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    publish_with(path, mode, |file| file.write_all(content))
+    publish_with(path, mode, |file| file.write_all(content).map_err(|e| named(path, e)))
 }
 
 /// Copies a regular file to its final name, like [`publish_file`], with the given mode.
@@ -75,7 +75,7 @@ pub fn publish_with<E: From<io::Error>>(
     let mut temporary = temporary_in(dir)?;
     fill(temporary.as_file_mut())?;
     temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-    temporary.as_file().sync_all()?;
+    temporary.as_file().sync_all().map_err(|e| named(path, e))?;
     temporary.persist(path).map_err(|e| named(path, e.error))?;
     Ok(sync_dir(dir)?)
 }

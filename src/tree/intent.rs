@@ -8,6 +8,7 @@ use super::{Tree, Writer};
 use crate::model::{Arch, BuildId, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target};
 use crate::system::files;
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -114,9 +115,14 @@ impl Writer {
         under_way.push(intent.clone());
         // A build shows by its staged directory, whose content is worth nothing after a power failure.
         let durable = !matches!(intent, Intent::Build { .. });
-        write(&self.intents.path, &under_way, durable)?;
+        let written = write(&self.intents.path, &under_way, durable);
         drop(under_way);
-        Ok(Intended { writer: self, intent })
+        let intended = Intended { writer: self, intent };
+        let makes_room = matches!(intended.intent, Intent::Uninstall { .. } | Intent::Unbuild { .. });
+        if !makes_room || !written.as_ref().is_err_and(is_full) {
+            written?;
+        }
+        Ok(intended)
     }
 
     /// Writes down that modules of a kernel are about to change: until [`Writer::indexed`].
@@ -128,7 +134,11 @@ impl Writer {
         let mut under_way = self.intents.under_way();
         if !under_way.contains(&intent) {
             under_way.push(intent);
-            write(&self.intents.path, &under_way, true)?;
+            let written = write(&self.intents.path, &under_way, true);
+            // What only removes makes room, and what adds will not come far.
+            if !written.as_ref().is_err_and(is_full) {
+                written?;
+            }
         }
         Ok(())
     }
@@ -203,10 +213,15 @@ impl Writer {
     }
 }
 
-fn write(path: &Path, intents: &[Intent], durable: bool) -> std::io::Result<()> {
+/// Whether there is no room; then nothing that makes room waits for a note of it.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn write(path: &Path, intents: &[Intent], durable: bool) -> io::Result<()> {
     if intents.is_empty() {
         return files::remove_file(path);
     }
-    let text = serde_json::to_vec_pretty(intents).map_err(|e| std::io::Error::other(e.to_string()))?;
+    let text = serde_json::to_vec_pretty(intents).map_err(|e| io::Error::other(e.to_string()))?;
     if durable { files::publish_file(path, &text, 0o644) } else { files::replace_file(path, &text, 0o644) }
 }

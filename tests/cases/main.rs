@@ -30,6 +30,7 @@ mod exit_codes;
 mod hooks;
 mod images;
 mod install;
+mod isolation;
 mod kernel_actions;
 mod locking;
 mod machine;

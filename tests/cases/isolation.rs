@@ -1,0 +1,138 @@
+//! What is wrong with one package, or with one place of the machine, concerns nobody else.
+
+use crate::world::{A, Ended, K, World, elf, line};
+use rstest::rstest;
+use std::fs;
+
+/// Runs a shell line in a mount namespace of its own, where it can make places full or read-only.
+fn apart(world: &World, script: &str) -> Ended {
+    let namespace = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+    let dkms = env!("CARGO_BIN_EXE_dkms");
+    world.shell(&format!(
+        "unshare {namespace} sh -c 'root=\"{}\"; modules=$root/lib/modules/{K}; dkms={dkms}; {script}'",
+        world.root().display()
+    ))
+}
+
+#[test]
+fn each_flaw_of_a_package_is_its_own() {
+    let world = World::new();
+    world.package("a-good", "1.0");
+    world.package("bad-conf", "1.0");
+    world.package("gone", "1.0");
+    world.package("pre-build", "1.0").conf("PRE_BUILD=no.sh").script("no.sh", "exit 3");
+    world.package("pre-install", "1.0").conf("PRE_INSTALL=no.sh").script("no.sh", "exit 3");
+    world.package("post-install", "1.0").conf("POST_INSTALL=no.sh").script("no.sh", "exit 3");
+    world.package("compiler", "1.0").recipe("echo 'x.c:1: error: no' >&2; exit 2");
+    world.package("killed", "1.0").recipe("kill -9 $$");
+    world.package("z-good", "1.0");
+    let names = [
+        "a-good",
+        "bad-conf",
+        "gone",
+        "pre-build",
+        "pre-install",
+        "post-install",
+        "compiler",
+        "killed",
+        "z-good",
+    ];
+    names.iter().for_each(|name| drop(world.ok(&["add", &format!("{name}/1.0")])));
+    world.write(
+        "/usr/src/bad-conf-1.0/dkms.conf",
+        "PACKAGE_NAME=bad-conf\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME[0]=m\nAUTOINSTALL=yes\n",
+    );
+    fs::remove_dir_all(world.path("/usr/src/gone-1.0")).unwrap();
+    let ended = world.dkms(&["autoinstall"]);
+    ended.exits(11);
+    for name in ["bad-conf", "gone", "pre-build", "pre-install", "compiler", "killed"] {
+        ended.complains(&format!("{name}/1.0"));
+    }
+    let status = world.status();
+    for name in ["a-good", "post-install", "z-good"] {
+        assert!(status.contains(&line(&format!("{name}/1.0"), K, "installed")), "{name}: {status:#?}");
+    }
+    assert_eq!(status.iter().filter(|row| row.contains(": installed")).count(), 3, "{status:#?}");
+}
+
+#[rstest]
+#[case::full(
+    "mount -t tmpfs -o size=8k none $modules/kernel/m; head -c 8192 /dev/zero >$modules/kernel/m/full",
+    "No space left"
+)]
+#[case::read_only("mount -t tmpfs -o ro none $modules/kernel/m", "Read-only file system")]
+fn a_place_that_cannot_be_written_fails_the_package_that_goes_there(#[case] mount: &str, #[case] why: &str) {
+    let world = World::new();
+    world.write("/etc/os-release", "ID=nobodys\n");
+    world.kernel(K).module("kernel/net/m.ko", "0.9", "OLD");
+    fs::create_dir_all(world.path(format!("/lib/modules/{K}/kernel/m"))).unwrap();
+    world.package("m", "1.0").conf("DEST_MODULE_LOCATION[0]=/kernel/m");
+    world.package("other", "1.0").conf("DEST_MODULE_LOCATION[0]=/extra");
+    for name in ["m", "other"] {
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let ended = apart(&world, &format!("{mount}; $dkms autoinstall"));
+    ended.exits(11).complains(why).complains("/kernel/m/m.ko").complains("m/1.0");
+    assert_eq!(world.status(), [line("m/1.0", K, "built"), line("other/1.0", K, "installed")]);
+    let own = world.path(format!("/lib/modules/{K}/kernel/net/m.ko"));
+    assert_eq!(fs::read(own).unwrap(), elf::versioned("m", "0.9", "OLD"), "the kernel's own is where it was");
+    // Where there is room again, the next run needs no word from anybody.
+    world.ok(&["autoinstall"]);
+    assert!(world.status()[0].starts_with(&line("m/1.0", K, "installed")), "{:?}", world.status());
+}
+
+#[test]
+fn read_only_modules_of_one_kernel_leave_the_others_alone() {
+    let world = World::new();
+    world.kernel("6.2").headers();
+    world.package("m", "1.0");
+    world.package("n", "1.0");
+    for name in ["m", "n"] {
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let freeze = format!(
+        "mount --bind $root/lib/modules/{K} $root/lib/modules/{K}; mount -o remount,ro,bind $root/lib/modules/{K}"
+    );
+    let ended = apart(
+        &world,
+        &format!("{freeze}; $dkms autoinstall -k {K}; code=$?; $dkms autoinstall -k 6.2 && exit $code"),
+    );
+    ended.exits(11).complains("Read-only file system").complains("m/1.0").complains("n/1.0");
+    let status = world.status();
+    for name in ["m/1.0", "n/1.0"] {
+        assert!(
+            status.contains(&line(name, K, "built")) && status.contains(&line(name, "6.2", "installed")),
+            "{status:#?}"
+        );
+    }
+    world.ok(&["autoinstall", "-k", K]);
+    assert_eq!(world.calls("make").len(), 4, "what was built is built");
+}
+
+#[test]
+fn a_full_tree_loses_nothing_and_the_next_run_has_room() {
+    let world = World::new();
+    world.package("small", "1.0");
+    world.ok(&["install", "small/1.0"]);
+    world.package("big", "1.0").recipe("head -c 9000000 /dev/zero >fill || exit 1");
+    world.ok(&["add", "big/1.0"]);
+    let before = world.tree();
+    let fill = "mkdir $root/full; mount -t tmpfs -o size=4m none $root/full; cp -a $root/var/lib/dkms/. $root/full; mount --bind $root/full $root/var/lib/dkms";
+    let ended = apart(
+        &world,
+        &format!(
+            "{fill}; $dkms autoinstall; code=$?; cat $root/var/lib/dkms/big/1.0/build/make.log >&2; find $root/var/lib/dkms -name fill | grep -v /build/ ; $dkms status >&2; $dkms uninstall small/1.0 && $dkms remove small/1.0 --all && exit $code"
+        ),
+    );
+    ended.exits(11).complains("No space left").complains("big/1.0").complains(&line(
+        "small/1.0",
+        K,
+        "installed",
+    ));
+    assert!(!ended.stdout.contains("/fill"), "{}", ended.stdout);
+    assert_eq!(world.tree(), before, "the place that was full is another one");
+    assert!(world.has(&format!("/var/lib/dkms/small/1.0/{K}/{}/module/small.ko", *A)));
+    // A build that ran out of room is not remembered as one that fails.
+    world.ok(&["autoinstall"]);
+    assert!(world.status().contains(&line("big/1.0", K, "installed")));
+}
