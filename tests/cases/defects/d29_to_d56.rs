@@ -25,7 +25,7 @@ fn d29_exactly_the_installed_files_go() {
     world.ok(&["install", "m/1.0"]);
     world.write(&place("m.ko"), "changed by somebody");
     world.ok(&["uninstall", "m/1.0"]).complains("Warning: ");
-    assert_eq!(world.read(&place("m.ko")), "changed by somebody");
+    assert_eq!(world.read(&place("m.ko.changed")), "changed by somebody");
 }
 
 #[test]
