@@ -18,7 +18,7 @@ _dkms_packages() {
 
 _dkms() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev='' action='' word
-    local actions="add build install uninstall unbuild remove status autoinstall match mktarball ldtarball generate_mok
+    local actions="add build install uninstall unbuild remove status autoinstall match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok
         kernel_preinst kernel_postinst kernel_prerm conf check fsck"
     local options="-m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force --force-version-override --force-vermagic -j -c
         --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel --archive

@@ -9,7 +9,7 @@ function __dkms_packages
     end
 end
 
-set -l actions add build install uninstall unbuild remove status autoinstall match mktarball ldtarball generate_mok kernel_preinst kernel_postinst kernel_prerm conf check fsck
+set -l actions add build install uninstall unbuild remove status autoinstall match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm conf check fsck
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a "$actions"

@@ -1,5 +1,7 @@
 //! The action words.
 
+use crate::plan::request::PackageForm;
+
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -13,6 +15,8 @@ pub enum Action {
     Autoinstall,
     Mktarball,
     Ldtarball,
+    /// mkdeb, mkbmdeb, mkdsc, mkrpm.
+    MakePackage(PackageForm),
     Status,
     GenerateMok,
     KernelPreinst,
@@ -47,10 +51,10 @@ const WORDS: [(&str, Action); 24] = [
     ("conf", Action::Conf),
     ("check", Action::Check),
     ("fsck", Action::Fsck),
-    ("mkdeb", Action::Removed("mkdeb")),
-    ("mkdsc", Action::Removed("mkdsc")),
-    ("mkbmdeb", Action::Removed("mkbmdeb")),
-    ("mkrpm", Action::Removed("mkrpm")),
+    ("mkdeb", Action::MakePackage(PackageForm::Deb)),
+    ("mkdsc", Action::MakePackage(PackageForm::SourceDeb)),
+    ("mkbmdeb", Action::MakePackage(PackageForm::ModulesDeb)),
+    ("mkrpm", Action::MakePackage(PackageForm::Rpm)),
     ("mkkmp", Action::Removed("mkkmp")),
     ("mkdriverdisk", Action::Removed("mkdriverdisk")),
 ];
@@ -69,7 +73,7 @@ impl Action {
     /// Whether every dkms knows the word: only these cannot name a module once an action is given.
     #[must_use]
     pub fn is_classic(self) -> bool {
-        !matches!(self, Self::Conf | Self::Check | Self::Fsck | Self::Removed(_))
+        !matches!(self, Self::Conf | Self::Check | Self::Fsck | Self::MakePackage(_) | Self::Removed(_))
     }
 
     /// Every action that exists, for the usage text.

@@ -57,7 +57,10 @@ pub(super) fn request(args: &Arguments, settings: &Settings, system: &System) ->
         return Ok(Request::Status { filters: filters(args), format });
     }
     if let A::Removed(name) = action {
-        let instead = "Build the package with the distribution's own tools (dh_dkms, rpmbuild), or carry the tree with a source package.";
+        let instead = match name {
+            "mkkmp" => "Make a kmod package for each kernel with mkrpm.",
+            _ => "Carry the modules to the machine with mkdeb, mkbmdeb, mkrpm or mktarball.",
+        };
         return Err(Error::NotSupported { action: name.to_owned(), instead });
     }
     Checker { args, action, settings, system }.request()
@@ -138,6 +141,11 @@ impl Checker<'_> {
                 Ok(Request::Conf { subject: self.subject()?, conf, target: first(targets)?, format })
             }
             A::Mktarball => self.mktarball(targets),
+            A::MakePackage(form) => {
+                let (package, conf) = (self.package()?, self.args.conf.clone());
+                let (targets, content) = (self.packed_targets(targets), self.content());
+                Ok(Request::MakePackage { form, package, conf, targets, content })
+            }
             A::Ldtarball => {
                 if force {
                     self.root()?;
@@ -181,16 +189,23 @@ impl Checker<'_> {
     }
 
     fn mktarball(&self, targets: Vec<Target>) -> Result<Request> {
-        let content = match (self.args.source_only, self.args.binaries_only) {
+        let (targets, content) = (self.packed_targets(targets), self.content());
+        let (conf, archive) = (self.args.conf.clone(), self.args.archive.clone());
+        Ok(Request::Mktarball { package: self.package()?, conf, targets, content, archive })
+    }
+
+    fn content(&self) -> Content {
+        match (self.args.source_only, self.args.binaries_only) {
             (true, _) => Content::SourceOnly,
             (_, true) => Content::BinariesOnly,
             _ => Content::Both,
-        };
-        // Without a kernel it is for every one that has a build.
+        }
+    }
+
+    /// Without a kernel, every one that has a build is packed.
+    fn packed_targets(&self, targets: Vec<Target>) -> Targets {
         let any = self.args.kernels.is_empty() && self.args.arches.is_empty();
-        let targets = if any { Targets::AllBuilt } else { Targets::These(targets) };
-        let (conf, archive) = (self.args.conf.clone(), self.args.archive.clone());
-        Ok(Request::Mktarball { package: self.package()?, conf, targets, content, archive })
+        if any { Targets::AllBuilt } else { Targets::These(targets) }
     }
 
     /// The tarball to load, which exists.

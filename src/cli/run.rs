@@ -40,6 +40,12 @@ pub fn perform(request: &Request, settings: &Settings, system: &System) -> Resul
             exec::mktarball(&packing, settings, system)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Request::MakePackage { form, package, conf, targets, content } => {
+            let conf = conf.as_deref();
+            let packaging = exec::Packaging { form: *form, package, conf, targets, content: *content };
+            exec::make_package(&packaging, settings, system)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         request => {
             if let Some((archive, target, force)) = rpm_package(request) {
                 exec::install_rpm(archive, system)?;
@@ -126,6 +132,7 @@ fn change(request: &Request, engine: &Engine<'_>) -> Result<()> {
         | Request::Check { .. }
         | Request::Fsck { .. }
         | Request::Mktarball { .. }
+        | Request::MakePackage { .. }
         | Request::GenerateMok { .. }
         | Request::Autoinstall { .. } => Ok(()),
     }

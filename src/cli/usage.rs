@@ -8,7 +8,10 @@ const OPTIONS: [(&str, &str); 31] = [
     ("-v V", "the package's version"),
     ("-k, --kernelver K[/A]", "a kernel release, by default the running one; repeatable"),
     ("-a, --arch A", "an architecture, by default the machine's; repeatable"),
-    ("--all", "all kernels the package is built for (uninstall, unbuild, remove, mktarball)"),
+    (
+        "--all",
+        "all kernels the package is built for (uninstall, unbuild, remove, mktarball, mkdeb, mkbmdeb, mkrpm)",
+    ),
     ("--all-kernels", "every kernel that could be booted (check)"),
     ("--full", "read every file, and list the initramfs (check)"),
     ("--repair", "put in order what is found (fsck)"),

@@ -88,8 +88,12 @@ impl Reader<'_> {
         kernel: &Kernel,
         rewritten: &mut bool,
     ) -> io::Result<Option<Stale>> {
-        // Headers that were given by hand and are gone are nothing to compare with.
-        if inputs.kernel_files.iter().any(|file| file.exists()) {
+        // A build that comes from another machine is compared with what this one has.
+        if inputs.kernel_files.is_empty() {
+            inputs.kernel_files = kernel_files(kernel);
+        }
+        // Headers that are gone, or were given by hand, are nothing to compare with.
+        if inputs.kernel_files.iter().all(|file| file.exists()) {
             let compiler = compiler(kernel);
             let same_headers = inputs.kernel_files == kernel_files(kernel);
             if same_headers && compiler != inputs.compiler {

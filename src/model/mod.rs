@@ -6,7 +6,7 @@ mod release;
 mod state;
 mod version;
 
-pub use error::{ArchiveProblem, Error, ExitCode, Result};
+pub use error::{ArchiveProblem, Error, ExitCode, PackagingProblem, Result};
 pub use name::{NameError, PackageId, PackageName, PackageVersion};
 pub use release::{Arch, BuildId, KernelRelease, Target};
 pub use state::{BuildState, SourceState};

@@ -22,6 +22,43 @@ pub enum Content {
     BinariesOnly,
 }
 
+/// A package for another machine's package manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackageForm {
+    /// A Debian package with the source, and with what is built.
+    Deb,
+    /// Debian packages that hold the modules of one kernel each.
+    ModulesDeb,
+    /// A Debian source package.
+    SourceDeb,
+    /// An rpm package with the source, and one with the modules of each kernel.
+    Rpm,
+}
+
+impl PackageForm {
+    /// The action that makes it.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Deb => "mkdeb",
+            Self::ModulesDeb => "mkbmdeb",
+            Self::SourceDeb => "mkdsc",
+            Self::Rpm => "mkrpm",
+        }
+    }
+
+    /// The directory of a version in the DKMS tree where callers find the result.
+    #[must_use]
+    pub fn dir_name(self) -> &'static str {
+        match self {
+            Self::Deb => "deb",
+            Self::ModulesDeb => "bmdeb",
+            Self::SourceDeb => "dsc",
+            Self::Rpm => "rpm",
+        }
+    }
+}
+
 /// A filter of `status`: `None` lets everything pass. The texts are shell wildcards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -114,6 +151,13 @@ pub enum Request {
     Status {
         filters: Vec<Filter>,
         format: StatusFormat,
+    },
+    MakePackage {
+        form: PackageForm,
+        package: PackageId,
+        conf: Option<PathBuf>,
+        targets: Targets,
+        content: Content,
     },
     /// Whether these kernels have what they should.
     Check {

@@ -347,6 +347,26 @@ fn keep_attributes(path: &Path, data: &std::fs::Metadata, with_mode: bool) -> io
         .map_err(|e| named(path, e.into()))
 }
 
+/// Makes everything at and below `path` independent of who made it and when: directories and what can be executed have mode
+/// 0755, other files 0644, and all were changed `seconds` after 1970. Files of other owners become ours by being copies.
+pub fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
+    use nix::sys::stat::{UtimensatFlags, utimensat};
+    use nix::sys::time::TimeSpec;
+    let data = fs_err::symlink_metadata(path)?;
+    if data.is_dir() {
+        for entry in fs_err::read_dir(path)? {
+            normalise(&entry?.path(), seconds)?;
+        }
+    }
+    if !data.is_symlink() {
+        let runs = data.is_dir() || data.mode() & 0o111 != 0;
+        set_mode(path, if runs { 0o755 } else { 0o644 })?;
+    }
+    let time = TimeSpec::new(seconds, 0);
+    utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)
+        .map_err(|e| named(path, e.into()))
+}
+
 /// Whether this process could create entries in the directory, or in the nearest existing one above it.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     use nix::unistd::{AccessFlags, access};

@@ -64,7 +64,7 @@ struct Entry {
 }
 
 /// Version control keeps its own files beside the source.
-const NOT_SOURCE: [&str; 4] = [".git", ".svn", ".hg", ".bzr"];
+pub const NOT_SOURCE: [&str; 4] = [".git", ".svn", ".hg", ".bzr"];
 
 fn list(paths: &[PathBuf]) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();

@@ -81,6 +81,12 @@ impl Tree {
         self.version_dir(id).join("tarball")
     }
 
+    /// `T/M/V/deb` and so on: where packages for other machines are found.
+    #[must_use]
+    pub fn result_dir(&self, id: &PackageId, name: &str) -> PathBuf {
+        self.version_dir(id).join(name)
+    }
+
     /// Whether a directory of a version has this name for another purpose than the builds of a kernel.
     #[must_use]
     pub fn is_bookkeeping(name: &str) -> bool {

@@ -80,6 +80,9 @@ pub struct Inputs {
 }
 
 impl BuildRecord {
+    /// The record's name in the directory of a build.
+    pub const FILE: &str = BUILD;
+
     #[must_use]
     pub fn new(modules: Vec<ModuleRecord>, excluded: Vec<String>) -> Self {
         Self {
@@ -93,7 +96,38 @@ impl BuildRecord {
         }
     }
 
-    pub(super) fn read(dir: &Path) -> Option<Self> {
+    /// What a record that came from another machine is worth here: it names files of its own build only, and says nothing
+    /// of what is to be done.
+    #[must_use]
+    pub fn foreign(mut self) -> Option<Self> {
+        let is_plain = |text: &str| !text.is_empty() && !text.contains('/') && text != "." && text != "..";
+        let stays =
+            |text: &str| Path::new(text).components().all(|part| part != std::path::Component::ParentDir);
+        let fits = self.modules.iter().all(|module| {
+            is_plain(&module.file)
+                && is_plain(&module.name)
+                && stays(&module.location)
+                && stays(&module.conf_location)
+        });
+        self.post_remove = None;
+        fits.then(|| self.portable())
+    }
+
+    /// As it can go to another machine: there the inputs are known by their content alone, and have their own places.
+    #[must_use]
+    pub fn portable(mut self) -> Self {
+        if let Some(inputs) = &mut self.inputs {
+            for print in [&mut inputs.source, &mut inputs.overrides, &mut inputs.kernel] {
+                print.stat.clear();
+            }
+            inputs.kernel_files.clear();
+        }
+        self
+    }
+
+    /// The record in a directory, if there is one that can be read.
+    #[must_use]
+    pub fn read(dir: &Path) -> Option<Self> {
         read(&dir.join(BUILD)).filter(|record: &Self| record.format == FORMAT)
     }
 

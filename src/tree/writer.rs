@@ -68,6 +68,16 @@ impl Writer {
         Ok(dir)
     }
 
+    /// `T/M/V/deb` and so on, made if it is missing.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn result_dir(&self, id: &PackageId, name: &str) -> Result<PathBuf> {
+        let dir = self.tree.result_dir(id, name);
+        files::create_dirs(&dir)?;
+        Ok(dir)
+    }
+
     /// An empty directory for one build, beside the place where its result goes. Other builds never see it. What an
     /// interrupted build of the same package and target left there goes: its process held the lock that we hold now.
     ///

@@ -65,8 +65,8 @@ fn a_package_can_be_spelled_in_many_ways(#[case] args: &[&str]) {
 #[case(&["remove", "m/1.0", "-k", ""], 16)]
 #[case(&["add", "m/1.0", "-a", ""], 16)]
 #[case(&[], 2)]
-#[case(&["mkdeb", "m/1.0"], 2)]
-#[case(&["mkrpm", "m/1.0"], 2)]
+#[case(&["mkdeb", "m/1.0"], 3)]
+#[case(&["mkkmp", "m/1.0"], 2)]
 #[case(&["frobnicate"], 2)]
 // The first check that fails decides.
 #[case(&["add", "--binaries-only", "--source-only", "--all", "-k", "x"], 8)]

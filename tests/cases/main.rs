@@ -35,6 +35,7 @@ mod kernel_actions;
 mod locking;
 mod machine;
 mod matrix;
+mod packages;
 mod pending;
 mod rpm_upgrade;
 mod signing;

@@ -8,7 +8,7 @@ use std::path::Path;
 use tar::{Builder, EntryType, Header};
 
 /// A tarball that is being written. Names are those behind the `./`.
-pub struct Members<'a> {
+pub(in crate::exec) struct Members<'a> {
     archive: Builder<&'a mut dyn Write>,
 }
 

@@ -8,16 +8,19 @@ mod members;
 mod read;
 mod write;
 
+pub(super) use members::Members;
 pub use write::{Packing, mktarball};
+pub(super) use write::{built_targets, check_conf, write_file};
 
 use super::Engine;
 use super::add::AddOptions;
-use crate::conf::{Script, Strictness};
-use crate::model::{ArchiveProblem, BuildId, Error, PackageId, Result, Target};
+use crate::conf::{PackageConf, Script, Strictness};
+use crate::model::{ArchiveProblem, BuildId, Error, PackageId, Result, SourceState, Target};
+use crate::plan::autoinstall::Stale;
 use crate::plan::request::Subject;
 use crate::system::process::Output;
 use crate::system::{System, files};
-use crate::tree::Added;
+use crate::tree::{Added, BuildRecord, Built};
 use read::Content;
 use std::path::{Path, PathBuf};
 #[cfg(any(test, fuzzing))]
@@ -89,7 +92,7 @@ impl Engine<'_> {
         self.system.ui.say(format!("Loading tarball for {}", id.source_dir_name()));
         let added = self.load_source(&content, &id, options.force)?;
         for (target, dir) in &content.builds {
-            self.load_build(&BuildId::new(id.clone(), target.clone()), dir, options.force)?;
+            self.load_build(&BuildId::new(id.clone(), target.clone()), dir, &conf, options.force)?;
         }
         Ok((added, conf.script(Script::PostAdd).map(str::to_owned)))
     }
@@ -114,7 +117,7 @@ impl Engine<'_> {
     }
 
     /// Publishes one build; one that is there stays, unless forced away. An installed one stays installed.
-    fn load_build(&self, id: &BuildId, dir: &Path, force: bool) -> Result<()> {
+    fn load_build(&self, id: &BuildId, dir: &Path, conf: &PackageConf, force: bool) -> Result<()> {
         let out = self.tree().out_dir(id);
         let (ui, shown) = (&self.system.ui, out.display());
         if !dir.join("module").is_dir() {
@@ -130,6 +133,13 @@ impl Engine<'_> {
         let published = (|| {
             files::copy_tree(dir, &staged)?;
             files::set_mode(&staged, 0o755)?;
+            files::remove_file(&staged.join(BuildRecord::FILE))?;
+            if let Some(mut record) = BuildRecord::read(dir).and_then(BuildRecord::foreign) {
+                record.post_remove = conf.script(Script::PostRemove).map(str::to_owned);
+                record.no_weak_modules = conf.no_weak_modules.is_yes();
+                record.depends_rebuild = conf.depends_rebuild.is_yes();
+                record.stage(&staged)?;
+            }
             if let Some(installed) = self.tree().installed(id) {
                 installed.carry_record(&staged)?;
             }
@@ -138,8 +148,27 @@ impl Engine<'_> {
         if published.is_err() {
             files::remove_tree(&staged)?;
         }
-        let (_built, replaced) = published?;
+        let (built, replaced) = published?;
+        if let Some(why) = self.misfit(&built) {
+            ui.note(format!("What is built for kernel {} is not used: {why}; it is built here.", id.target));
+            return self.writer.withdraw(built, replaced);
+        }
         replaced.map_or(Ok(()), |old| Ok(files::remove_tree(&old)?))
+    }
+
+    /// Why a build that was recorded on another machine is not what this one would build. Where there is no source, there
+    /// is no choice.
+    fn misfit(&self, built: &Built) -> Option<Stale> {
+        let package = &built.id().package;
+        let can_build =
+            self.tree().source_state(package, &self.settings.source_tree) == Some(SourceState::Added);
+        if !can_build || built.record().is_none() {
+            return None;
+        }
+        if !self.is_whole(built) {
+            return Some(Stale::Damaged);
+        }
+        self.staleness(built)
     }
 }
 

@@ -7,7 +7,7 @@ use super::check::{self, Amount};
 use crate::kernel::module_file::Compression;
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, Result, Target};
 use crate::system::files;
-use crate::tree::Tree;
+use crate::tree::{BuildRecord, Tree};
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 use std::cell::Cell;
@@ -299,13 +299,14 @@ fn target_of(kernel: &Path, dir: &Path) -> Checked<Target> {
     Ok(Target::new(kernel, Arch::new(&arch).map_err(|why| bad(why.to_string()))?))
 }
 
-/// Records are believed by those who remove what was installed, so none is taken from a tarball. Of hidden files only
-/// the versions of the dependencies count.
+/// Records are believed by those who remove what was installed, so none is taken from a tarball as it is. Of hidden files
+/// only the versions of the dependencies count, and what a build was made from, which is judged when it is loaded.
 fn drop_records(dir: &Path) -> Checked<()> {
     for entry in fs_err::read_dir(dir).map_err(refused)?.flatten() {
         let name = entry.file_name();
         let name = name.as_bytes();
-        if name.starts_with(b".") && !name.starts_with(b".dep_") {
+        let counts = name.starts_with(b".dep_") || name == BuildRecord::FILE.as_bytes();
+        if name.starts_with(b".") && !counts {
             files::remove_tree(&entry.path()).map_err(refused)?;
         }
     }

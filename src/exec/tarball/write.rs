@@ -42,7 +42,7 @@ pub fn mktarball(packing: &Packing<'_>, settings: &Settings, system: &System) ->
     let source = tree.added(packing.package, &settings.source_tree)?.source().to_owned();
     let own_conf = source.join("dkms.conf");
     let conf = packing.conf.unwrap_or(&own_conf);
-    let targets = built_targets(packing, &tree, settings);
+    let targets = built_targets(packing.package, packing.targets, packing.content, &tree, settings);
     let any = targets.as_ref().ok().and_then(|targets| targets.first());
     check_conf(conf, packing.package, any, settings, system)?;
     let targets = targets?;
@@ -70,14 +70,19 @@ pub fn mktarball(packing: &Packing<'_>, settings: &Settings, system: &System) ->
 }
 
 /// The kernels whose builds go in; none for the source alone.
-fn built_targets(packing: &Packing<'_>, tree: &Tree, settings: &Settings) -> Result<Vec<Target>> {
-    let package = packing.package;
+pub(in crate::exec) fn built_targets(
+    package: &PackageId,
+    targets: &Targets,
+    content: Content,
+    tree: &Tree,
+    settings: &Settings,
+) -> Result<Vec<Target>> {
     let missing = |target: Option<&Target>| Error::NothingToArchive {
         package: package.clone(),
         target: target.cloned(),
     };
-    match packing.targets {
-        _ if packing.content == Content::SourceOnly => Ok(Vec::new()),
+    match targets {
+        _ if content == Content::SourceOnly => Ok(Vec::new()),
         Targets::These(targets) => {
             let is_built =
                 |target: &&Target| tree.built(&BuildId::new(package.clone(), (*target).clone())).is_some();
@@ -101,7 +106,7 @@ fn each_once(targets: &[Target]) -> Vec<Target> {
 }
 
 /// Reads the dkms.conf for one of the kernels, or for the running one; a tarball with an unusable one helps nobody.
-fn check_conf(
+pub(in crate::exec) fn check_conf(
     conf: &Path,
     package: &PackageId,
     target: Option<&Target>,
@@ -169,7 +174,10 @@ fn default_name(package: &PackageId, content: Content, targets: &[Target]) -> St
 }
 
 /// Writes the file as its name's end says: .gz, .xz, .zst, or plain.
-fn write_file(path: &Path, fill: impl FnOnce(&mut Members<'_>) -> io::Result<()>) -> Result<()> {
+pub(in crate::exec) fn write_file(
+    path: &Path,
+    fill: impl FnOnce(&mut Members<'_>) -> io::Result<()>,
+) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let pack = |output: &mut dyn Write| {
         let mut members = Members::new(output);

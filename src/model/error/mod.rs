@@ -1,9 +1,11 @@
 //! The one error enum: a variant for each thing a user can meet, and the table of exit codes.
 
 mod archive;
+mod packaging;
 mod text;
 
 pub use archive::ArchiveProblem;
+pub use packaging::PackagingProblem;
 
 use crate::model::{Arch, BuildId, KernelRelease, PackageId, Target};
 use std::path::PathBuf;
@@ -198,6 +200,11 @@ pub enum Error {
         package: PackageId,
         target: Option<Target>,
     },
+    /// A package for other machines could not be made.
+    Packaging {
+        action: &'static str,
+        problem: PackagingProblem,
+    },
     NotSupported {
         action: String,
         instead: &'static str,
@@ -223,6 +230,7 @@ impl Error {
             Self::Reported(code) => code.0,
             Self::Usage { code, .. } => *code,
             Self::Archive { problem, .. } => problem.exit_code(),
+            Self::Packaging { problem, .. } => problem.exit_code(),
             Self::NotRoot { .. }
             | Self::NotWritable { .. }
             | Self::BadName { .. }

@@ -28,6 +28,7 @@ impl fmt::Display for Error {
                 "Arguments <module> and <module-version> are not specified.\nUsage: dkms {action} <module>/<module-version> or dkms {action} -m <module> -v <module-version>"
             ),
             Self::Archive { path, problem } => problem.describe(path, f),
+            Self::Packaging { action, problem } => write!(f, "{action}: {problem}"),
             Self::ArchCount { .. }
             | Self::Inconsistent { .. }
             | Self::ArchUnknown

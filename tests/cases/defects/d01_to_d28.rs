@@ -18,7 +18,8 @@ fn out(package: &str, release: &str) -> String {
 #[test]
 fn d01_an_action_that_nobody_knows_is_a_failure() {
     let world = World::new();
-    world.dkms(&["mkdeb", "m/1.0"]).exits(2);
+    world.dkms(&["mkkmp", "m/1.0"]).exits(2);
+    world.dkms(&["mkdeb", "m/1.0"]).exits(3);
     world.dkms(&["frobnicate"]).exits(2).says("Usage:");
     world.dkms(&[]).exits(2).says("Usage:");
 }

@@ -2,7 +2,8 @@
 fast foo 1.0
 differs no-action 0 2 dkms
 differs no-action 0 2 dkms bogus
-differs no-action 0 2 dkms mkdeb foo/1.0
+differs mk-actions 0 3 dkms mkdeb foo/2.0
+differs no-action 0 2 dkms mkkmp foo/1.0
 differs help-0 2 0 dkms --help
 differs help-0 2 0 dkms -h
 run dkms -V

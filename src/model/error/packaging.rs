@@ -1,0 +1,46 @@
+//! Why a package for other machines cannot be made, each with its exit code and its words.
+
+use std::fmt;
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackagingProblem {
+    /// A program of the distribution is not installed.
+    NoTool { program: &'static str, package: &'static str },
+    /// The package's name or version has no counterpart there.
+    Name { what: &'static str, text: String, why: String },
+    /// A program failed; its last words.
+    Failed { program: String, status: String, said: String },
+    /// A template made no package.
+    NoResult { template: String },
+    /// The source cannot be packed.
+    Source(String),
+}
+
+impl PackagingProblem {
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoTool { .. } => 2,
+            Self::Source(_) => 4,
+            Self::Failed { .. } | Self::NoResult { .. } => 7,
+            Self::Name { .. } => 8,
+        }
+    }
+}
+
+impl fmt::Display for PackagingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTool { program, package } => {
+                write!(f, "{program} is needed, and not installed.\nInstall the package {package}.")
+            }
+            Self::Name { what, text, why } => write!(f, "the {what} {text:?} cannot be used: {why}."),
+            Self::Failed { program, status, said } if said.is_empty() => {
+                write!(f, "{program} failed: {status}.")
+            }
+            Self::Failed { program, status, said } => write!(f, "{program} failed: {status}.\n{said}"),
+            Self::NoResult { template } => write!(f, "the template {template} made no package."),
+            Self::Source(why) => f.write_str(why),
+        }
+    }
+}
