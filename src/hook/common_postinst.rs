@@ -65,13 +65,16 @@ fn load_and_install(
         to_index.iter().for_each(|release| engine.index_after_removal(release));
         return Ok(Vec::new());
     }
+    let mut releases = releases.to_vec();
+    let more = with_builds(&engine, id).into_iter().filter(|release| !releases.contains(release));
+    releases.extend(more.collect::<Vec<_>>());
     if releases.is_empty() {
         system.ui.warn(format!(
             "No kernel has headers here; {id} is built when the headers of one are installed."
         ));
     }
     let mut failures = Vec::new();
-    for release in releases {
+    for release in &releases {
         let target = target_of(hook, Some(release), settings)?;
         match install_for(&engine, id, &target) {
             Ok(indexed) => to_index.retain(|waiting| !indexed || waiting != release),
@@ -86,6 +89,14 @@ fn load_and_install(
     }
     to_index.iter().for_each(|release| engine.index_after_removal(release));
     Ok(failures)
+}
+
+/// Kernels of this machine for which the package brings what is built: they need no headers.
+fn with_builds(engine: &Engine<'_>, id: &PackageId) -> Vec<KernelRelease> {
+    let package = engine.tree().package(id.clone(), &engine.settings.source_tree);
+    let builds = package.map(|package| package.builds).unwrap_or_default();
+    let releases = builds.into_iter().map(|build| build.target.release);
+    releases.filter(|release| engine.kernel(release).exists()).collect()
 }
 
 /// Installs the package for one kernel; tells whether the kernel was indexed. A kernel that the package does not want,

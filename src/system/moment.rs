@@ -17,7 +17,7 @@ pub struct Moment {
     boot: String,
     /// Since 1970.
     seconds: u64,
-    /// Who holds rpm's lock, if rpm is at work.
+    /// Who holds rpm's lock, or else which program that installs packages called us, if rpm is at work.
     transaction: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl System {
         let boot = fs_err::read_to_string(self.path("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
         let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let locks = ["/usr/lib/sysimage/rpm/.rpm.lock", "/var/lib/rpm/.rpm.lock"];
-        let transaction = locks.iter().find_map(|lock| holder(&self.path(lock)));
+        let transaction = locks.iter().find_map(|lock| holder(&self.path(lock))).or_else(installer);
         Moment { boot: boot.trim().to_owned(), seconds: passed.as_secs(), transaction }
     }
 }
@@ -56,11 +56,44 @@ fn holder(path: &Path) -> Option<String> {
     if i32::from(lock.l_type) == libc::F_UNLCK {
         return None;
     }
-    let stat = fs_err::read_to_string(format!("/proc/{}/stat", lock.l_pid)).unwrap_or_default();
-    // Field 22; the command in field 2 may hold blanks and parentheses.
-    let start =
-        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19)).unwrap_or_default();
+    let start = Process::read(lock.l_pid).map(|process| process.start).unwrap_or_default();
     Some(format!("{} {start}", lock.l_pid))
+}
+
+/// The nearest program above us that installs rpm packages, and when it started. Where its database is, only it knows.
+fn installer() -> Option<String> {
+    const INSTALLERS: [&str; 7] = ["rpm", "dnf", "dnf5", "yum", "zypper", "microdnf", "tdnf"];
+    let mut process = Process::read(nix::unistd::getppid().as_raw())?;
+    loop {
+        if INSTALLERS.contains(&process.command.as_str()) {
+            return Some(format!("{} {}", process.pid, process.start));
+        }
+        process = Process::read(process.parent).filter(|parent| parent.pid > 1)?;
+    }
+}
+
+/// What proc_pid_stat(5) tells of a process.
+struct Process {
+    pid: i32,
+    command: String,
+    parent: i32,
+    /// In clock ticks since the boot.
+    start: String,
+}
+
+impl Process {
+    fn read(pid: i32) -> Option<Self> {
+        let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The command may hold blanks and parentheses.
+        let (head, rest) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        Some(Self {
+            pid,
+            command: head.split_once('(')?.1.to_owned(),
+            parent: fields.get(1)?.parse().ok()?,
+            start: (*fields.get(19)?).to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,13 @@ impl Maker<'_> {
             let placed = self.place_modules(target, &root)?;
             files::normalise(&root, self.time)?;
             let list: Vec<String> = placed.iter().map(|path| format!("/{}", path.display())).collect();
-            let extra = [("KERNEL", target.release.to_string()), ("FILES", list.join("\n"))];
+            let release = target.release.to_string();
+            // A version of rpm's has one hyphen at most; kernels of others are known by their directory.
+            let required = match release.matches('-').count() {
+                0 | 1 => format!("kernel-uname-r = {release}"),
+                _ => format!("/lib/modules/{release}"),
+            };
+            let extra = [("KERNEL", release), ("REQUIRED", required), ("FILES", list.join("\n"))];
             let spec = include_str!("data/kmod.spec");
             made.extend(self.rpm(&name, spec, target.arch.as_str(), &root, &extra)?);
         }
