@@ -29,7 +29,7 @@ SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
 	tests/lib/need packaging/demo packaging/make-deb \
 	packaging/debian/dkms-autopkgtest packaging/debian/fill-scripts $(wildcard packaging/debian/*.in) \
-	$(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
+	$(wildcard src/exec/package/data/*.p*) $(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
 
 # Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
 SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
@@ -37,7 +37,7 @@ SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
 # Snippets that a harness sources, in words that it defines.
 SHELL_SCENARIOS = $(wildcard tests/compat/scenarios/*.sh)
 
-.PHONY: all install deb test demo bench lint clean
+.PHONY: all install deb test demo bench lint fuzz clean
 
 all:
 ifneq ($(BUILT),yes)
@@ -86,6 +86,13 @@ demo:
 
 bench:
 	./tests/bench/run
+
+# Needs cargo-fuzz and a nightly toolchain. What is found is kept in fuzz/artifacts, inputs that are new in fuzz/corpus.
+FUZZ_SECONDS ?= 300
+fuzz:
+	for target in fuzz/targets/*.rs; do \
+		$(CARGO) +nightly fuzz run -O "$$(basename "$$target" .rs)" -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 || exit 1; \
+	done
 
 lint:
 	$(CARGO) fmt --check

@@ -58,6 +58,16 @@ impl Environment {
         self.exported.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Adds a word to a variable, whoever set it.
+    pub fn append(&mut self, name: &str, word: &str, system: &System) {
+        let inherited = || system.inherited_env().get(name).cloned();
+        let value = match self.exported.get(name).cloned().or_else(inherited).filter(|v| !v.is_empty()) {
+            Some(value) => format!("{value} {word}"),
+            None => word.to_owned(),
+        };
+        self.export(name, &value);
+    }
+
     #[must_use]
     pub fn apply(&self, command: Command) -> Command {
         self.exported.iter().fold(command, |command, (name, value)| command.env(name, value))

@@ -1,6 +1,7 @@
 //! The make command of a build: what the conf says, and what every dkms adds to it.
 
 use crate::conf::Jobs;
+use crate::kernel::KernelConfig;
 use crate::model::KernelRelease;
 use std::path::Path;
 
@@ -56,6 +57,23 @@ pub fn quote(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// The compiler's option that makes a module the same wherever its tree is: what it tells of the build directory, to
+/// debuggers and in warnings, it tells of the source. `None` for compilers that do not know it (gcc before 8, clang before
+/// 10), and for a path that would not be one word.
+#[must_use]
+pub fn prefix_map(config: &KernelConfig, build_dir: &Path, source: &Path) -> Option<String> {
+    let is_at_least = |option: &str, least: u32| {
+        config.value(option).and_then(|text| text.parse::<u32>().ok()).is_some_and(|version| version >= least)
+    };
+    let is_plain = |path: &Path| {
+        path.to_str()
+            .is_some_and(|text| text.chars().all(|c| c.is_ascii_alphanumeric() || "/._+-~".contains(c)))
+    };
+    let knows = is_at_least("CONFIG_GCC_VERSION", 80_000) || is_at_least("CONFIG_CLANG_VERSION", 100_000);
+    (knows && is_plain(build_dir) && is_plain(source))
+        .then(|| format!("-ffile-prefix-map={}={}", build_dir.display(), source.display()))
+}
+
 /// Whether the command (or a makefile behind it, as far as the line tells) sets its own number of jobs, so that a
 /// jobserver does not bind it.
 #[must_use]
@@ -108,6 +126,23 @@ mod tests {
             Parallelism::Option(jobs),
         );
         assert_eq!(line, expected);
+    }
+
+    #[rstest]
+    #[case("CONFIG_GCC_VERSION=120200\nCONFIG_CLANG_VERSION=0\n", "/t/m/1/build", true)]
+    #[case("CONFIG_GCC_VERSION=0\nCONFIG_CLANG_VERSION=160006\n", "/t/m/1/build", true)]
+    #[case("CONFIG_GCC_VERSION=40805\n", "/t/m/1/build", false)]
+    #[case("", "/t/m/1/build", false)]
+    #[case("CONFIG_GCC_VERSION=120200\n", "/t t/m/1/build", false)]
+    #[case("CONFIG_GCC_VERSION=120200\n", "/t=u/m/1/build", false)]
+    fn paths_are_mapped_where_the_compiler_can(
+        #[case] config: &str,
+        #[case] dir: &str,
+        #[case] mapped: bool,
+    ) {
+        let config = KernelConfig::parse(config.to_owned());
+        let option = prefix_map(&config, Path::new(dir), Path::new("/usr/src/m-1"));
+        assert_eq!(option, mapped.then(|| format!("-ffile-prefix-map={dir}=/usr/src/m-1")));
     }
 
     #[rstest]

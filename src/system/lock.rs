@@ -4,6 +4,7 @@
 //! holder. A run that was started by the holder itself (by a script or a dkms.conf) does not wait for it: it works under
 //! its ancestor's lock, and takes one of its own against the holder's other children.
 
+use super::ancestors::ancestors;
 use super::{System, files};
 use crate::model::{Error, Result};
 use nix::fcntl::{Flock, FlockArg};
@@ -119,20 +120,6 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// Whether `pid` is among our parents, and theirs (proc(5), /proc/pid/stat field 4).
 fn is_ancestor(pid: u32) -> bool {
-    let mut current = std::os::unix::process::parent_id();
-    while current > 1 {
-        if current == pid {
-            return true;
-        }
-        let Ok(stat) = fs_err::read_to_string(format!("/proc/{current}/stat")) else { return false };
-        // The command in field 2 may hold blanks and parentheses.
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
-        match parent {
-            Some(parent) => current = parent,
-            None => return false,
-        }
-    }
-    false
+    ancestors().any(|process| process.pid == pid)
 }

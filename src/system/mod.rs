@@ -2,6 +2,7 @@
 //!
 //! Everything that touches the machine goes through here; nothing above reads a global.
 
+pub mod ancestors;
 pub mod digest;
 pub mod files;
 pub mod fingerprint;

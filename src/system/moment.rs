@@ -1,6 +1,7 @@
 //! When something happens, and in which transaction of rpm: what ties two scriptlets of one transaction together.
 
 use super::System;
+use super::ancestors::{Process, ancestors};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use serde::{Deserialize, Serialize};
@@ -56,44 +57,19 @@ fn holder(path: &Path) -> Option<String> {
     if i32::from(lock.l_type) == libc::F_UNLCK {
         return None;
     }
-    let start = Process::read(lock.l_pid).map(|process| process.start).unwrap_or_default();
+    let start = u32::try_from(lock.l_pid)
+        .ok()
+        .and_then(Process::read)
+        .map(|process| process.start)
+        .unwrap_or_default();
     Some(format!("{} {start}", lock.l_pid))
 }
 
 /// The nearest program above us that installs rpm packages, and when it started. Where its database is, only it knows.
 fn installer() -> Option<String> {
     const INSTALLERS: [&str; 7] = ["rpm", "dnf", "dnf5", "yum", "zypper", "microdnf", "tdnf"];
-    let mut process = Process::read(nix::unistd::getppid().as_raw())?;
-    loop {
-        if INSTALLERS.contains(&process.command.as_str()) {
-            return Some(format!("{} {}", process.pid, process.start));
-        }
-        process = Process::read(process.parent).filter(|parent| parent.pid > 1)?;
-    }
-}
-
-/// What proc_pid_stat(5) tells of a process.
-struct Process {
-    pid: i32,
-    command: String,
-    parent: i32,
-    /// In clock ticks since the boot.
-    start: String,
-}
-
-impl Process {
-    fn read(pid: i32) -> Option<Self> {
-        let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The command may hold blanks and parentheses.
-        let (head, rest) = stat.rsplit_once(')')?;
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        Some(Self {
-            pid,
-            command: head.split_once('(')?.1.to_owned(),
-            parent: fields.get(1)?.parse().ok()?,
-            start: (*fields.get(19)?).to_owned(),
-        })
-    }
+    let installer = ancestors().find(|process| INSTALLERS.contains(&process.command.as_str()))?;
+    Some(format!("{} {}", installer.pid, installer.start))
 }
 
 #[cfg(test)]

@@ -42,6 +42,22 @@ for file in "$deb" "$modules_deb"; do
     assert_equal "lintian finds no error in ${file##*/}" "" "$(grep '^E:' <<<"$lint" || true)"
 done
 
+# --- the same inputs in other places and at another time
+for place in one two; do
+    mkdir -p "$builder/opt/$place/src" "$builder/opt/$place/tree"
+    driver "$builder/opt/$place/root" 1.0
+    mv "$builder/opt/$place/root/usr/src/hello-1.0" "$builder/opt/$place/src/"
+    find "$builder/opt/$place/src" -exec touch -d "$([ $place = one ] && echo 2001-01-01 || echo 2024-06-06)" {} +
+    there=(--dkmstree "/opt/$place/tree" --sourcetree "/opt/$place/src")
+    assert_status "$place: it is built" 0 root_run "$builder" dkms build hello/1.0 -k "$old_kernel" "${there[@]}"
+    for action in mkdeb mkbmdeb mkdsc; do
+        assert_status "$place: $action" 0 root_run "$builder" dkms $action hello/1.0 "${there[@]}"
+    done
+done
+made_in() { (cd "$builder/opt/$1/tree/hello/1.0" && find deb bmdeb dsc "$old_kernel" -type f ! -name '.dkms*' ! -name '*.log' -exec sha256sum {} + | sort); }
+assert_match "there are packages and a module" 'hello\.ko' "$(made_in one)"
+assert_equal "modules and packages are the same, bit for bit" "$(made_in one)" "$(made_in two)"
+
 # --- a machine with the kernel, and neither headers nor compiler
 without_compiler() {
     local root

@@ -232,7 +232,13 @@ impl Engine<'_> {
         }
         let title = if self.system.ui.is_verbose() { line.as_str() } else { "Building module(s)" };
         let step = self.system.ui.step(&place.owner, title);
-        let command = place.environment.shell(self.system, &line).dir(&place.shown).binds(&place.binds);
+        let mut environment = place.environment.clone();
+        let source = Path::new("/usr/src").join(place.id.package.source_dir_name());
+        if let Some(option) = kernel.config().and_then(|c| make::prefix_map(c, &place.shown, &source)) {
+            environment.append("KCFLAGS", &option, self.system);
+            environment.append("KAFLAGS", &option, self.system);
+        }
+        let command = environment.shell(self.system, &line).dir(&place.shown).binds(&place.binds);
         let status = log.run("Building module(s)", &line, place.with_jobserver(command))?;
         if status.success() {
             step.done();
