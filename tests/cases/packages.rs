@@ -185,9 +185,9 @@ fn the_same_inputs_give_the_same_package() {
 }
 
 #[rstest]
-#[case::nothing_built(&["mkbmdeb", "my_mod/1.0_a"], 6, "No modules built for my_mod/1.0_a")]
-#[case::binaries_of_nothing(&["mkdeb", "my_mod/1.0_a", "--binaries-only"], 6, "No modules built")]
-#[case::other_kernel(&["mkdeb", "my_mod/1.0_a", "-k", "6.2"], 6, "on kernel 6.2")]
+#[case::nothing_built(&["mkbmdeb", "my_mod/1.0_a"], 6, "mkbmdeb: no modules of my_mod/1.0_a are built")]
+#[case::binaries_of_nothing(&["mkdeb", "my_mod/1.0_a", "--binaries-only"], 6, "no modules of my_mod/1.0_a are built")]
+#[case::other_kernel(&["mkdeb", "my_mod/1.0_a", "-k", "6.2"], 6, "are built for kernel 6.2 (")]
 #[case::unknown(&["mkdeb", "nobody/1"], 3, "nobody/1")]
 #[case::no_rpmbuild(&["mkrpm", "my_mod/1.0_a"], 2, "rpmbuild is needed, and not installed.\nInstall the package rpm")]
 #[case::kmp(&["mkkmp", "my_mod/1.0_a"], 2, "mkrpm")]

@@ -84,6 +84,10 @@ fn targets(packaging: &Packaging<'_>, tree: &Tree, settings: &Settings) -> Resul
     let has_source = packaging.content != Content::BinariesOnly && packaging.form != PackageForm::ModulesDeb;
     match all {
         Err(Error::NothingToArchive { target: None, .. }) if has_source => Ok(Vec::new()),
+        Err(Error::NothingToArchive { package, target }) => {
+            let problem = PackagingProblem::NotBuilt { package, target };
+            Err(Error::Packaging { action: packaging.form.action(), problem })
+        }
         all => all,
     }
 }
@@ -157,8 +161,9 @@ impl Maker<'_> {
 
     fn built(&self, target: &Target) -> Result<Built> {
         let build = BuildId::new(self.id.clone(), target.clone());
-        let missing = || Error::NothingToArchive { package: self.id.clone(), target: Some(target.clone()) };
-        self.tree.built(&build).ok_or_else(missing)
+        let problem =
+            || PackagingProblem::NotBuilt { package: self.id.clone(), target: Some(target.clone()) };
+        self.tree.built(&build).ok_or_else(|| self.fails(problem()))
     }
 
     fn package_conf(&self, target: &Target) -> Result<PackageConf> {

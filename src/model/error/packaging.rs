@@ -1,10 +1,13 @@
 //! Why a package for other machines cannot be made, each with its exit code and its words.
 
+use crate::model::{PackageId, Target};
 use std::fmt;
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PackagingProblem {
+    /// Nothing is built, for that kernel or for any.
+    NotBuilt { package: PackageId, target: Option<Target> },
     /// A program of the distribution is not installed.
     NoTool { program: &'static str, package: &'static str },
     /// The package's name or version has no counterpart there.
@@ -20,6 +23,7 @@ pub enum PackagingProblem {
 impl PackagingProblem {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
+            Self::NotBuilt { .. } => 6,
             Self::NoTool { .. } => 2,
             Self::Source(_) => 4,
             Self::Failed { .. } | Self::NoResult { .. } => 7,
@@ -31,6 +35,14 @@ impl PackagingProblem {
 impl fmt::Display for PackagingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotBuilt { package, target: Some(target) } => write!(
+                f,
+                "no modules of {package} are built for kernel {target}.\nBuild them first: dkms build {package} -k {}/{}",
+                target.release, target.arch
+            ),
+            Self::NotBuilt { package, target: None } => {
+                write!(f, "no modules of {package} are built.\nBuild them first: dkms build {package}")
+            }
             Self::NoTool { program, package } => {
                 write!(f, "{program} is needed, and not installed.\nInstall the package {package}.")
             }
