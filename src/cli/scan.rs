@@ -50,6 +50,11 @@ const SWITCHES: [&str; 16] = [
     "--debug",
 ];
 
+/// What mkdeb was told by those who did not want a copy of common.postinst in the package: none has one.
+fn is_legacy_postinst(arg: &str) -> bool {
+    arg.strip_prefix("--legacy-postinst").is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
 /// Accepted, announced as deprecated, and without effect.
 const DEPRECATED: [&str; 3] = ["--no-initrd", "--no-clean-kernel", "--no-prepare-kernel"];
 
@@ -87,7 +92,7 @@ pub(super) fn scan(args: &[String], mut quiet: impl FnMut()) -> Result<Scan, Err
                 quiet();
             }
             words.push(if arg == "-q" { "--quiet".into() } else { arg.clone() });
-        } else if DEPRECATED.contains(&arg.as_str()) {
+        } else if DEPRECATED.contains(&arg.as_str()) || is_legacy_postinst(arg) {
             notes.push(format!("Deprecated option: {arg} has no effect."));
         } else if matches!(arg.as_str(), "-V" | "--version") {
             return Ok(Scan::Version);

@@ -88,7 +88,7 @@ fn what_is_built_goes_along_and_is_used_by_a_machine_without_compiler(
     for kernel in [K, "6.2"] {
         world.ok(&["build", "my_mod/1.0_a", "-k", kernel]);
     }
-    world.ok(&[&["mkdeb", "my_mod/1.0_a"], options].concat());
+    world.ok(&[&["mkdeb", "my_mod/1.0_a", "--legacy-postinst=0"], options].concat());
     let arch = if kernels.is_empty() { "all" } else { "amd64" };
     let file = deb(&world, "deb", &format!("my-mod-dkms_1.0+a_{arch}.deb"));
 
