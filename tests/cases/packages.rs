@@ -278,3 +278,22 @@ fn a_source_package_can_be_unpacked() {
         out.join("dkms.conf").is_file() && out.join("debian/rules").is_file() && !out.join(".git").exists()
     );
 }
+
+#[test]
+fn a_package_without_its_source_goes_on_without_it() {
+    let world = machine();
+    world.ok(&["build", "my_mod/1.0_a"]);
+    world.ok(&["mktarball", "my_mod/1.0_a", "--binaries-only", "--archive", "b.tar.gz"]);
+    let tarball = world.path("/b.tar.gz");
+    fs::rename(world.path("/var/lib/dkms/my_mod/1.0_a/tarball/b.tar.gz"), &tarball).unwrap();
+    world.ok(&["remove", "my_mod/1.0_a", "--all"]);
+    fs::remove_dir_all(world.path("/usr/src/my_mod-1.0_a")).unwrap();
+    world.ok(&["ldtarball", tarball.to_str().unwrap()]);
+    for args in [&["mkdsc", "my_mod/1.0_a"][..], &["mkdeb", "my_mod/1.0_a", "--source-only"]] {
+        world.dkms(args).exits(4).complains("there is no source here, only what is built");
+    }
+    world.ok(&["mkdeb", "my_mod/1.0_a"]);
+    let list =
+        said(&world, &format!("dpkg-deb --contents {}", deb(&world, "deb", "my-mod-dkms_1.0+a_amd64.deb")));
+    assert!(!list.contains("usr/src") && list.contains("my_mod-1.0_a.dkms.tar.gz"), "{list}");
+}

@@ -14,7 +14,7 @@ mod template;
 use super::tarball::{Members, built_targets, check_conf, write_file};
 use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
 use crate::kernel::find_program;
-use crate::model::{BuildId, Error, PackageId, PackagingProblem, Result, Target};
+use crate::model::{BuildId, Error, PackageId, PackagingProblem, Result, SourceState, Target};
 use crate::plan::request::{Content, PackageForm, Targets};
 use crate::system::fingerprint::NOT_SOURCE;
 use crate::system::process::{Command, Output};
@@ -41,7 +41,8 @@ pub fn make_package(packaging: &Packaging<'_>, settings: &Settings, system: &Sys
     let tree = Tree::at(&settings.dkms_tree);
     let writer = tree.lock(system)?;
     let source = tree.added(packaging.package, &settings.source_tree)?.source().to_owned();
-    let targets = targets(packaging, &tree, settings)?;
+    let content = content(packaging, &tree, settings)?;
+    let targets = targets(&Packaging { content, ..packaging.clone() }, &tree, settings)?;
     let own_conf = source.join("dkms.conf");
     let conf = packaging.conf.unwrap_or(&own_conf).to_owned();
     check_conf(&conf, packaging.package, targets.first(), settings, system)?;
@@ -49,7 +50,7 @@ pub fn make_package(packaging: &Packaging<'_>, settings: &Settings, system: &Sys
     let maker = Maker {
         id: packaging.package,
         action: packaging.form.action(),
-        content: packaging.content,
+        content,
         source,
         conf,
         targets,
@@ -73,6 +74,19 @@ pub fn make_package(packaging: &Packaging<'_>, settings: &Settings, system: &Sys
         system.ui.say(path.display().to_string());
     }
     Ok(())
+}
+
+/// What goes in: of a package that came without its source, only what is built.
+fn content(packaging: &Packaging<'_>, tree: &Tree, settings: &Settings) -> Result<Content> {
+    if tree.source_state(packaging.package, &settings.source_tree) != Some(SourceState::BinariesOnly) {
+        return Ok(packaging.content);
+    }
+    if packaging.form == PackageForm::SourceDeb || packaging.content == Content::SourceOnly {
+        let why = format!("of {} there is no source here, only what is built.", packaging.package);
+        let (action, problem) = (packaging.form.action(), PackagingProblem::Source(why));
+        return Err(Error::Packaging { action, problem });
+    }
+    Ok(Content::BinariesOnly)
 }
 
 /// The kernels whose builds go in. A package of the source needs none.
