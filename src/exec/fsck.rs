@@ -103,7 +103,8 @@ impl Reader<'_> {
                 found.insert(Disorder::Source { id: package.id.clone(), link, builds: package.builds.len() });
             }
             for build in &package.builds {
-                let is_gone = !self.kernel(&build.target.release).exists();
+                let kernel = self.kernel(&build.target.release);
+                let is_gone = !kernel.exists() || kernel.is_hollow();
                 if is_gone && build.state == BuildState::Installed {
                     let (id, target) = (package.id.clone(), build.target.clone());
                     found.insert(Disorder::KernelGone { id, target });

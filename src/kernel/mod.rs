@@ -66,6 +66,15 @@ impl Kernel {
         self.dir.is_dir()
     }
 
+    /// Whether the kernel itself is gone, and its directory only there for what others left in it: there are neither modules
+    /// of its own, nor the list of those that are built in, nor headers.
+    #[must_use]
+    pub fn is_hollow(&self) -> bool {
+        ["kernel", "modules.builtin", "modules.order", "vmlinuz", "build", "source"]
+            .iter()
+            .all(|name| !self.dir.join(name).exists())
+    }
+
     /// Whether modules can be built: headers are present when the build directory has `include`.
     #[must_use]
     pub fn has_headers(&self) -> bool {

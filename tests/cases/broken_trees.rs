@@ -113,6 +113,15 @@ fn stranger(world: &World) {
     world.write(&format!("/lib/modules/{K}/updates/dkms/stranger.ko"), "whose?");
 }
 
+/// The kernel was removed while no hook of ours was there: its directory stays for our module.
+fn kernel_hollow(world: &World) {
+    world.kernel(GONE).headers();
+    world.ok(&["install", "m/1.0", "-k", GONE]);
+    for name in ["kernel", "build"] {
+        delete(world, &format!("/lib/modules/{GONE}/{name}"));
+    }
+}
+
 /// Somebody deleted what we keep for the kernel.
 fn original_deleted(world: &World) {
     delete(world, &format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko", *A));
@@ -171,11 +180,14 @@ const TEMPORARY: Broken = Broken {
 const STRANGER: Broken =
     Broken { make: stranger, fsck: "no package has this module", check: 0, status: &[WITH_ORIGINAL] };
 
+const KERNEL_HOLLOW: Broken =
+    Broken { make: kernel_hollow, fsck: "which is gone", check: 0, status: &[WITH_ORIGINAL] };
 const ORIGINAL_LOST: Broken =
     Broken { make: original_deleted, fsck: "that m/1.0 replaced is gone", check: 0, status: &[INSTALLED] };
 
 #[rstest]
 #[case::original_lost(&ORIGINAL_LOST)]
+#[case::kernel_hollow(&KERNEL_HOLLOW)]
 #[case::source(&SOURCE)]
 #[case::source_without_build(&SOURCE_NO_BUILD)]
 #[case::source_link(&SOURCE_LINK)]

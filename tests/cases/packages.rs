@@ -297,3 +297,32 @@ fn a_package_without_its_source_goes_on_without_it() {
         said(&world, &format!("dpkg-deb --contents {}", deb(&world, "deb", "my-mod-dkms_1.0+a_amd64.deb")));
     assert!(!list.contains("usr/src") && list.contains("my_mod-1.0_a.dkms.tar.gz"), "{list}");
 }
+
+/// A spec of the source or of the administrator makes the package; it is told what it needs by macros.
+#[rstest]
+#[case::of_the_source("/usr/src/my_mod-1.0_a/my_mod-dkms-mkrpm.spec")]
+#[case::of_the_administrator("/etc/dkms/template-dkms-mkrpm.spec")]
+fn a_spec_in_place_of_ours_makes_the_rpm(#[case] spec: &str) {
+    let world = machine();
+    world.ok(&["build", "my_mod/1.0_a"]);
+    world.write(spec, "Name: x\n");
+    world.program(
+        "rpmbuild",
+        r#"for word; do case $word in "_topdir "*) top=${word#* };; "_sourcedir "*) sources=${word#* };; esac; last=$word; done
+        mkdir -p "$top/RPMS/noarch"; { printf '%s\n' "$@"; ls "$sources"; cat "$last"; } > "$top/RPMS/noarch/x-1.noarch.rpm""#,
+    );
+    world.ok(&["mkrpm", "my_mod/1.0_a"]).says("x-1.noarch.rpm");
+    let text = world.read("/var/lib/dkms/my_mod/1.0_a/rpm/x-1.noarch.rpm");
+    for wanted in [
+        "module_name my_mod",
+        "version 1.0_a",
+        &format!("kernel_versions {K}"),
+        "mktarball_line /usr/sbin/dkms mktarball -m my_mod -v 1.0_a",
+        "\nmy_mod-1.0_a\nmy_mod-1.0_a.dkms.tar.gz\n",
+        "Name: x",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    world.program("rpmbuild", "echo 'error: line 1: Unknown tag' >&2; exit 1");
+    world.dkms(&["mkrpm", "my_mod/1.0_a"]).exits(7).complains("error: line 1: Unknown tag");
+}
