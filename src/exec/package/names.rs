@@ -5,16 +5,13 @@ use crate::model::{Arch, PackagingProblem};
 /// The name of a Debian package: what it does not have in it is mapped, as mkdeb always did.
 pub fn debian_name(name: &str) -> Result<String, PackagingProblem> {
     let mapped = name.to_ascii_lowercase().replace('_', "-");
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
-    let problem =
-        |why: &str| PackagingProblem::Name { what: "name", text: name.to_owned(), why: why.to_owned() };
     if !mapped.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Err(problem("a Debian package's name begins with a letter or a digit"));
+        let why = "a Debian package's name begins with a letter or a digit".to_owned();
+        return Err(PackagingProblem::Name { what: "name", text: name.to_owned(), why });
     }
-    match mapped.chars().find(|c| !fits(*c)) {
-        Some(c) => Err(problem(&format!("no Debian package has {c:?} in its name"))),
-        None => Ok(mapped),
-    }
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    checked("name", name, &mapped, fits, |c| format!("no Debian package has {c:?} in its name"))?;
+    Ok(mapped)
 }
 
 /// The version of a Debian package. One that begins with a letter comes before every release.
@@ -26,13 +23,8 @@ pub fn debian_version(version: &str) -> Result<String, PackagingProblem> {
         _ => mapped,
     };
     let fits = |c: char| c.is_ascii_alphanumeric() || "+-.~".contains(c);
-    match mapped.chars().find(|c| !fits(*c)) {
-        Some(c) => {
-            let why = format!("no Debian package has {c:?} in its version");
-            Err(PackagingProblem::Name { what: "version", text: version.to_owned(), why })
-        }
-        None => Ok(mapped),
-    }
+    checked("version", version, &mapped, fits, |c| format!("no Debian package has {c:?} in its version"))?;
+    Ok(mapped)
 }
 
 /// Debian's name for an architecture, as dpkg-architecture(1) has it.
@@ -52,36 +44,34 @@ pub fn debian_arch(arch: &Arch) -> String {
 /// The name of an rpm package.
 pub fn rpm_name(name: &str) -> Result<String, PackagingProblem> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
-    match name.chars().find(|c| !fits(*c)) {
-        Some(c) => {
-            let why = format!("no rpm package has {c:?} in its name");
-            Err(PackagingProblem::Name { what: "name", text: name.to_owned(), why })
-        }
-        None => Ok(name.to_owned()),
-    }
+    checked("name", name, name, fits, |c| format!("no rpm package has {c:?} in its name"))?;
+    Ok(name.to_owned())
 }
 
 /// The version of an rpm package, which has no hyphen.
 pub fn rpm_version(version: &str) -> Result<String, PackagingProblem> {
     let mapped = version.replace('-', "_");
     let fits = |c: char| c.is_ascii_alphanumeric() || "+._~^".contains(c);
-    match mapped.chars().find(|c| !fits(*c)) {
-        Some(c) => {
-            let why = format!("no rpm package has {c:?} in its version");
-            Err(PackagingProblem::Name { what: "version", text: version.to_owned(), why })
-        }
-        None => Ok(mapped),
-    }
+    checked("version", version, &mapped, fits, |c| format!("no rpm package has {c:?} in its version"))?;
+    Ok(mapped)
 }
 
 /// Whether a text can stand in a script and in a file list as it is.
 pub fn plain(what: &'static str, text: &str) -> Result<(), PackagingProblem> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "+-._~:@".contains(c);
-    match text.chars().find(|c| !fits(*c)) {
-        Some(c) => {
-            let why = format!("{c:?} has a meaning in scripts");
-            Err(PackagingProblem::Name { what, text: text.to_owned(), why })
-        }
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+-._~:@^".contains(c);
+    checked(what, text, text, fits, |c| format!("{c:?} has a meaning in scripts"))
+}
+
+/// Refuses a name or version whose mapped form has a character that does not fit.
+fn checked(
+    what: &'static str,
+    text: &str,
+    mapped: &str,
+    fits: impl Fn(char) -> bool,
+    why: impl Fn(char) -> String,
+) -> Result<(), PackagingProblem> {
+    match mapped.chars().find(|c| !fits(*c)) {
+        Some(c) => Err(PackagingProblem::Name { what, text: text.to_owned(), why: why(c) }),
         None => Ok(()),
     }
 }
