@@ -236,7 +236,10 @@ impl Engine<'_> {
         let source = Path::new("/usr/src").join(place.id.package.source_dir_name());
         if let Some(option) = kernel.config().and_then(|c| make::prefix_map(c, &place.shown, &source)) {
             environment.append("KCFLAGS", &option, self.system);
-            environment.append("KAFLAGS", &option, self.system);
+            // Newer kernels make clang refuse an option that it has no use for.
+            if kernel.config().is_none_or(|config| !config.is_set("CONFIG_CC_IS_CLANG")) {
+                environment.append("KAFLAGS", &option, self.system);
+            }
         }
         let command = environment.shell(self.system, &line).dir(&place.shown).binds(&place.binds);
         let status = log.run("Building module(s)", &line, place.with_jobserver(command))?;
