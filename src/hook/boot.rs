@@ -5,7 +5,8 @@
 //! new modules are loaded here for the devices that wait for them, and for modules-load.d.
 
 use super::due::{install_due, ready_pending, take_up_pending};
-use super::{regenerate, run};
+use super::regenerate::{self, When};
+use super::run;
 use crate::conf::{Overrides, Settings};
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, Target};
@@ -27,8 +28,8 @@ pub fn boot() -> ExitCode {
             inhibit_shutdown(&hook.system);
         }
         let outcome = install_due(hook, release.as_str(), &settings);
-        regenerate::ask(hook, release.as_str(), &outcome.installed, &settings);
-        let others = take_up_pending(hook, release.as_str(), &settings);
+        regenerate::ask(hook, release.as_str(), &outcome.installed, When::Beside, &settings);
+        let others = take_up_pending(hook, release.as_str(), When::Beside, &settings);
         u8::from(outcome.incomplete || others)
     })
 }

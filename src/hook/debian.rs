@@ -3,7 +3,8 @@
 //! Source: Debian Kernel Handbook, "Kernel hooks"; linux-base, linux-run-hooks(1).
 
 use super::due::{install_due, take_out, take_up_pending};
-use super::{Hook, regenerate, run};
+use super::regenerate::{self, When};
+use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
 use crate::exec::{self, Engine};
 use crate::system::journal::Severity;
@@ -110,8 +111,8 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
         Trigger::ImageInstalled => install_due(hook, &release, &settings).status,
         Trigger::HeadersInstalled => {
             let outcome = install_due(hook, &release, &settings);
-            regenerate::ask(hook, &release, &outcome.installed, &settings);
-            take_up_pending(hook, &release, &settings);
+            regenerate::ask(hook, &release, &outcome.installed, When::Now, &settings);
+            take_up_pending(hook, &release, When::Now, &settings);
             outcome.status
         }
         Trigger::Preinst => {

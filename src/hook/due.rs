@@ -1,7 +1,8 @@
 //! What every hook does with a kernel: it gets what is due, or loses what is ours.
 
+use super::Hook;
 use super::policy::{self, Failure};
-use super::{Hook, regenerate};
+use super::regenerate::{self, When};
 use crate::cli::{is_switched_off, report_error, tell_report};
 use crate::conf::Settings;
 use crate::exec::{self, Engine, Report};
@@ -76,7 +77,7 @@ pub(super) fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, 
 
 /// Installs what waited for the headers of other kernels than `release` and can be built now, with a new initramfs where
 /// that is due. Returns whether something is still missing that could be there.
-pub(super) fn take_up_pending(hook: &mut Hook, release: &str, settings: &Settings) -> bool {
+pub(super) fn take_up_pending(hook: &mut Hook, release: &str, images: When, settings: &Settings) -> bool {
     let mut incomplete = false;
     for (target, pending) in ready_pending(release, settings) {
         hook.note(&format!(
@@ -86,7 +87,7 @@ pub(super) fn take_up_pending(hook: &mut Hook, release: &str, settings: &Setting
             pending.packages.join(", ")
         ));
         let outcome = install_due(hook, target.release.as_str(), settings);
-        regenerate::ask(hook, target.release.as_str(), &outcome.installed, settings);
+        regenerate::ask(hook, target.release.as_str(), &outcome.installed, images, settings);
         incomplete |= outcome.incomplete;
     }
     incomplete

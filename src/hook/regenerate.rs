@@ -5,23 +5,38 @@ use super::Hook;
 use super::initramfs::PACKING;
 use crate::conf::{InInitramfs, Settings, Strictness, View, read_package};
 use crate::exec::{image_contents, listed_for_images};
-use crate::kernel::default_arch;
+use crate::kernel::{default_arch, find_program};
 use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
 use crate::system::System;
-use crate::system::process::{Command, Output};
+use crate::system::process::Output;
 use crate::tree::Tree;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+/// When an image is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Now: the caller waits.
+    Now,
+    /// Beside the boot, which does not wait for it; the machine does not shut down before it is done.
+    Beside,
+}
 
 /// Asks for a new image of a kernel if one of these packages, just installed, belongs into it.
-pub(super) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], settings: &Settings) {
+pub(super) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], when: When, settings: &Settings) {
     let Ok(release) = KernelRelease::parse(release) else { return };
     let image = hook.system.path("/boot").join(format!("initrd.img-{release}"));
     if installed.is_empty() || !image.is_file() || hook.system.variable(PACKING).is_some() {
         return;
     }
     let Some(reason) = reason(&hook.system, &release, &image, installed, settings) else { return };
-    let Some((shown, command)) = generator(&hook.system, &release, &image) else { return };
+    let Some(words) = generator(&hook.system, &release, &image) else { return };
+    let shown = shown(&words);
     hook.note(&format!("{reason}, so the initramfs of kernel {release} is made again: {shown}"));
+    let words = match when {
+        When::Beside => beside_the_boot(words, &release, &hook.system),
+        When::Now => words,
+    };
+    let command = hook.system.command(&words[0]).args(&words[1..]);
     let why = match command.stdout(Output::Inherit).stderr(Output::Inherit).run() {
         Ok(outcome) if outcome.status.success() => return,
         Ok(outcome) => outcome.status.to_string(),
@@ -74,15 +89,14 @@ fn reason(
     })
 }
 
-/// How this machine makes an image: the command in words, and the command.
-fn generator(system: &System, release: &KernelRelease, image: &Path) -> Option<(String, Command)> {
+/// How this machine makes an image: the program and its arguments.
+fn generator(system: &System, release: &KernelRelease, image: &Path) -> Option<Vec<String>> {
     let program = |name: &str| {
         let paths = ["/usr/sbin", "/sbin", "/usr/bin"].map(|dir| system.path(dir).join(name));
-        paths.into_iter().find(|path| path.is_file())
+        paths.into_iter().find(|path| path.is_file()).map(|path| path.display().to_string())
     };
-    let with = |program: PathBuf, args: &[&str]| {
-        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        (format!("{name} {}", args.join(" ")), system.command(program).args(args))
+    let with = |program: String, args: &[&str]| {
+        std::iter::once(program).chain(args.iter().map(|arg| (*arg).to_owned())).collect()
     };
     if let Some(program) = program("update-initramfs") {
         // In this form, and only in this one, dpkg runs it once at the end of everything, for the newest kernel.
@@ -94,6 +108,24 @@ fn generator(system: &System, release: &KernelRelease, image: &Path) -> Option<(
     }
     let image = image.to_str()?;
     program("dracut").map(|program| with(program, &["-q", "--force", image, release.as_str()]))
+}
+
+/// A command as people type it.
+fn shown(words: &[String]) -> String {
+    let name = Path::new(&words[0]).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    std::iter::once(name.as_str()).chain(words[1..].iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+}
+
+/// The same in a unit of its own, where systemd runs; see systemd-run(1).
+fn beside_the_boot(words: Vec<String>, release: &KernelRelease, system: &System) -> Vec<String> {
+    if !system.path("/run/systemd/system").is_dir() || find_program("systemd-run", system).is_none() {
+        return words;
+    }
+    let unit = format!("--unit=dkms-initramfs-{release}");
+    let inhibit = ["systemd-inhibit", "--what=shutdown:sleep", "--mode=block", "--who=dkms"];
+    let run = ["systemd-run", "--quiet", "--no-block", "--collect", unit.as_str()];
+    let why = "--why=An initramfs is being made";
+    run.into_iter().chain(inhibit).chain([why]).map(str::to_owned).chain(words).collect()
 }
 
 /// Whether no image is of a newer kernel.

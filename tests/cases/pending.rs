@@ -47,17 +47,32 @@ fn the_next_who_sees_the_headers_takes_it_up(#[case] hook: &str, #[case] args: &
 
 #[test]
 fn a_boot_that_takes_a_kernel_up_has_its_image_made_again_and_says_what_failed() {
-    let world = waiting();
-    world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
-    world.write("/boot/initrd.img-6.9", "old");
-    world.kernel(NEW).headers();
-    crate::world::script(&world.path("/usr/sbin/update-initramfs"), "echo \"$*\" >> @LOG@/image");
-    world.program("update-initramfs", "true");
-    world
-        .hook("boot", &[])
-        .exits(0)
-        .complains("m/1.0 says INITRAMFS=yes")
-        .complains("update-initramfs -u -k 6.9");
+    let with_image = || {
+        let world = waiting();
+        world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
+        world.write("/boot/initrd.img-6.9", "old");
+        world.kernel(NEW).headers();
+        let log = world.scratch("image");
+        let script = format!("echo \"$*\" >> {}", log.display());
+        crate::world::script(&world.path("/usr/sbin/update-initramfs"), &script);
+        world
+    };
+    let world = with_image();
+    world.hook("boot", &[]).exits(0).complains("m/1.0 says INITRAMFS=yes");
+    assert_eq!(fs::read_to_string(world.scratch("image")).unwrap(), "-u -k 6.9\n");
+
+    // Where systemd runs, the boot does not wait for the image.
+    let world = with_image();
+    world.write("/run/systemd/system/x", "");
+    world.program("systemd-run", "echo \"$*\" >> @LOG@/beside");
+    world.hook("boot", &[]).exits(0).complains("is made again: update-initramfs -u -k 6.9");
+    let call = &world.calls("beside")[0];
+    assert!(
+        call.starts_with("--quiet --no-block --collect --unit=dkms-initramfs-6.9 systemd-inhibit"),
+        "{call}"
+    );
+    assert!(call.ends_with("/usr/sbin/update-initramfs -u -k 6.9"), "{call}");
+    assert!(!world.scratch("image").exists());
 
     let world = waiting();
     world.ok(&["install", "m/1.0"]);
