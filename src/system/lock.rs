@@ -46,7 +46,7 @@ impl Lock {
         let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(held) => held,
             Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let holder = Holder::read(&mut file);
+                let holder = Holder::read_when_written(&mut file);
                 if holder.pid.is_some_and(is_ancestor) {
                     return Self::take_named(tree, &format!("{name}.nested"), system);
                 }
@@ -99,6 +99,18 @@ struct Holder {
 }
 
 impl Holder {
+    /// Who has just taken the lock writes its name a moment later.
+    fn read_when_written(file: &mut std::fs::File) -> Self {
+        for _ in 0..100 {
+            let holder = Self::read(file);
+            if holder.pid.is_some() {
+                return holder;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Self::default()
+    }
+
     fn read(file: &mut std::fs::File) -> Self {
         let mut text = String::new();
         let _ = file.rewind();
@@ -122,4 +134,29 @@ impl std::fmt::Display for Holder {
 
 fn is_ancestor(pid: u32) -> bool {
     ancestors().any(|process| process.pid == pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_is_named_that_writes_its_name_late() {
+        let file = tempfile::tempfile().unwrap();
+        let mut late = file.try_clone().unwrap();
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(40));
+            late.write_all(b"4711\ndkms build m/1\n").unwrap();
+        });
+        let mut reader = fs_err::OpenOptions::new()
+            .read(true)
+            .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)))
+            .unwrap()
+            .into_parts()
+            .0;
+        assert_eq!(Holder::read(&mut reader).pid, None);
+        assert_eq!(Holder::read_when_written(&mut reader).to_string(), "process 4711 (dkms build m/1)");
+        writer.join().unwrap();
+        file.set_len(0).unwrap();
+    }
 }

@@ -19,7 +19,13 @@ recipe() { awk -v start="\`\`\`sh $1" '$0 == start { on = 1; next } /^```/ { on 
 play() {
     recipe "$2" >"$1/root/recipe"
     [ -s "$1/root/recipe" ] || return 1
-    root_boot "$1" env MODULE=v4l2loopback VERSION="$version" KERNEL="$3" REPOSITORY=$repository bash -eu /root/recipe
+    # The roots of all tests have one store of packages, and apt does not wait for others there.
+    local status=0
+    exec 7>"$ROOT_APT_CACHE.lock"
+    flock 7
+    root_boot "$1" env MODULE=v4l2loopback VERSION="$version" KERNEL="$3" REPOSITORY=$repository bash -eu /root/recipe 7>&- || status=$?
+    exec 7>&-
+    return $status
 }
 
 builder=$(root_copy builder "$with_kernels")
