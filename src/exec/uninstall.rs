@@ -74,26 +74,21 @@ impl Engine<'_> {
         let id = installed.id().clone();
         let suspects = self.suspects(&installed, kernel);
         let ours: Vec<PathBuf> = suspects.iter().map(|suspect| suspect.path.clone()).collect();
-        let present = suspects.iter().filter(|suspect| is_ours(suspect)).map(|suspect| &suspect.path);
+        let found: Vec<(PathBuf, Found)> =
+            suspects.iter().map(|suspect| (suspect.path.clone(), Found::at(suspect))).collect();
+        let present = found.iter().filter(|(_, found)| *found == Found::Ours).map(|(path, _)| path);
         self.tell_weak_modules(Change::Removed, installed.built(), present);
-        let changed =
-            suspects.iter().filter(|suspect| is_changed(suspect)).map(|suspect| suspect.path.clone());
-        let changed: Vec<PathBuf> = changed.collect();
-        for path in &changed {
-            self.set_aside(path)?;
-            files::remove_file(path)?;
+        for (path, found) in found.iter().filter(|(_, found)| *found == Found::Another) {
+            self.take_away(path, *found)?;
         }
         let restore = Restore { only: None, ours: &ours };
         let restored = self.restore_originals(&id, kernel, restore, || self.conf_locations(&id))?;
         let mut dirs = Vec::new();
-        for suspect in &suspects {
-            if restored.contains(&suspect.path) {
-                continue;
+        for (path, found) in found.iter().filter(|(path, _)| !restored.contains(path)) {
+            if *found != Found::Another {
+                self.take_away(path, *found)?;
             }
-            if !changed.contains(&suspect.path) {
-                self.remove_module(suspect)?;
-            }
-            dirs.extend(suspect.path.parent().map(Path::to_owned));
+            dirs.extend(path.parent().map(Path::to_owned));
         }
         for dir in dirs {
             files::remove_empty_dirs(&dir, &kernel.dir);
@@ -115,15 +110,20 @@ impl Engine<'_> {
     }
 
     pub(super) fn remove_module(&self, suspect: &Suspect) -> Result<()> {
-        let path = &suspect.path;
-        if path.symlink_metadata().is_err() {
-            self.system.ui.note(format!("{} was gone already.", path.display()));
-        } else if is_ours(suspect) {
-            files::remove_file(path)?;
-            self.system.ui.say(format!("Deleted {}", path.display()));
-        } else {
-            self.set_aside(path)?;
-            files::remove_file(path)?;
+        self.take_away(&suspect.path, Found::at(suspect))
+    }
+
+    fn take_away(&self, path: &Path, found: Found) -> Result<()> {
+        match found {
+            Found::Nothing => self.system.ui.note(format!("{} was gone already.", path.display())),
+            Found::Ours => {
+                files::remove_file(path)?;
+                self.system.ui.say(format!("Deleted {}", path.display()));
+            }
+            Found::Another => {
+                self.set_aside(path)?;
+                files::remove_file(path)?;
+            }
         }
         Ok(())
     }
@@ -237,9 +237,28 @@ impl Reader<'_> {
     }
 }
 
+/// What stands where a file of ours was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Ours,
+    /// Somebody put it in the place of ours.
+    Another,
+}
+
+impl Found {
+    fn at(suspect: &Suspect) -> Self {
+        match suspect.path.symlink_metadata() {
+            Err(_) => Self::Nothing,
+            Ok(_) if is_ours(suspect) => Self::Ours,
+            Ok(_) => Self::Another,
+        }
+    }
+}
+
 /// Whether somebody put another file in the place of ours.
 pub(super) fn is_changed(suspect: &Suspect) -> bool {
-    suspect.path.symlink_metadata().is_ok() && !is_ours(suspect)
+    Found::at(suspect) == Found::Another
 }
 
 /// The recorded content; or that of the built file; or, signed by somebody else, the same module in the same version.
