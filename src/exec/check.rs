@@ -2,7 +2,7 @@
 
 use super::Reader;
 use super::autoinstall::gather;
-use super::initramfs::{image_contents, listed_for_images};
+use super::initramfs::{image_contents, listed_for_images, normal};
 use super::signer::signing_facts;
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{has_signature, read_module};
@@ -10,7 +10,7 @@ use crate::model::{Error, PackageId, Target};
 use crate::plan::autoinstall::{Need, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::signing::{self, Enforcement};
-use crate::tree::{Installed, InstalledFile};
+use crate::tree::{Installed, InstalledFile, Snapshot};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -86,15 +86,15 @@ impl Reader<'_> {
             });
             return check;
         }
-        self.check_packages(&mut check, &kernel);
-        self.check_files(&mut check, &kernel, full);
+        let snapshot = self.tree().scan(&self.settings.source_tree);
+        self.check_packages(&mut check, &snapshot, &kernel);
+        self.check_files(&mut check, &snapshot, &kernel, full);
         check
     }
 
-    fn check_packages(&self, check: &mut KernelCheck, kernel: &Kernel) {
+    fn check_packages(&self, check: &mut KernelCheck, snapshot: &Snapshot, kernel: &Kernel) {
         let target = check.target.clone();
-        let snapshot = self.tree().scan(&self.settings.source_tree);
-        let plan = plan_autoinstall(gather(self, &snapshot, &target, &Force::default()));
+        let plan = plan_autoinstall(gather(self, snapshot, &target, &Force::default()));
         let install =
             |id: &PackageId| Some(format!("dkms install {id} -k {}/{}", target.release, target.arch));
         let mut add = |kind, id: &PackageId, why: String| {
@@ -136,9 +136,8 @@ impl Reader<'_> {
     }
 
     /// The files of what is installed, whoever asked for it.
-    fn check_files(&self, check: &mut KernelCheck, kernel: &Kernel, full: bool) {
+    fn check_files(&self, check: &mut KernelCheck, snapshot: &Snapshot, kernel: &Kernel, full: bool) {
         let target = check.target.clone();
-        let snapshot = self.tree().scan(&self.settings.source_tree);
         let index = Index::read(kernel);
         let enforced = signing::enforcement(&signing_facts(kernel, self.system));
         let mut names = Vec::new();
@@ -226,7 +225,6 @@ impl Reader<'_> {
         let packed = fs_err::metadata(&image).and_then(|data| data.modified()).ok();
         let wanted = self.image_modules(&target, Path::new(""));
         let listed = listed_for_images(self.system);
-        let normal = |name: &str| name.replace('-', "_");
         let is_wanted = |name: &str| {
             wanted.names.contains(name) || listed.iter().any(|(listed, _)| normal(listed) == normal(name))
         };
@@ -276,7 +274,7 @@ impl Index {
         let Some(files) = &self.0 else {
             return Some(format!("kernel {} has no modules.dep", kernel.release));
         };
-        match files.get(&name.replace('-', "_")) {
+        match files.get(&normal(name)) {
             None => Some("modules.dep does not know it".to_owned()),
             Some(indexed) => {
                 let indexed = kernel.dir.join(indexed);
@@ -296,7 +294,7 @@ pub(crate) fn parse_modules_dep(text: &str) -> HashMap<String, PathBuf> {
         let file = Path::new(path.trim());
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         if let Some((stem, _)) = name.split_once(".ko") {
-            files.entry(stem.replace('-', "_")).or_insert_with(|| file.to_owned());
+            files.entry(normal(stem)).or_insert_with(|| file.to_owned());
         }
     }
     files

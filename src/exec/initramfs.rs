@@ -111,7 +111,7 @@ fn stem(path: &Path) -> String {
 }
 
 /// Module names are the same with `-` and `_`.
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     name.replace('-', "_")
 }
 
