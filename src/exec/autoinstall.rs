@@ -35,7 +35,7 @@ pub struct Report {
 pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Result<Report> {
     let snapshot = engine.tree().scan(&engine.settings.source_tree);
     let facts = gather(engine, &snapshot, target, force);
-    engine.note_rewritten(&snapshot, target);
+    engine.note_rewritten();
     let mut plan = plan_autoinstall(facts);
     let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
     // What failed before is told by whoever tells the report, as loud as the caller wants it.

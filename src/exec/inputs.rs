@@ -3,13 +3,14 @@
 use super::{Engine, Reader};
 use crate::conf::{View, override_names};
 use crate::kernel::{Kernel, find_program};
-use crate::model::{BuildId, Error, PackageName, Target};
+use crate::model::{BuildId, Error, PackageName};
 use crate::plan::autoinstall::Stale;
 use crate::system::fingerprint::{Comparison, Fingerprint};
-use crate::tree::{BuildRecord, Built, FailureRecord, Inputs, Snapshot};
+use crate::tree::{Built, FailureRecord, Inputs};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 impl Reader<'_> {
     /// What a build would be made from now.
@@ -36,36 +37,35 @@ impl Reader<'_> {
         active.map(|found| (found.id().name().to_string(), found.built().exports())).collect()
     }
 
-    /// Why a build is not what would be built now, if it is not.
+    /// Why a build is not what would be built now, if it is not. Where its files were only written anew, the record that
+    /// says so is kept for [`Engine::note_rewritten`].
     ///
     /// Builds without a record, and kernels without headers, tell nothing.
     pub(super) fn staleness(&self, built: &Built) -> Option<Stale> {
-        self.look(built).0
-    }
-
-    /// The same; and where files were only written anew, the record that tells so.
-    fn look(&self, built: &Built) -> (Option<Stale>, Option<BuildRecord>) {
-        let Some(mut record) = built.record() else { return (None, None) };
-        let Some(mut inputs) = record.inputs.clone() else { return (None, None) };
+        let mut record = built.record()?;
+        let mut inputs = record.inputs.clone()?;
         let id = built.id();
         let kernel = self.kernel(&id.target.release);
         if !kernel.has_headers() || !self.tree().source(&id.package).is_dir() {
-            return (None, None);
+            return None;
         }
         let mut rewritten = false;
         match self.compare(&mut inputs, id, &kernel, &mut rewritten) {
             Ok(None) => {}
-            Ok(stale) => return (stale, None),
+            Ok(stale) => return stale,
             Err(error) => {
                 self.system.ui.warn(format!("{id}: nobody can tell whether it is up to date: {error}"));
-                return (None, None);
+                return None;
             }
         }
         if let Some((name, _)) = self.replaced_exports(&inputs, id) {
-            return (Some(Stale::Dependency(name)), None);
+            return Some(Stale::Dependency(name));
         }
-        record.inputs = Some(inputs);
-        (None, rewritten.then_some(record))
+        if rewritten {
+            record.inputs = Some(inputs);
+            self.rewritten.lock().unwrap_or_else(PoisonError::into_inner).push((built.clone(), record));
+        }
+        None
     }
 
     /// The first dependency that exports something else than when the build was made.
@@ -161,13 +161,12 @@ impl Reader<'_> {
 }
 
 impl Engine<'_> {
-    /// Brings the records of builds up to date whose inputs were only written anew, so that the next look costs less.
-    pub(super) fn note_rewritten(&self, snapshot: &Snapshot, target: &Target) {
-        for package in &snapshot.packages {
-            let Some(built) = self.tree().built(&package.build_id(target)) else { continue };
-            if let (None, Some(record)) = self.look(&built) {
-                self.warn_of(built.id(), self.writer.amend(&built, &record));
-            }
+    /// Brings the records of builds up to date whose inputs were seen to be only written anew, so that the next look costs
+    /// less.
+    pub(super) fn note_rewritten(&self) {
+        let seen = std::mem::take(&mut *self.rewritten.lock().unwrap_or_else(PoisonError::into_inner));
+        for (built, record) in seen {
+            self.warn_of(built.id(), self.writer.amend(&built, &record));
         }
     }
 

@@ -52,7 +52,7 @@ use crate::kernel::Kernel;
 use crate::model::{Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::Signer;
 use crate::system::{System, signals};
-use crate::tree::{Added, Tree, Writer};
+use crate::tree::{Added, BuildRecord, Built, Tree, Writer};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -65,6 +65,8 @@ pub struct Reader<'a> {
     pub settings: &'a Settings,
     tree: Tree,
     kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
+    /// Builds whose inputs were only written anew, with the record that says so.
+    rewritten: Mutex<Vec<(Built, BuildRecord)>>,
 }
 
 impl<'a> Reader<'a> {
@@ -74,7 +76,7 @@ impl<'a> Reader<'a> {
     }
 
     fn of(tree: Tree, settings: &'a Settings, system: &'a System) -> Self {
-        Self { system, settings, tree, kernels: Mutex::default() }
+        Self { system, settings, tree, kernels: Mutex::default(), rewritten: Mutex::default() }
     }
 
     #[must_use]
