@@ -1,6 +1,7 @@
 //! make.log: what each step of a build ran, printed and returned. Its layout is read by people and by bots.
 
 use crate::model::BuildId;
+use crate::model::text::shown_in_line;
 use crate::system::files;
 use crate::system::process::{Command, Status};
 use std::fs::File;
@@ -85,7 +86,8 @@ pub fn first_error(log: &Path) -> Option<String> {
     };
     let line =
         find(&[": error:", ": fatal error:"]).or_else(|| find(&["error: ", "ERROR: ", "*** ", "Error "]))?;
-    Some(line.trim().chars().take(300).collect())
+    let line: String = line.trim().chars().take(300).collect();
+    Some(shown_in_line(&line).into_owned())
 }
 
 #[cfg(test)]

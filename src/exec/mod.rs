@@ -49,6 +49,7 @@ pub(crate) use tarball::{link_leading_out, unpack};
 
 use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
 use crate::kernel::Kernel;
+use crate::model::text::shown_in_line;
 use crate::model::{Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::Signer;
 use crate::system::{System, signals};
@@ -169,7 +170,7 @@ impl<'a> Engine<'a> {
         }
         let ui = &self.system.ui;
         for line in &conf.messages {
-            ui.note(line);
+            ui.note(shown_in_line(line));
         }
         for directive in &conf.deprecated {
             ui.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
@@ -187,7 +188,7 @@ impl<'a> Engine<'a> {
             ));
         }
         if conf.name != id.name.as_str() || conf.version != id.version.as_str() {
-            let said = format!("{}/{}", conf.name, conf.version);
+            let said = shown_in_line(&format!("{}/{}", conf.name, conf.version)).into_owned();
             ui.warn(format!("{} says that it is {said}; it is taken as {id}.", conf.path.display()));
         }
     }

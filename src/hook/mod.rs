@@ -19,6 +19,7 @@ pub use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, ker
 pub use initramfs::{initramfs, initramfs_modules};
 pub use kernel_install::kernel_install;
 
+use crate::model::text::shown_in_line;
 use crate::system::journal::{Journal, Severity};
 use crate::system::{System, streams};
 use std::process::ExitCode;
@@ -68,7 +69,7 @@ fn run(program: &'static str, work: impl FnOnce(&mut Hook) -> u8) -> ExitCode {
     let mut hook = Hook::begin(program);
     let by = ["DPKG_MAINTSCRIPT_PACKAGE", "DEB_MAINT_PARAMS", "KERNEL_INSTALL_LAYOUT"]
         .into_iter()
-        .filter_map(|name| Some(format!(" {name}={}", hook.system.variable(name)?)));
+        .filter_map(|name| Some(format!(" {name}={}", shown_in_line(hook.system.variable(name)?))));
     let called = format!("called with {:?}{}", hook.args.join(" "), by.collect::<String>());
     hook.journal.write(Severity::Info, &called);
     let status = work(&mut hook);

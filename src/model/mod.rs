@@ -4,6 +4,7 @@ mod error;
 mod name;
 mod release;
 mod state;
+pub mod text;
 mod version;
 
 pub use error::{ArchiveProblem, Error, ExitCode, PackagingProblem, Result};

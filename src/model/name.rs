@@ -1,5 +1,6 @@
 //! Package names and versions, checked once where they enter.
 
+use super::text::is_invisible;
 use std::fmt;
 
 /// Why a text cannot be a path component of the DKMS tree.
@@ -9,7 +10,10 @@ pub enum NameError {
     Empty,
     /// `.` or `..`, or a name that begins with a dot, which listings of the tree skip.
     Dots,
-    /// A slash would leave the directory; a blank or control character breaks every line-based reader.
+    /// Programs would take it for an option.
+    Option,
+    /// A slash would leave the directory; a blank or control character breaks every line-based reader; a shell reads the
+    /// others as something else; and characters that nobody sees make two names look the same.
     Forbidden(char),
     /// The DKMS tree uses the name itself.
     Reserved,
@@ -23,7 +27,11 @@ impl fmt::Display for NameError {
             Self::Empty => f.write_str("it is empty"),
             Self::Reserved => f.write_str("the DKMS tree uses that name itself"),
             Self::Dots => f.write_str("it begins with a dot"),
+            Self::Option => f.write_str("it begins with a dash"),
             Self::Forbidden(c) if c.is_whitespace() => f.write_str("it contains a blank"),
+            Self::Forbidden(c) if is_invisible(*c) => {
+                write!(f, "it contains the character U+{:04X}", u32::from(*c))
+            }
             Self::Forbidden(c) => write!(f, "it contains {c:?}"),
             Self::TooLong(n) => write!(f, "it is {n} bytes long; a file name has at most 255"),
         }
@@ -38,12 +46,27 @@ pub(super) fn check_component(text: &str) -> Result<(), NameError> {
     if text.starts_with('.') {
         return Err(NameError::Dots);
     }
+    if text.starts_with('-') {
+        return Err(NameError::Option);
+    }
     if text.len() > 255 {
         return Err(NameError::TooLong(text.len()));
     }
-    match text.chars().find(|c| *c == '/' || c.is_whitespace() || c.is_control()) {
+    match text.chars().find(|c| is_forbidden(*c)) {
         Some(c) => Err(NameError::Forbidden(c)),
         None => Ok(()),
+    }
+}
+
+fn is_forbidden(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || is_invisible(c) || "/*?[]{}()<>|&;$`\\\"'!".contains(c)
+}
+
+/// Whether `text` is a word that the tree uses itself: exactly, or by the shape `<prefix>*-*`.
+pub(super) fn is_reserved(text: &str, word: &str) -> bool {
+    match word.strip_suffix("*-*") {
+        Some(prefix) => text.strip_prefix(prefix).is_some_and(|rest| rest.contains('-')),
+        None => text == word,
     }
 }
 
@@ -61,7 +84,7 @@ macro_rules! component {
             pub fn new(text: &str) -> Result<Self, $crate::model::NameError> {
                 $crate::model::name::check_component(text)?;
                 let reserved: &[&str] = &[$($reserved),*];
-                if reserved.contains(&text) {
+                if reserved.iter().any(|word| $crate::model::name::is_reserved(text, word)) {
                     return Err($crate::model::NameError::Reserved);
                 }
                 Ok(Self(text.to_owned()))
@@ -96,11 +119,12 @@ pub(super) use component;
 
 component!(
     /// What a dkms.conf calls PACKAGE_NAME and the command line calls a module.
-    PackageName, "a module name"
+    PackageName, "a module name",
+    reserved: ["original_module", "mok.key", "mok.pub", "post_transaction.log", "dkms_dbversion"]
 );
 component!(
     /// What a dkms.conf calls PACKAGE_VERSION: opaque text, ordered by [`super::compare_versions`].
-    PackageVersion, "a module version"
+    PackageVersion, "a module version", reserved: ["original_module", "kernel-*-*"]
 );
 
 /// A package in one version, printed as `M/V`.
@@ -143,8 +167,26 @@ mod tests {
     #[case("a b", NameError::Forbidden(' '))]
     #[case("a\nb", NameError::Forbidden('\n'))]
     #[case("a\0b", NameError::Forbidden('\0'))]
-    fn a_name_that_is_no_path_component_is_refused(#[case] text: &str, #[case] why: NameError) {
+    #[case("-rf", NameError::Option)]
+    #[case("*", NameError::Forbidden('*'))]
+    #[case("a[b]", NameError::Forbidden('['))]
+    #[case("a;b", NameError::Forbidden(';'))]
+    #[case("$(id)", NameError::Forbidden('$'))]
+    #[case("a\u{202e}b", NameError::Forbidden('\u{202e}'))]
+    #[case("a\u{200b}b", NameError::Forbidden('\u{200b}'))]
+    #[case("a\u{2066}b", NameError::Forbidden('\u{2066}'))]
+    #[case("original_module", NameError::Reserved)]
+    #[case("mok.key", NameError::Reserved)]
+    fn name_that_is_no_path_component_is_refused(#[case] text: &str, #[case] why: NameError) {
         assert_eq!(PackageName::new(text), Err(why));
+    }
+
+    #[rstest]
+    #[case("kernel-6.1-x86_64", Err(NameError::Reserved))]
+    #[case("original_module", Err(NameError::Reserved))]
+    #[case("kernel-1", Ok(()))]
+    fn version_cannot_look_like_an_active_link(#[case] text: &str, #[case] result: Result<(), NameError>) {
+        assert_eq!(PackageVersion::new(text).map(|_| ()), result);
     }
 
     #[rstest]
@@ -152,7 +194,10 @@ mod tests {
     #[case("0.6.1+git20200318~rc1")]
     #[case("88x2bu")]
     #[case("ä")]
-    fn what_packages_are_called_is_accepted(#[case] text: &str) {
+    #[case("@PKGVER@")]
+    #[case("#MODULE_VERSION#")]
+    #[case("1:2.3-4")]
+    fn name_of_a_real_package_is_accepted(#[case] text: &str) {
         assert_eq!(PackageName::new(text).unwrap().as_str(), text);
     }
 }

@@ -1,6 +1,7 @@
 //! syslog(3): what a trigger set off and how it ended, for those who look afterwards.
 
 use super::System;
+use crate::model::text::shown;
 use syslog::{Facility, Formatter3164, LoggerBackend};
 
 /// How much a line matters.
@@ -46,6 +47,7 @@ impl Journal {
     pub fn write(&mut self, severity: Severity, text: &str) {
         let Some(logger) = &mut self.logger else { return };
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let line = &*shown(line);
             let written = match severity {
                 Severity::Info => logger.info(line),
                 Severity::Warning => logger.warning(line),

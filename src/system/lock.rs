@@ -6,6 +6,7 @@
 
 use super::ancestors::ancestors;
 use super::{System, files};
+use crate::model::text::shown_in_line;
 use crate::model::{Error, Result};
 use nix::fcntl::{Flock, FlockArg};
 use std::io::{Read, Seek, Write};
@@ -126,7 +127,7 @@ impl Holder {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.pid {
-            Some(pid) => write!(f, "process {pid} ({})", self.command),
+            Some(pid) => write!(f, "process {pid} ({})", shown_in_line(&self.command)),
             None => f.write_str("another dkms process"),
         }
     }

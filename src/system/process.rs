@@ -3,6 +3,7 @@
 //! A [`Command`] is data: who runs, with which streams, mounts and environment. Programs never read our standard
 //! input, and never outlive the call.
 
+use crate::model::text::shown_in_line;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -89,7 +90,7 @@ impl Outcome {
     pub fn stderr_tail(&self) -> String {
         let text = String::from_utf8_lossy(&self.stderr);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        lines[lines.len().saturating_sub(3)..].join("; ")
+        shown_in_line(&lines[lines.len().saturating_sub(3)..].join("; ")).into_owned()
     }
 }
 

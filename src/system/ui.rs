@@ -2,6 +2,7 @@
 //!
 //! Lines go out whole, also from several threads. A stream that nobody reads is no error.
 
+use crate::model::text::shown;
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,6 +74,7 @@ impl Ui {
         if self.quiet.load(Ordering::Relaxed) {
             return;
         }
+        let text = shown(text);
         let _whole = self.mouth.lock();
         let _ = if stdout {
             let mut out = std::io::stdout().lock();

@@ -5,6 +5,7 @@
 
 use super::check::{self, Amount};
 use crate::kernel::module_file::Compression;
+use crate::model::text::shown_in_line;
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, Result, Target};
 use crate::system::files;
 use crate::tree::{BuildRecord, Tree};
@@ -132,7 +133,7 @@ fn write_member<R: Read>(entry: &mut tar::Entry<'_, R>, work: &Path, amount: &mu
     written.map_err(|problem| match problem {
         ArchiveProblem::Refused(why) => {
             let why = why.replace(&format!("{}/", work.display()), "");
-            refused(format!("{}: {why}", inner.display()))
+            refused(format!("{}: {}", shown_in_line(&inner.to_string_lossy()), shown_in_line(&why)))
         }
         other => other,
     })

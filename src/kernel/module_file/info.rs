@@ -1,6 +1,7 @@
 //! What a module says of itself in its `.modinfo` section. Pure: bytes in, values out, whatever the bytes are.
 
 use super::signature::has_signature;
+use crate::model::text::shown_in_line;
 use object::{Object, ObjectSection};
 use std::fmt;
 
@@ -110,7 +111,7 @@ pub fn parse_module_info(content: &[u8]) -> Result<ModuleInfo, InfoError> {
 fn entries(section: &[u8]) -> impl Iterator<Item = (String, String)> + '_ {
     section.split(|byte| *byte == 0).filter_map(|entry| {
         let text = String::from_utf8_lossy(entry);
-        text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))
+        text.split_once('=').map(|(key, value)| (key.to_owned(), shown_in_line(value).into_owned()))
     })
 }
 

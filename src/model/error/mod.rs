@@ -126,6 +126,15 @@ pub enum Error {
     ModuleNotProduced {
         build: BuildId,
         file: String,
+        /// The modules that are there instead, by their paths below the build directory.
+        made: Vec<String>,
+        log: PathBuf,
+    },
+    /// A file was made that no kernel, or not this one, would load.
+    NotAModule {
+        build: BuildId,
+        file: String,
+        why: String,
         log: PathBuf,
     },
     /// A module was built for another kernel than the one that it would be filed under.
@@ -255,6 +264,7 @@ impl Error {
             | Self::NothingToArchive { .. }
             | Self::DepmodFailed { .. } => 6,
             Self::ModuleNotProduced { .. }
+            | Self::NotAModule { .. }
             | Self::OtherVermagic { .. }
             | Self::NotSigned { .. }
             | Self::ResultNotStored { .. } => 7,
@@ -288,6 +298,7 @@ impl Error {
         match self {
             Self::MakeFailed { log, .. }
             | Self::ModuleNotProduced { log, .. }
+            | Self::NotAModule { log, .. }
             | Self::OtherVermagic { log, .. }
             | Self::PatchFailed { log, .. } => Some(log),
             Self::ScriptFailed { log, .. } | Self::FailedBefore { log, .. } => log.as_ref(),
@@ -304,6 +315,7 @@ impl Error {
             | Self::PatchFailed { .. }
             | Self::MakeFailed { .. }
             | Self::ModuleNotProduced { .. }
+            | Self::NotAModule { .. }
             | Self::OtherVermagic { .. }
             | Self::BuildDirectoryGone { .. } => true,
             // A script that was killed may do better the next time.

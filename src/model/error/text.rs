@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::model::Arch;
+use crate::model::text::shown_in_line;
 use std::fmt::{self, Write};
 
 impl fmt::Display for Error {
@@ -59,9 +60,10 @@ impl fmt::Display for Error {
             | Self::FailedBefore { .. }
             | Self::BuildDirectoryGone { .. }
             | Self::ModuleNotProduced { .. } => self.fmt_build(f),
-            Self::OtherVermagic { .. } | Self::NotSigned { .. } | Self::ResultNotStored { .. } => {
-                self.fmt_module(f)
-            }
+            Self::NotAModule { .. }
+            | Self::OtherVermagic { .. }
+            | Self::NotSigned { .. }
+            | Self::ResultNotStored { .. } => self.fmt_module(f),
             Self::PreInstallFailed { .. }
             | Self::BuiltModuleMissing { .. }
             | Self::InstallFailed { .. }
@@ -234,12 +236,15 @@ impl Error {
                 path.display(),
                 build.package
             ),
-            Self::ModuleNotProduced { build, file, log } => write!(
-                f,
-                "Build of {file} failed for: {}\nMake sure the name of the generated module is correct and at the root of the build directory, or consult make.log at {} for more information.",
-                build.target,
-                log.display()
-            ),
+            Self::ModuleNotProduced { build, file, made, log } => {
+                write!(
+                    f,
+                    "Build of {file} failed for: {}\nMake sure the name of the generated module is correct and at the root of the build directory, or consult make.log at {} for more information.",
+                    build.target,
+                    log.display()
+                )?;
+                fmt_made(file, made, f)
+            }
             _ => Ok(()),
         }
     }
@@ -269,6 +274,13 @@ impl Error {
                     log.display()
                 )
             }
+            Self::NotAModule { build, file, why, log } => write!(
+                f,
+                "{file} of {} for kernel {} is not usable: {why}.\nConsult {} for more information.",
+                build.package,
+                build.target,
+                log.display()
+            ),
             Self::ResultNotStored { build, why } => write!(
                 f,
                 "The modules of {} for kernel {} were made, and could not be stored: {why}",
@@ -324,4 +336,23 @@ impl Error {
             _ => Ok(()),
         }
     }
+}
+
+/// What make did produce, and the directives that name it.
+fn fmt_made(file: &str, made: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if made.is_empty() {
+        return f.write_str("\nThe make command succeeded and produced no module at all.");
+    }
+    let made: Vec<_> = made.iter().map(|path| shown_in_line(path)).collect();
+    write!(f, "\nThe make command produced: {}", made.join(", "))?;
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let same = made.iter().find(|path| name(path) == name(file));
+    let Some(path) = same.or(made.first().filter(|_| made.len() == 1)) else { return Ok(()) };
+    let (dir, stem) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = stem.split_once(".ko").map_or(stem, |(stem, _)| stem);
+    f.write_str("\nTo take it, say in dkms.conf, at the index of this module:")?;
+    if same.is_none() {
+        write!(f, " BUILT_MODULE_NAME=\"{stem}\"")?;
+    }
+    write!(f, " BUILT_MODULE_LOCATION=\"{dir}\"")
 }

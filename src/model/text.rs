@@ -1,0 +1,68 @@
+//! Text from outside (compilers, dkms.conf files, modules, file names, the environment) as it may be shown: on a terminal a
+//! control character is a command, and in a log a line break forges a line.
+
+use std::borrow::Cow;
+
+/// Characters of the Unicode category Cf (format): they change the direction of a line, or are not shown at all.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// Text of several lines: what is no line break, tab or visible character stands there as an escape (`\u001b`).
+#[must_use]
+pub fn shown(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| c == '\n')
+}
+
+/// The same for text that must stay one line, because it came from outside: line breaks are escaped too.
+#[must_use]
+pub fn shown_in_line(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
+fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let is_unsafe = |c: char| (c.is_control() || is_invisible(c)) && c != '\t' && !is_kept(c);
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if !is_unsafe(c) => safe.push(c),
+            '\n' | '\r' => safe.extend(c.escape_default()),
+            // As JSON has it, so that a document stays one.
+            c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("plain ä 漢字\ttext\n", "plain ä 漢字\ttext\n")]
+    #[case("\u{1b}[31mred", "\\u001b[31mred")]
+    #[case("\u{9b}31m", "\\u009b31m")]
+    #[case("a\rb\u{8}c\u{7f}", "a\\rb\\u0008c\\u007f")]
+    #[case("evil\u{202e}gpj.exe", "evil\\u202egpj.exe")]
+    #[case("tag\u{e0041}", "tag\\udb40\\udc41")]
+    #[case("zero\u{200b}width", "zero\\u200bwidth")]
+    fn commands_to_a_terminal_become_text(#[case] text: &str, #[case] safe: &str) {
+        assert_eq!(shown(text), safe);
+    }
+
+    #[test]
+    fn line_break_from_outside_forges_no_line() {
+        assert_eq!(shown_in_line("1.0\nError! all lost"), "1.0\\nError! all lost");
+        assert_eq!(shown("one\ntwo"), "one\ntwo");
+    }
+}
