@@ -162,7 +162,7 @@ impl Engine<'_> {
     /// merged into it, unless forced away.
     pub(super) fn import(&self, dir: &Path, source_dir: &Path, force: bool) -> Result<()> {
         let prefix = format!(".{}-", source_dir.file_name().unwrap_or_default().to_string_lossy());
-        let staged = files::temporary_dir(&self.settings.source_tree, &prefix)?;
+        let staged = files::closed_temporary_dir(&self.settings.source_tree, &prefix)?;
         let copied = (|| {
             // A directory inside of the package's own source is not told to replace what it lies in.
             if source_dir.is_dir() && (!force || files::lies_below(dir, source_dir)) {

@@ -6,8 +6,14 @@
 #![allow(clippy::disallowed_methods)]
 
 use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use xattr::FileExt as _;
@@ -111,7 +117,7 @@ pub fn publish_link(target: &Path, link: &Path) -> io::Result<()> {
 /// Moves a finished directory to its final name. A directory that stands there is exchanged, and returned as the path
 /// where it now is (the place that `staged` had).
 pub fn publish_dir(staged: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    use nix::fcntl::{RenameFlags, renameat2};
     sync_tree(staged)?;
     let replaced = if path.symlink_metadata().is_ok() {
         match renameat2(AT_FDCWD, staged, AT_FDCWD, path, RenameFlags::RENAME_EXCHANGE) {
@@ -191,11 +197,20 @@ pub fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// A new directory with a unique name, mode 0755.
 pub fn temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
+    temporary_dir_with(parent, prefix, 0o755)
+}
+
+/// The same, and nobody else can enter it before it gets its final mode.
+pub fn closed_temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
+    temporary_dir_with(parent, prefix, 0o700)
+}
+
+fn temporary_dir_with(parent: &Path, prefix: &str, mode: u32) -> io::Result<PathBuf> {
     create_dirs(parent)?;
     let dir = tempfile::Builder::new()
         .prefix(prefix)
         .rand_bytes(6)
-        .permissions(std::fs::Permissions::from_mode(0o755))
+        .permissions(std::fs::Permissions::from_mode(mode))
         .tempdir_in(parent)
         .map_err(|e| named(parent, e))?;
     Ok(dir.keep())
@@ -280,10 +295,11 @@ pub fn remove_empty_dirs(dir: &Path, top: &Path) {
     }
 }
 
-/// Creates a new file, or empties the one that stands there.
+/// Creates a new file in the place of whatever has that name. A link is replaced, not followed.
 pub fn create_file(path: &Path) -> io::Result<std::fs::File> {
+    remove_file(path)?;
     let mut options = fs_err::OpenOptions::new();
-    Ok(options.write(true).create(true).truncate(true).mode(0o644).open(path)?.into_parts().0)
+    Ok(options.write(true).create_new(true).mode(0o644).open(path)?.into_parts().0)
 }
 
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
@@ -294,57 +310,94 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
-/// Copies what is in `from` into `to`, which is made if missing: modes, times and (as root) owners are kept, links
-/// stay links, files of the same name are replaced, others stay.
+/// Copies what is in the directory `from` into `to`, which is made if missing. The copy belongs to this process: nobody else can
+/// write it, and it has no special mode bits, whoever `from` belongs to. Times are kept, links stay links, files of the same
+/// name are replaced, others stay.
+///
+/// The owner of `from` may change it meanwhile: every entry is opened without following links, and judged by what was opened.
+///
+/// # Errors
+/// Something cannot be read or written.
 pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    let data = fs_err::metadata(from)?;
-    create_dirs(to)?;
-    for entry in fs_err::read_dir(from)? {
-        let entry = entry?;
-        copy_entry(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    keep_attributes(to, &data, true)
+    let options = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let dir = openat(AT_FDCWD, from, options, Mode::empty()).map_err(|e| named(from, e.into()))?;
+    copy_dir(dir, from, to)
 }
 
-fn copy_entry(from: &Path, to: &Path) -> io::Result<()> {
-    let data = fs_err::symlink_metadata(from)?;
-    let kind = data.file_type();
+/// `from` is the name of what `dir` has open, for messages.
+fn copy_dir(dir: OwnedFd, from: &Path, to: &Path) -> io::Result<()> {
+    let dir = std::fs::File::from(dir);
+    let data = dir.metadata().map_err(|e| named(from, e))?;
+    create_dirs(to)?;
+    let entries = dir.try_clone().map_err(|e| named(from, e))?;
+    let mut entries = Dir::from_fd(entries.into()).map_err(|e| named(from, e.into()))?;
+    for entry in entries.iter() {
+        let entry = entry.map_err(|e| named(from, e.into()))?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            copy_entry(&dir, name, &from.join(name), &to.join(name))?;
+        }
+    }
+    keep_attributes(to, &data)
+}
+
+fn copy_entry(dir: &std::fs::File, name: &OsStr, from: &Path, to: &Path) -> io::Result<()> {
+    // Opening a pipe or a device must neither wait nor do anything.
+    let options =
+        OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let opened = match openat(dir, name, options, Mode::empty()) {
+        Ok(opened) => std::fs::File::from(opened),
+        Err(Errno::ELOOP) => {
+            let target = readlinkat(dir, name).map_err(|e| named(from, e.into()))?;
+            return replace_by_link(Path::new(&target), to);
+        }
+        // A socket, or a device without a driver.
+        Err(Errno::ENXIO | Errno::ENODEV) => return Ok(()),
+        Err(error) => return Err(named(from, error.into())),
+    };
+    let data = opened.metadata().map_err(|e| named(from, e))?;
     // A link in the way is replaced, never followed: it may lead anywhere.
-    if to.symlink_metadata().is_ok_and(|there| there.is_symlink() || !kind.is_dir()) {
+    if to.symlink_metadata().is_ok_and(|there| there.is_symlink() || !data.is_dir()) {
         remove_file(to)?;
     }
-    if kind.is_dir() {
-        return copy_tree(from, to);
+    match () {
+        () if data.is_dir() => copy_dir(opened.into(), from, to),
+        () if data.is_file() => copy_file(opened, from, to),
+        // Pipes and devices have no business in a source tree.
+        () => Ok(()),
     }
-    if kind.is_symlink() {
-        symlink(fs_err::read_link(from)?, to)?;
-        return keep_attributes(to, &data, false);
-    }
-    if kind.is_file() {
-        fs_err::copy(from, to)?;
-        return keep_attributes(to, &data, true);
-    }
-    // Sockets, pipes and devices have no business in a source tree.
-    Ok(())
 }
 
-fn keep_attributes(path: &Path, data: &std::fs::Metadata, with_mode: bool) -> io::Result<()> {
-    use nix::fcntl::AtFlags;
+fn replace_by_link(target: &Path, to: &Path) -> io::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        remove_file(to)?;
+    }
+    symlink(target, to)
+}
+
+fn copy_file(mut source: std::fs::File, from: &Path, to: &Path) -> io::Result<()> {
+    let data = source.metadata().map_err(|e| named(from, e))?;
+    let mut options = fs_err::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(to)?.into_parts().0;
+    io::copy(&mut source, &mut file).map_err(|e| named(to, e))?;
+    let times = std::fs::FileTimes::new().set_accessed(data.accessed()?).set_modified(data.modified()?);
+    file.set_times(times).map_err(|e| named(to, e))?;
+    file.set_permissions(std::fs::Permissions::from_mode(tame(data.mode()))).map_err(|e| named(to, e))
+}
+
+/// A mode that lets nobody else write and has no special bits.
+fn tame(mode: u32) -> u32 {
+    mode & 0o755
+}
+
+fn keep_attributes(dir: &Path, data: &std::fs::Metadata) -> io::Result<()> {
     use nix::sys::stat::{UtimensatFlags, utimensat};
     use nix::sys::time::TimeSpec;
-    use nix::unistd::{Gid, Uid, fchownat, geteuid};
-    if geteuid().is_root() {
-        let (uid, gid) = (Uid::from_raw(data.uid()), Gid::from_raw(data.gid()));
-        // A file system without owners (or a user namespace without that id) is no reason to stop.
-        let _ = fchownat(nix::fcntl::AT_FDCWD, path, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW);
-    }
-    if with_mode {
-        set_mode(path, data.mode() & 0o7777)?;
-    }
+    set_mode(dir, tame(data.mode()) | 0o700)?;
     let accessed = TimeSpec::new(data.atime(), data.atime_nsec());
     let modified = TimeSpec::new(data.mtime(), data.mtime_nsec());
-    utimensat(nix::fcntl::AT_FDCWD, path, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
-        .map_err(|e| named(path, e.into()))
+    utimensat(AT_FDCWD, dir, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
+        .map_err(|e| named(dir, e.into()))
 }
 
 /// Makes everything at and below `path` independent of who made it and when: directories and what can be executed have mode
@@ -470,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copied_tree_keeps_modes_times_links_and_hidden_files() {
+    fn copied_tree_keeps_modes_times_links_and_hidden_files() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         create_dirs(&from.join("sub")).unwrap();
@@ -481,6 +534,45 @@ mod tests {
         let (a, b) = (from.join(".hidden").metadata().unwrap(), to.join(".hidden").metadata().unwrap());
         assert_eq!((a.mode(), a.mtime(), a.mtime_nsec()), (b.mode(), b.mtime(), b.mtime_nsec()));
         assert_eq!(std::fs::read_link(to.join("sub/link")).unwrap(), Path::new("nowhere"));
+    }
+
+    #[test]
+    fn copied_tree_has_no_special_bits_and_one_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        create_dirs(&from.join("open")).unwrap();
+        for (name, mode) in [("setuid", 0o6755), ("loose", 0o666), ("sticky", 0o1777), ("open/inner", 0o4711)]
+        {
+            std::fs::write(from.join(name), "x").unwrap();
+            set_mode(&from.join(name), mode).unwrap();
+        }
+        set_mode(&from.join("open"), 0o2777).unwrap();
+        copy_tree(&from, &to).unwrap();
+        let mode = |name: &str| to.join(name).metadata().unwrap().mode() & 0o7777;
+        let names = ["setuid", "loose", "sticky", "open", "open/inner"];
+        assert_eq!(names.map(mode), [0o755, 0o644, 0o755, 0o755, 0o711]);
+    }
+
+    #[test]
+    fn copied_tree_leaves_pipes_and_sockets_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        create_dirs(&from).unwrap();
+        nix::unistd::mkfifo(&from.join("pipe"), Mode::S_IRWXU).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(from.join("socket")).unwrap();
+        std::fs::write(from.join("file"), "x").unwrap();
+        copy_tree(&from, &to).unwrap();
+        assert_eq!(std::fs::read_dir(&to).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn created_file_replaces_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, log) = (dir.path().join("secret"), dir.path().join("make.log"));
+        std::fs::write(&secret, "kept").unwrap();
+        symlink(&secret, &log).unwrap();
+        create_file(&log).unwrap().write_all(b"log").unwrap();
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "kept");
     }
 
     #[test]
