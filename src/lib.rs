@@ -9,6 +9,7 @@
 //! ```text
 //! entry      cli/      hook/        argv and environment in, exit status out
 //! effects    exec/                  carries a plan out
+//! looks      inspect/               whose a file is and who can change it: reads only
 //! decisions  plan/                  pure: facts -> plan, every decision with its reason
 //! facts      tree/  kernel/  conf/  signing/     read the world into values; only tree writes, with the lock held
 //! base       system/                the one context: paths, processes, files, the lock, the log, the mouth
@@ -24,6 +25,7 @@
 //! | [`kernel`] | one kernel: headers, configuration, compiler, its modules, module files |
 //! | [`signing`] | which key, which tool, whether to sign |
 //! | [`plan`] | autoinstall as a graph of steps; whether a package wants a kernel; what a request can be |
+//! | [`inspect`] | questions about the machine that take a look: who can change a source |
 //! | [`exec`] | [`exec::Reader`], which only looks, [`exec::Engine`], and one external action a file: build, install, uninstall, depmod, scripts, tarballs |
 //! | [`cli`] | the old command line's grammar; status and conf as text |
 //! | [`hook`] | each caller's contract, and the one policy that turns failures into exit statuses |
@@ -72,6 +74,7 @@ pub mod exec;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod hook;
+pub mod inspect;
 pub mod kernel;
 pub mod model;
 pub mod plan;

@@ -136,11 +136,11 @@ impl Reader<'_> {
         self.system.path("/etc/dkms").join(id.name().as_str()).join("patches")
     }
 
-    fn source_paths(&self, id: &BuildId) -> Vec<PathBuf> {
+    pub(super) fn source_paths(&self, id: &BuildId) -> Vec<PathBuf> {
         vec![self.tree().source(&id.package), self.patch_overlay(id)]
     }
 
-    fn override_paths(&self, id: &BuildId, kernel: &Kernel) -> Vec<PathBuf> {
+    pub(super) fn override_paths(&self, id: &BuildId, kernel: &Kernel) -> Vec<PathBuf> {
         override_names(
             &id.package,
             View { package: Some(&id.package), kernel, arch: &id.target.arch },

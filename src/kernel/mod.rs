@@ -33,6 +33,7 @@ pub struct Kernel {
     system_map: PathBuf,
     config: OnceLock<Option<KernelConfig>>,
     modules: OnceLock<ModuleIndex>,
+    machine: OnceLock<Option<u16>>,
 }
 
 impl Kernel {
@@ -57,6 +58,7 @@ impl Kernel {
             system_map,
             config: OnceLock::new(),
             modules: OnceLock::new(),
+            machine: OnceLock::new(),
         }
     }
 
@@ -98,6 +100,16 @@ impl Kernel {
     #[must_use]
     pub fn modules(&self) -> &ModuleIndex {
         self.modules.get_or_init(|| ModuleIndex::scan(&self.dir))
+    }
+
+    /// The ELF machine of the kernel (`e_machine`), as one of its own modules has it. `None` where it has none.
+    #[must_use]
+    pub fn machine(&self) -> Option<u16> {
+        *self.machine.get_or_init(|| {
+            let own = self.dir.join("kernel");
+            let path = self.modules().below(&own).min()?;
+            module_file::machine(&module_file::read_module(path).ok()?)
+        })
     }
 
     /// System.map of this release, if it is installed.

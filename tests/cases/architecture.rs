@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layer of a module of src/, by its directory; a layer may use itself and what has a lower number.
-const LAYERS: [(&str, u8); 12] = [
+const LAYERS: [(&str, u8); 13] = [
     ("model", 0),
     ("system", 1),
     ("tree", 2),
@@ -12,11 +12,12 @@ const LAYERS: [(&str, u8); 12] = [
     ("conf", 2),
     ("signing", 2),
     ("plan", 3),
-    ("exec", 4),
-    ("cli", 5),
-    ("hook", 5),
-    ("fuzzing", 5),
-    ("tests", 6),
+    ("inspect", 4),
+    ("exec", 5),
+    ("cli", 6),
+    ("hook", 6),
+    ("fuzzing", 6),
+    ("tests", 7),
 ];
 
 fn layer(module: &str) -> Option<u8> {

@@ -27,6 +27,7 @@ mod defects;
 mod dependents;
 mod dracut_conf;
 mod exit_codes;
+mod foreign_files;
 mod hooks;
 mod images;
 mod install;

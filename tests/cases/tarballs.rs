@@ -346,8 +346,10 @@ fn add_build_and_install_take_a_tarball() {
         world.dkms(&[action, &archive]).exits(8);
         world.ok(&["remove", "m/1.0", "--all"]);
         fs::remove_dir_all(world.path("/usr/src/m-1.0")).unwrap();
-        let source =
-            Tar::source().file("./dkms_source_tree/m.ko.in", b"made").build(K, b"binary").write(&world);
+        let source = Tar::source()
+            .file("./dkms_source_tree/m.ko.in", &elf::versioned("m", "1.0", "MADE"))
+            .build(K, b"binary")
+            .write(&world);
         world.ok(&[action, &source, "-k", K, "-k", OTHER]);
         assert_eq!(world.status(), [line("m/1.0", K, state), line("m/1.0", OTHER, state)]);
         assert_eq!(world.calls("make").len(), 1);

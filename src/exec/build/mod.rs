@@ -12,6 +12,7 @@ use super::jobs::{SharedJobs, Turn};
 use super::log::{self, StepLog};
 use super::make::{self, Parallelism};
 use crate::conf::{PackageConf, Script, Strictness};
+use crate::inspect::exposures;
 use crate::kernel::{Toolchain, vmlinux};
 use crate::model::{BuildId, Error, PackageId, Result};
 use crate::plan::request::Force;
@@ -59,7 +60,7 @@ impl Engine<'_> {
         let under_way = self.writer.intend(Intent::Build { build: Key::of(id) })?;
         let (shared, mut turn) = options.jobs.unzip();
         let place = Workplace::create(self, &preparation.id, preparation.environment.clone(), shared)?;
-        let result = self.build_in(&place, added, &preparation, turn.as_mut());
+        let result = self.build_in(&place, &preparation, turn.as_mut());
         let result = if result.is_err() { self.go_on().and(result) } else { result };
         let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
         let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
@@ -95,6 +96,7 @@ impl Engine<'_> {
             return Err(Error::SourceHasOnlyConf { path: added.source().to_owned() });
         }
         self.require_headers(&id.target.release)?;
+        self.tell_exposures(id, options.conf);
         let signer =
             self.signer(&id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
         let clang = vmlinux::is_built_by_clang(&kernel.build_dir.join("vmlinux"));
@@ -128,6 +130,28 @@ impl Engine<'_> {
         })
     }
 
+    /// Names what another user can change of what is about to run as root.
+    fn tell_exposures(&self, id: &BuildId, conf: Option<&Path>) {
+        let mut paths = self.source_paths(id);
+        paths.extend(self.override_paths(id, &self.kernel(&id.target.release)));
+        paths.extend(conf.map(Path::to_owned));
+        let found = exposures(&paths, self.system.host.euid);
+        let Some(first) = found.first() else { return };
+        let others = match found.len() - 1 {
+            0 => String::new(),
+            1 => " and one other file".to_owned(),
+            n => format!(" and {n} other files"),
+        };
+        let source = fs_err::canonicalize(self.tree().source(&id.package)).unwrap_or_default();
+        let top = if first.path.starts_with(&source) { source.as_path() } else { &first.path };
+        self.system.ui.warn(format!(
+            "{id}: {} can change {}{others}, which this build runs.\nTo prevent that: chown -R root: {top} && chmod -R go-w {top}",
+            first.who,
+            first.path.display(),
+            top = make::quote(top)
+        ));
+    }
+
     /// # Errors
     /// The kernel's headers are not installed.
     pub fn require_headers(&self, release: &crate::model::KernelRelease) -> Result<()> {
@@ -158,11 +182,10 @@ impl Engine<'_> {
     fn build_in(
         &self,
         place: &Workplace<'_>,
-        added: &Added,
         preparation: &Preparation,
         turn: Option<&mut Turn<'_>>,
     ) -> Result<Built> {
-        place.fill(added.source(), &self.patch_overlay(&preparation.id))?;
+        place.fill(&self.patch_overlay(&preparation.id))?;
         let mut log = StepLog::for_build(&place.real.join("make.log"), &preparation.id)?;
         self.apply_patches(place, &preparation.conf, &mut log)?;
         if let Some(line) = preparation.conf.script(Script::PreBuild) {
@@ -264,7 +287,8 @@ impl Engine<'_> {
         let (built, replaced) =
             self.writer.publish(&place.id, &place.out).map_err(|error| place.not_stored(error))?;
         if let Some(line) = preparation.conf.script(Script::PostBuild) {
-            if let Err(error) = self.run_build_script(Script::PostBuild, line, place, &mut log) {
+            let done = self.run_build_script(Script::PostBuild, line, place, &mut log);
+            if let Err(error) = done.and_then(|()| self.record_anew(&built)) {
                 self.writer.withdraw(built, replaced)?;
                 return Err(error);
             }

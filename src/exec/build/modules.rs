@@ -5,13 +5,13 @@ use crate::conf::{Module, Script};
 use crate::exec::Engine;
 use crate::exec::compress::{CompressOptions, compress};
 use crate::exec::sign;
-use crate::kernel::module_file::{Compression, ModuleFile};
+use crate::kernel::module_file::{Compression, ModuleFile, flaw};
 use crate::model::{Error, Result};
 use crate::signing::Signer;
 use crate::system::digest::sha256;
 use crate::system::files;
 use crate::system::process::Output;
-use crate::tree::{BuildRecord, ModuleRecord, stage_dependency};
+use crate::tree::{BuildRecord, Built, ModuleRecord, stage_dependency};
 use std::path::{Path, PathBuf};
 
 impl Engine<'_> {
@@ -23,19 +23,11 @@ impl Engine<'_> {
         let wanted = |module: &&Module| preparation.buildable.has(module.index);
         let modules = &preparation.conf.modules;
         for module in modules.iter().filter(wanted) {
-            if !place.real.join(module.built_file()).is_file() {
-                return Err(Error::ModuleNotProduced {
-                    build: place.id.clone(),
-                    file: module.built_file().display().to_string(),
-                    log: self.tree().failure_log(&place.id.package),
-                });
-            }
-            self.check_vermagic(place, preparation, module)?;
+            self.take_module(place, preparation, module)?;
         }
         let dir = place.out.join("module");
         files::create_dirs(&dir)?;
-        let symvers = place.real.join("Module.symvers");
-        if symvers.is_file() {
+        if let Some(symvers) = place.resolve(Path::new("Module.symvers")) {
             files::stage_file(&dir.join("Module.symvers"), &fs_err::read(&symvers)?, 0o644)?;
         }
         let mut records = Vec::new();
@@ -53,28 +45,41 @@ impl Engine<'_> {
         preparation.against.iter().try_for_each(|dependency| stage_dependency(&place.out, dependency))
     }
 
-    /// A module that was made for another kernel, usually the running one, would be refused by the one it is filed under.
-    fn check_vermagic(
-        &self,
-        place: &Workplace<'_>,
-        preparation: &Preparation,
-        module: &Module,
-    ) -> Result<()> {
-        if preparation.any_vermagic {
+    /// Copies a module out of the build directory, where it may be a link to anywhere. One that the kernel would not load
+    /// fails the build: because it is no whole module for its machine, or was made for another kernel, usually the running
+    /// one.
+    fn take_module(&self, place: &Workplace<'_>, preparation: &Preparation, module: &Module) -> Result<()> {
+        let file = module.built_file();
+        let (build, log) = (place.id.clone(), self.tree().failure_log(&place.id.package));
+        let Some(path) = place.resolve(&file) else {
+            let made = made_modules(&place.real);
+            return Err(Error::ModuleNotProduced { build, file: file.display().to_string(), made, log });
+        };
+        let content = fs_err::read(&path)?;
+        let kernel = self.kernel(&place.id.target.release);
+        if let Some(flaw) = flaw(&content, kernel.machine()) {
+            let (file, why) = (file.display().to_string(), flaw.to_string());
+            return Err(Error::NotAModule { build, file, why, log });
+        }
+        files::stage_file(&working_copy(place, module), &content, 0o644)?;
+        let release = ModuleFile::new(content).info.release().to_owned();
+        if preparation.any_vermagic || release.is_empty() || release == place.id.target.release.as_str() {
             return Ok(());
         }
-        let built = ModuleFile::read(&place.real.join(module.built_file()))?;
-        let release = built.info.release();
-        if release.is_empty() || release == place.id.target.release.as_str() {
-            return Ok(());
+        let (file, headers) = (file.display().to_string(), kernel.headers_release());
+        Err(Error::OtherVermagic { build, file, release, headers, log })
+    }
+
+    /// Brings the record of a build up to what its files are now: the package's own script may have changed them.
+    pub(super) fn record_anew(&self, built: &Built) -> Result<()> {
+        let Some(mut record) = built.record() else { return Ok(()) };
+        for module in &mut record.modules {
+            let path = built.modules().join(&module.file);
+            if path.is_file() {
+                module.sha256 = sha256(&fs_err::read(&path)?);
+            }
         }
-        Err(Error::OtherVermagic {
-            build: place.id.clone(),
-            file: module.built_file().display().to_string(),
-            release: release.to_owned(),
-            headers: self.kernel(&place.id.target.release).headers_release(),
-            log: self.tree().failure_log(&place.id.package),
-        })
+        self.writer.amend(built, &record)
     }
 
     fn stage_module(
@@ -84,14 +89,14 @@ impl Engine<'_> {
         module: &Module,
         dir: &Path,
     ) -> Result<ModuleRecord> {
-        let built = place.real.join(module.built_file());
+        let built = working_copy(place, module);
         if module.strip {
             self.strip(&built, preparation.toolchain.strip());
         }
         let suffix = self.kernel(&place.id.target.release).modules().compression_suffix();
         let file = match &preparation.signer {
             Some(signer) => {
-                self.store_signed(place, signer, &built, || self.store(&built, dir, module, suffix))?
+                self.store_signed(place, signer, module, || self.store(&built, dir, module, suffix))?
             }
             None => self.store(&built, dir, module, suffix)?,
         };
@@ -110,11 +115,12 @@ impl Engine<'_> {
         &self,
         place: &Workplace<'_>,
         signer: &Signer,
-        built: &Path,
+        module: &Module,
         store: impl Fn() -> Result<PathBuf>,
     ) -> Result<PathBuf> {
+        let built = &working_copy(place, module);
         let name = built.file_name().unwrap_or_default().to_string_lossy();
-        let shown = place.shown.join(&*name);
+        let shown = place.shown.join(module.built_file());
         if self.system.ui.is_verbose() {
             self.system.ui.say(format!("Signing module {}", shown.display()));
         }
@@ -190,4 +196,25 @@ impl Engine<'_> {
         }
         options
     }
+}
+
+/// Where a module is stripped and signed.
+fn working_copy(place: &Workplace<'_>, module: &Module) -> PathBuf {
+    let dir = place.modules.join(module.index.to_string());
+    // Making it again is nothing; that it cannot be made shows when the file is written.
+    let _ = files::create_dirs(&dir);
+    dir.join(module.built_file().file_name().unwrap_or_default())
+}
+
+/// The modules that lie in a build directory, by their paths below it, a few of them.
+fn made_modules(dir: &Path) -> Vec<String> {
+    const FEW: usize = 8;
+    let modules = crate::kernel::ModuleIndex::scan(dir);
+    let mut found: Vec<String> = modules
+        .below(dir)
+        .filter_map(|path| Some(path.strip_prefix(dir).ok()?.to_string_lossy().into_owned()))
+        .collect();
+    found.sort();
+    found.truncate(FEW);
+    found
 }

@@ -1,7 +1,8 @@
 //! Where one build happens: a private directory that the build sees at `T/M/V/build`.
 //!
 //! Programs run in a mount namespace where that name leads to their own directory, so that builds of one package for
-//! several kernels do not meet. Where namespaces are not allowed, the build happens at `T/M/V/build` itself.
+//! several kernels do not meet. In the place of the package's source they see a second private copy: what a build writes
+//! there ends with it. Where namespaces are not allowed, the build happens at `T/M/V/build` itself and sees the source.
 
 use crate::exec::Engine;
 use crate::exec::environment::Environment;
@@ -9,7 +10,8 @@ use crate::exec::jobs::SharedJobs;
 use crate::model::{BuildId, Error, Result};
 use crate::system::files;
 use crate::system::process::{Bind, Command, namespaces_allowed};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
 
 /// The directories of one build.
 #[derive(Debug)]
@@ -24,10 +26,16 @@ pub struct Workplace<'a> {
     pub binds: Vec<Bind>,
     /// The staged result.
     pub out: PathBuf,
+    /// Copies of the modules that were made: they are stripped and signed here, where no link leads.
+    pub modules: PathBuf,
     pub environment: Environment,
     pub jobs: Option<&'a SharedJobs>,
     stage: PathBuf,
+    source: PathBuf,
 }
+
+/// More links than this in one path are a circle, as for the kernel (path_resolution(7)).
+const MOST_LINKS: usize = 40;
 
 impl<'a> Workplace<'a> {
     /// Makes the directories.
@@ -43,31 +51,73 @@ impl<'a> Workplace<'a> {
         let shown = engine.tree().build_dir(&id.package);
         let stage = engine.writer.stage(id)?;
         files::create_dirs(&shown)?;
-        let (real, binds) = if namespaces_allowed() {
+        let (real, mut binds) = if namespaces_allowed() {
             let real = stage.join("build");
             (real.clone(), vec![Bind { from: real, onto: shown.clone() }])
         } else {
             files::remove_tree(&shown)?;
             (shown.clone(), Vec::new())
         };
-        files::create_dirs(&real)?;
-        let out = stage.join("out");
-        files::create_dirs(&out)?;
+        let source = fs_err::canonicalize(engine.tree().source(&id.package))?;
+        // A source below the tree is only a dkms.conf.
+        if !binds.is_empty() && !source.starts_with(engine.tree().root()) {
+            binds.push(Bind { from: stage.join("source"), onto: source.clone() });
+        }
+        let (out, modules) = (stage.join("out"), stage.join("modules"));
+        for dir in binds.iter().map(|bind| &bind.from).chain([&real, &out, &modules]) {
+            files::create_dirs(dir)?;
+        }
         let owner = id.package.to_string();
-        Ok(Self { id: id.clone(), owner, shown, real, binds, out, environment, jobs, stage })
+        Ok(Self { id: id.clone(), owner, shown, real, binds, out, modules, environment, jobs, stage, source })
     }
 
     /// Copies the source, and over its patches those of the administrator.
     ///
     /// # Errors
     /// A file cannot be read or written.
-    pub fn fill(&self, source: &Path, patches: &Path) -> Result<()> {
-        let source = fs_err::canonicalize(source)?;
-        files::copy_tree(&source, &self.real)?;
+    pub fn fill(&self, patches: &Path) -> Result<()> {
+        files::copy_tree(&self.source, &self.real)?;
+        for bind in self.binds.iter().filter(|bind| bind.onto == self.source) {
+            files::copy_tree(&self.source, &bind.from)?;
+        }
         if patches.is_dir() {
             files::copy_tree(patches, &self.real.join("patches"))?;
         }
         Ok(())
+    }
+
+    /// The file behind a path below the build directory, with links resolved as the build sees them; `None` where there is
+    /// none.
+    #[must_use]
+    pub fn resolve(&self, file: &Path) -> Option<PathBuf> {
+        let mut pending: Vec<OsString> = parts(&self.shown.join(file));
+        let (mut seen, mut links) = (PathBuf::from("/"), 0);
+        while let Some(part) = pending.pop() {
+            if part == ".." {
+                seen.pop();
+                continue;
+            }
+            let next = seen.join(part);
+            let Ok(target) = fs_err::read_link(self.real_of(&next)) else {
+                seen = next;
+                continue;
+            };
+            links += 1;
+            if links > MOST_LINKS {
+                return None;
+            }
+            if target.is_absolute() {
+                seen = PathBuf::from("/");
+            }
+            pending.extend(parts(&target));
+        }
+        Some(self.real_of(&seen)).filter(|path| path.symlink_metadata().is_ok_and(|data| data.is_file()))
+    }
+
+    /// Where a path leads that the build sees.
+    fn real_of(&self, path: &Path) -> PathBuf {
+        let behind = |bind: &Bind| path.strip_prefix(&bind.onto).ok().map(|rest| bind.from.join(rest));
+        self.binds.iter().find_map(behind).unwrap_or_else(|| path.to_owned())
     }
 
     /// Before a step starts there: an earlier one of the package may have removed the directory.
@@ -126,4 +176,10 @@ impl<'a> Workplace<'a> {
         }
         Ok(())
     }
+}
+
+/// The components of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let parts = path.components().filter(|part| !matches!(part, Component::RootDir | Component::CurDir));
+    parts.rev().map(|part| part.as_os_str().to_owned()).collect()
 }

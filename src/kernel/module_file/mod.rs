@@ -4,11 +4,13 @@
 
 mod compare;
 mod compression;
+mod flaw;
 mod info;
 mod signature;
 
 pub use compare::{InstallReason, RefuseReason, Verdict, compare_modules};
 pub use compression::{Compression, decompress, read_module};
+pub use flaw::{Flaw, flaw, machine};
 pub use info::{InfoError, ModuleInfo, parse_module_info};
 pub use signature::{has_signature, split_signature, strip_signature};
 
