@@ -23,6 +23,11 @@ use crate::model::text::shown_in_line;
 use crate::system::journal::{Journal, Severity};
 use crate::system::{System, streams};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a hook waits for another run: longer than the builds of most machines, and not for ever, because apt and the boot
+/// wait for the hook. What it leaves is done by the next trigger, at the latest by the boot.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What every hook program does around its work.
 struct Hook {
@@ -42,7 +47,8 @@ impl Hook {
 
     fn new(program: &'static str) -> Self {
         crate::cli::prepare_process();
-        let system = System::capture();
+        let mut system = System::capture();
+        system.patience.get_or_insert(PATIENCE);
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
         let journal = Journal::open(&format!("dkms-{program}"), &system);
         Self { system, args, journal, repeats: false, is_packer: false }

@@ -1,31 +1,41 @@
-//! The lock that orders state changes: one holder for one DKMS tree, named to whoever waits.
+//! The lock that orders state changes: one holder for one DKMS tree, named to the next one.
 //!
-//! It is a flock(2) on `<tree>/.lock`, so it dies with its process. The file holds the pid and the command of the
-//! holder. A run that was started by the holder itself (by a script or a dkms.conf) does not wait for it: it works under
-//! its ancestor's lock, and takes one of its own against the holder's other children.
+//! It is a flock(2) on `<tree>/.lock`, so it dies with its process. The file is root's alone (mode 0600): whoever can open
+//! it can hold it for ever. It tells which process holds it: by pid, start time, pid namespace and boot, because the same
+//! pid means another process in another container. A run that was started by the holder itself (by a script or a
+//! dkms.conf) does not wait for it: it works under its ancestor's lock, and takes one of its own against the holder's other
+//! children.
 
-use super::ancestors::ancestors;
+use super::ancestors::{Process, ancestors};
 use super::{System, files};
 use crate::model::text::shown_in_line;
 use crate::model::{Error, Result};
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+const NAME: &str = ".lock";
+const MODE: u32 = 0o600;
 
 /// The right to change the tree, until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _held: Flock<std::fs::File>,
+    _held: Flock<File>,
     nested: bool,
 }
 
 impl Lock {
-    /// Takes the lock of `tree`, which is created if missing; waits for its holder, and says so.
+    /// Takes the lock of `tree`, which is created if missing; waits for its holder, and says so. `system.patience` limits the
+    /// wait.
     ///
     /// # Errors
-    /// The tree cannot be created or written.
+    /// The tree cannot be created or written, or its holder takes too long.
     pub fn take(tree: &Path, system: &System) -> Result<Self> {
-        Self::take_named(tree, ".lock", system)
+        Self::take_named(tree, NAME, system)
     }
 
     /// Whether this run works below a holder of the tree's lock.
@@ -36,34 +46,86 @@ impl Lock {
 
     /// Runs below one holder are ordered among themselves by a lock of their own.
     fn take_named(tree: &Path, name: &str, system: &System) -> Result<Self> {
-        let not_writable =
-            |error: std::io::Error| Error::NotWritable { path: tree.to_owned(), why: error.to_string() };
-        files::create_dirs(tree).map_err(not_writable)?;
+        files::create_dirs(tree)
+            .map_err(|error| Error::NotWritable { path: tree.to_owned(), why: error.to_string() })?;
         let path = tree.join(name);
-        let mut options = fs_err::OpenOptions::new();
-        let file =
-            options.read(true).write(true).create(true).truncate(false).open(&path).map_err(not_writable)?;
-        let file = file.into_parts().0;
-        let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => held,
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let holder = Holder::read_when_written(&mut file);
-                if holder.pid.is_some_and(is_ancestor) {
-                    return Self::take_named(tree, &format!("{name}.nested"), system);
-                }
-                system.ui.note(format!("Waiting for {holder} to finish with {}...", tree.display()));
-                Flock::lock(file, FlockArg::LockExclusive)
-                    .map_err(|(_, e)| Error::Locked { path: path.clone(), why: e.desc().into() })?
+        let mut deadline = None;
+        loop {
+            let file = open(&path)
+                .map_err(|error| Error::NotWritable { path: tree.to_owned(), why: error.to_string() })?;
+            let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                // Deleted while it was opened: the next one would not see this lock.
+                Ok(held) if !is_at(&held, &path) => continue,
+                Ok(held) => return Ok(Self { _held: signed(held), nested: name != NAME }),
+                Err((file, Errno::EWOULDBLOCK)) => file,
+                Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
+            };
+            let holder = Holder::read_when_written(&mut file);
+            if holder.is_ancestor() {
+                return Self::take_named(tree, &format!("{name}.nested"), system);
             }
-            Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
-        };
-        let mut lock = held;
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
-        let _ = lock.set_len(0);
-        let _ = lock.rewind();
-        let _ = writeln!(lock, "{}\n{command}", std::process::id());
-        Ok(Self { _held: lock, nested: name != ".lock" })
+            let first = deadline.is_none();
+            let deadline =
+                *deadline.get_or_insert_with(|| system.patience.map(|patience| Instant::now() + patience));
+            if first {
+                system.ui.note(format!("Waiting for {holder} to finish with {}...", tree.display()));
+            }
+            match deadline {
+                None => match Flock::lock(file, FlockArg::LockExclusive) {
+                    Ok(held) if is_at(&held, &path) => {
+                        return Ok(Self { _held: signed(held), nested: name != NAME });
+                    }
+                    Ok(_) => {}
+                    Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
+                },
+                Some(end) if Instant::now() >= end => {
+                    let waited = system.patience.unwrap_or_default().as_secs();
+                    return Err(Error::Locked {
+                        path,
+                        why: format!("{holder} still holds it after {waited} seconds"),
+                    });
+                }
+                Some(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
     }
+}
+
+/// Opens the lock's file, and makes sure that nobody else can.
+fn open(path: &Path) -> std::io::Result<File> {
+    use fs_err::os::unix::fs::OpenOptionsExt;
+    let mut options = fs_err::OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false).mode(MODE);
+    let file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?.into_parts().0;
+    if file.metadata()?.mode() & 0o777 != MODE {
+        // As an earlier version made it.
+        files::set_mode(path, MODE)?;
+    }
+    Ok(file)
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.symlink_metadata()) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// Writes into the file who holds it.
+fn signed(mut held: Flock<File>) -> Flock<File> {
+    let command = std::env::args().collect::<Vec<_>>().join(" ").replace('\n', " ");
+    let me = Process::read(std::process::id()).map(|process| process.start).unwrap_or_default();
+    let _ = held.set_len(0);
+    let _ = held.rewind();
+    let _ = writeln!(held, "{}\n{command}\n{me}\n{}", std::process::id(), machine());
+    held
+}
+
+/// The boot and the pid namespace in which a pid means something.
+fn machine() -> String {
+    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs_err::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
 }
 
 /// Whether any process holds the lock of `tree` now; without a lock file nobody does.
@@ -75,11 +137,11 @@ pub fn is_held(tree: &Path) -> bool {
 /// The same, and the process is not this one.
 #[must_use]
 pub fn is_held_by_another(tree: &Path) -> bool {
-    holder(tree).is_some_and(|holder| holder.pid != Some(std::process::id()))
+    holder(tree).is_some_and(|holder| !holder.is_this_process())
 }
 
 fn holder(tree: &Path) -> Option<Holder> {
-    let file = fs_err::File::open(tree.join(".lock")).ok()?;
+    let file = fs_err::File::open(tree.join(NAME)).ok()?;
     match Flock::lock(file.into_parts().0, FlockArg::LockSharedNonblock) {
         Ok(_) => None,
         Err((mut file, _)) => Some(Holder::read(&mut file)),
@@ -89,7 +151,7 @@ fn holder(tree: &Path) -> Option<Holder> {
 /// Whether a run that holds the lock of `tree` has started this one.
 #[must_use]
 pub fn is_held_by_ancestor(tree: &Path) -> bool {
-    holder(tree).is_some_and(|holder| holder.pid.is_some_and(is_ancestor))
+    holder(tree).is_some_and(|holder| holder.is_ancestor())
 }
 
 /// Who holds the lock, as the file says.
@@ -97,30 +159,48 @@ pub fn is_held_by_ancestor(tree: &Path) -> bool {
 struct Holder {
     pid: Option<u32>,
     command: String,
+    start: String,
+    machine: String,
 }
 
 impl Holder {
     /// Who has just taken the lock writes its name a moment later.
-    fn read_when_written(file: &mut std::fs::File) -> Self {
+    fn read_when_written(file: &mut File) -> Self {
         for _ in 0..100 {
             let holder = Self::read(file);
             if holder.pid.is_some() {
                 return holder;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         Self::default()
     }
 
-    fn read(file: &mut std::fs::File) -> Self {
+    fn read(file: &mut File) -> Self {
         let mut text = String::new();
         let _ = file.rewind();
-        let _ = file.read_to_string(&mut text);
-        let mut lines = text.lines();
+        let _ = file.take(1 << 16).read_to_string(&mut text);
+        let mut lines = text.lines().map(str::to_owned);
+        // A line without its end is still being written.
+        let is_complete = text.ends_with('\n');
         Self {
-            pid: lines.next().and_then(|line| line.trim().parse().ok()),
-            command: lines.next().unwrap_or_default().to_owned(),
+            pid: lines.next().filter(|_| is_complete).and_then(|line| line.trim().parse().ok()),
+            command: lines.next().unwrap_or_default(),
+            start: lines.next().unwrap_or_default(),
+            machine: lines.next().unwrap_or_default(),
         }
+    }
+
+    fn is(&self, process: &Process) -> bool {
+        self.pid == Some(process.pid) && self.start == process.start && self.machine == machine()
+    }
+
+    fn is_ancestor(&self) -> bool {
+        ancestors().any(|process| self.is(&process))
+    }
+
+    fn is_this_process(&self) -> bool {
+        Process::read(std::process::id()).is_some_and(|process| self.is(&process))
     }
 }
 
@@ -133,16 +213,12 @@ impl std::fmt::Display for Holder {
     }
 }
 
-fn is_ancestor(pid: u32) -> bool {
-    ancestors().any(|process| process.pid == pid)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_holder_is_named_that_writes_its_name_late() {
+    fn holder_that_writes_its_name_late_is_named() {
         let file = tempfile::tempfile().unwrap();
         let mut late = file.try_clone().unwrap();
         let writer = std::thread::spawn(move || {
@@ -159,5 +235,27 @@ mod tests {
         assert_eq!(Holder::read_when_written(&mut reader).to_string(), "process 4711 (dkms build m/1)");
         writer.join().unwrap();
         file.set_len(0).unwrap();
+    }
+
+    #[test]
+    fn same_pid_elsewhere_is_another_process() {
+        let me = Process::read(std::os::unix::process::parent_id()).unwrap();
+        let holder =
+            Holder { pid: Some(me.pid), start: me.start, machine: machine(), command: String::new() };
+        assert!(holder.is_ancestor());
+        let restarted =
+            Holder { start: "1".into(), machine: machine(), pid: holder.pid, command: String::new() };
+        assert!(!restarted.is_ancestor());
+        let elsewhere = Holder { machine: "boot pid:[1]".into(), ..holder };
+        assert!(!elsewhere.is_ancestor());
+    }
+
+    #[test]
+    fn file_of_the_lock_is_closed_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(NAME), "").unwrap();
+        files::set_mode(&dir.path().join(NAME), 0o644).unwrap();
+        open(&dir.path().join(NAME)).unwrap();
+        assert_eq!(dir.path().join(NAME).metadata().unwrap().mode() & 0o777, 0o600);
     }
 }

@@ -259,7 +259,8 @@ impl Tree {
         FailureRecord::read(&self.version_dir(&build.package), &build.target)
     }
 
-    /// Takes the lock and, with it, the right to write.
+    /// Takes the lock and, with it, the right to write. For `Engine::lock` alone, which also settles what an earlier holder
+    /// left and watches signals.
     ///
     /// # Errors
     /// The tree cannot be written.

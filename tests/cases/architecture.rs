@@ -91,3 +91,31 @@ fn uses_are_found_in_every_spelling() {
     let text = "use crate::model::X;\nuse crate::{exec, plan::Y};\nlet x = crate::cli::z(); $crate::hook";
     assert_eq!(used_modules(text), ["model", "exec", "plan", "cli"]);
 }
+
+#[test]
+fn there_is_one_way_to_the_lock() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&top, &mut files);
+    let takes_it = |file: &&PathBuf| fs::read_to_string(file).unwrap().contains(".lock(system)");
+    let takers: Vec<&Path> =
+        files.iter().filter(takes_it).map(|file| file.strip_prefix(&top).unwrap()).collect();
+    assert_eq!(takers, [Path::new("exec/mod.rs")]);
+}
+
+#[test]
+fn programs_start_with_the_environment_of_the_system() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&top, &mut files);
+    // The module that starts them, the one that gives them their environment, the evaluator, which gives them another one,
+    // and clap's type of the same name.
+    const KNOWN: [&str; 4] = ["system/process.rs", "system/mod.rs", "conf/eval/bash.rs", "cli/args.rs"];
+    let starts = |file: &&PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let is_test = file.components().any(|part| part.as_os_str() == "tests");
+        code.contains("Command::new(") && !is_test && !KNOWN.iter().any(|known| file.ends_with(known))
+    };
+    assert_eq!(files.iter().filter(starts).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+}

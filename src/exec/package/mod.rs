@@ -11,6 +11,7 @@ mod names;
 mod rpm;
 mod template;
 
+use super::Engine;
 use super::tarball::{Members, built_targets, check_conf, write_file};
 use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
 use crate::kernel::find_program;
@@ -38,8 +39,8 @@ pub struct Packaging<'a> {
 /// # Errors
 /// The package is not added, or not built for one of the kernels; a tool is missing or fails; its name cannot be used.
 pub fn make_package(packaging: &Packaging<'_>, settings: &Settings, system: &System) -> Result<()> {
-    let tree = Tree::at(&settings.dkms_tree);
-    let writer = tree.lock(system)?;
+    let engine = Engine::lock(settings, system)?;
+    let tree = engine.tree().clone();
     let source = tree.added(packaging.package, &settings.source_tree)?.source().to_owned();
     let content = content(packaging, &tree, settings)?;
     let targets = targets(&Packaging { content, ..packaging.clone() }, &tree, settings)?;
@@ -66,7 +67,7 @@ pub fn make_package(packaging: &Packaging<'_>, settings: &Settings, system: &Sys
         PackageForm::SourceDeb => maker.dsc()?,
         PackageForm::Rpm => maker.rpms()?,
     };
-    let place = writer.result_dir(packaging.package, packaging.form.dir_name())?;
+    let place = engine.writer.result_dir(packaging.package, packaging.form.dir_name())?;
     system.ui.say(format!("\nMoving built files to {}", place.display()));
     for file in made {
         let path = place.join(file.file_name().unwrap_or_default());

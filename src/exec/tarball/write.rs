@@ -4,6 +4,7 @@
 use super::check;
 use super::members::Members;
 use crate::conf::{Settings, Strictness, View, read_package};
+use crate::exec::Engine;
 use crate::kernel::default_arch;
 use crate::kernel::module_file::Compression;
 use crate::model::{ArchiveProblem, BuildId, Error, PackageId, Result, Target};
@@ -33,12 +34,13 @@ pub struct Packing<'a> {
 /// # Errors
 /// The package is not added, or not built for one of the kernels; the file cannot be written.
 pub fn mktarball(packing: &Packing<'_>, settings: &Settings, system: &System) -> Result<()> {
-    let tree = Tree::at(&settings.dkms_tree);
-    let writer = match tree.lock(system) {
-        Ok(writer) => Some(writer),
+    let engine = match Engine::lock(settings, system) {
+        Ok(engine) => Some(engine),
         Err(Error::NotWritable { .. }) => None,
         Err(error) => return Err(error),
     };
+    let tree = Tree::at(&settings.dkms_tree);
+    let writer = engine.as_ref().map(|engine| &engine.writer);
     let source = tree.added(packing.package, &settings.source_tree)?.source().to_owned();
     let own_conf = source.join("dkms.conf");
     let conf = packing.conf.unwrap_or(&own_conf);
@@ -46,7 +48,7 @@ pub fn mktarball(packing: &Packing<'_>, settings: &Settings, system: &System) ->
     let any = targets.as_ref().ok().and_then(|targets| targets.first());
     check_conf(conf, packing.package, any, settings, system)?;
     let targets = targets?;
-    let path = destination(packing, &targets, &tree, writer.as_ref())?;
+    let path = destination(packing, &targets, &tree, writer)?;
     for target in &targets {
         system.ui.say(format!("Marking modules for {target} for archiving..."));
     }
