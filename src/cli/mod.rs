@@ -32,8 +32,9 @@ pub fn main() -> std::process::ExitCode {
     std::process::ExitCode::from(run(&words, &system).0)
 }
 
-/// Files and directories get their usual modes, whatever the caller's mask.
+/// Files and directories get their usual modes, and signals arrive, whatever the caller's masks.
 pub(crate) fn prepare_process() {
+    signals::unblock();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 }
 
@@ -78,7 +79,7 @@ fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
     }
     let result = perform(&request, &settings, system);
     match signals::received() {
-        Some(signal) => Err(Error::Interrupted { signal }),
+        Some(signal) => Err(Error::Interrupted { signal, complete: result.is_ok() }),
         None => result,
     }
 }

@@ -1,8 +1,9 @@
 //! Adds a package to the tree: from the source tree by name, or from any directory, which is copied there first.
 
 use super::Engine;
+use super::environment::Environment;
 use crate::conf::{Script, Strictness, View, read_package};
-use crate::model::{Error, PackageId, PackageName, PackageVersion, Result, Target};
+use crate::model::{BuildId, Error, PackageId, PackageName, PackageVersion, Result, Target};
 use crate::plan::request::Subject;
 use crate::system::files;
 use crate::tree::Added;
@@ -68,7 +69,9 @@ impl Engine<'_> {
         }
         let (added, post_add) = self.register(subject, options, target)?;
         if let Some(line) = post_add {
-            self.run_post_script(added.id(), Script::PostAdd, &line, None);
+            let build = BuildId::new(added.id().clone(), target.clone());
+            let environment = Environment::of(&build, self);
+            self.run_post_script(added.id(), Script::PostAdd, &line, Some(&environment));
         }
         Ok(added)
     }

@@ -58,6 +58,16 @@ impl Environment {
         self.exported.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Messages are English; characters are what the caller's locale says.
+    pub fn speak_english(&mut self, system: &System) {
+        if let Some(all) = system.inherited_env().get("LC_ALL").filter(|value| !value.is_empty()) {
+            self.export("LC_CTYPE", all);
+        }
+        for (name, value) in [("LC_ALL", ""), ("LANGUAGE", ""), ("LC_MESSAGES", "C")] {
+            self.export(name, value);
+        }
+    }
+
     /// Adds a word to a variable, whoever set it.
     pub fn append(&mut self, name: &str, word: &str, system: &System) {
         let inherited = || system.inherited_env().get(name).cloned();

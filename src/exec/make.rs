@@ -17,7 +17,8 @@ pub enum Parallelism {
 /// The command line for bash.
 ///
 /// A command whose first word is exactly `make` gets the jobs and `KERNELRELEASE=<K>` right after that word; a quoted
-/// `'make'` is left alone, which confs use on purpose. ` LLVM=1` goes to the end, also of custom commands.
+/// `'make'` is left alone, which confs use on purpose. ` LLVM=1` goes to the end of a single make command; what is more than
+/// that finds it in its environment.
 #[must_use]
 pub fn command_line(
     conf: Option<&str>,
@@ -31,7 +32,7 @@ pub fn command_line(
         Some(command) => command.to_owned(),
         None => format!("make -C {} M={}", quote(kernel_dir), quote(build_dir)),
     };
-    if llvm {
+    if llvm && is_one_make(&line) {
         line.push_str(" LLVM=1");
     }
     match line.strip_prefix("make") {
@@ -44,6 +45,14 @@ pub fn command_line(
         }
         _ => line,
     }
+}
+
+/// Whether a shell line is one make command, so that a word at its end is one more argument of that.
+fn is_one_make(line: &str) -> bool {
+    let first = line.split_whitespace().next().unwrap_or_default().trim_matches(['\'', '"']);
+    let program = first.rsplit('/').next().unwrap_or_default();
+    ["make", "gmake"].contains(&program)
+        && !line.contains([';', '&', '|', '<', '>', '(', ')', '{', '}', '`', '#', '\\', '\n'])
 }
 
 /// A path as one word of a shell line; as it is where that is one already.
@@ -100,7 +109,15 @@ mod tests {
     #[case(Some("make"), false, "make -j2 KERNELRELEASE=6.1")]
     #[case(Some("'make' all"), false, "'make' all")]
     #[case(Some("makeit all"), false, "makeit all")]
-    #[case(Some("cd src; make"), true, "cd src; make LLVM=1")]
+    #[case(Some("cd src; make"), true, "cd src; make")]
+    #[case(Some("make a && make b"), true, "make -j2 KERNELRELEASE=6.1 a && make b")]
+    #[case(Some("{ make; }"), true, "{ make; }")]
+    #[case(Some("if true; then make; fi"), true, "if true; then make; fi")]
+    #[case(Some("make all # all of it"), true, "make -j2 KERNELRELEASE=6.1 all # all of it")]
+    #[case(Some("make all \\"), true, "make -j2 KERNELRELEASE=6.1 all \\")]
+    #[case(Some("'make' all"), true, "'make' all LLVM=1")]
+    #[case(Some("/usr/bin/make all"), true, "/usr/bin/make all LLVM=1")]
+    #[case(Some("./make.sh all"), true, "./make.sh all")]
     fn only_the_word_make_gets_the_jobs(
         #[case] conf: Option<&str>,
         #[case] llvm: bool,

@@ -47,10 +47,12 @@ pub use tarball::{Packing, install_rpm, is_rpm, mktarball};
 #[cfg(any(test, fuzzing))]
 pub(crate) use tarball::{link_leading_out, unpack};
 
+use environment::Environment;
+
 use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
-use crate::model::{Error, KernelRelease, PackageId, Result, Target};
+use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::Signer;
 use crate::system::{System, signals};
 use crate::tree::{Added, BuildRecord, Built, Tree, Writer};
@@ -118,6 +120,8 @@ pub struct Engine<'a> {
     /// Whether the state of the certificate's enrolment was looked at.
     enrolment_told: AtomicBool,
     told: Mutex<HashSet<PackageId>>,
+    /// What was built in this run, and with which variables: its installation finds the same.
+    environments: Mutex<HashMap<BuildId, Environment>>,
 }
 
 impl<'a> std::ops::Deref for Engine<'a> {
@@ -143,6 +147,7 @@ impl<'a> Engine<'a> {
             signers: Mutex::default(),
             enrolment_told: AtomicBool::default(),
             told: Mutex::default(),
+            environments: Mutex::default(),
         };
         engine.recover();
         Ok(engine)
@@ -193,10 +198,21 @@ impl<'a> Engine<'a> {
         }
     }
 
+    pub(super) fn note_environment(&self, id: &BuildId, environment: &Environment) {
+        let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        environments.insert(id.clone(), environment.clone());
+    }
+
+    /// The variables for the programs of an installation: those of the build, if it was made in this run.
+    pub(super) fn install_environment(&self, id: &BuildId) -> Environment {
+        let environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        environments.get(id).cloned().unwrap_or_else(|| Environment::of(id, self))
+    }
+
     /// # Errors
     /// A signal wants us to end.
     pub fn go_on(&self) -> Result<()> {
-        signals::received().map_or(Ok(()), |signal| Err(Error::Interrupted { signal }))
+        signals::received().map_or(Ok(()), |signal| Err(Error::Interrupted { signal, complete: false }))
     }
 
     /// Tells an error of one package among others: with its name, where the error does not have it.

@@ -69,6 +69,7 @@ impl Engine<'_> {
         let title = format!("Running the {} script", script.directive().to_lowercase());
         let step = self.system.ui.step(&build.owner, &title);
         let status = log.run(&title, shown.trim_end(), command)?;
+        self.go_on()?;
         if status.success() {
             step.done();
             return Ok(());
@@ -106,7 +107,9 @@ impl Engine<'_> {
         if !self.system.ui.is_quiet() {
             command = command.stdout(Output::Inherit).stderr(Output::Inherit);
         }
-        Ok(command.run()?.status)
+        let status = command.run()?.status;
+        self.go_on()?;
+        Ok(status)
     }
 
     /// Runs a POST_* script whose failure changes nothing but is told.

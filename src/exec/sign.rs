@@ -34,21 +34,23 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Makes the pair that signing has found missing, the distribution's way first. Returns warnings, one line each.
 ///
+/// `start` gives programs their environment.
+///
 /// # Errors
 /// There is no usable pair; modules stay unsigned.
-pub fn make_keys(missing: &MissingKeys) -> Result<Vec<String>, String> {
-    let warnings: Vec<String> =
-        missing.preparations.iter().filter_map(|preparation| prepare(preparation).err()).collect();
+pub fn make_keys(missing: &MissingKeys, start: &dyn Fn(&Path) -> Command) -> Result<Vec<String>, String> {
+    let steps = missing.preparations.iter();
+    let warnings: Vec<String> = steps.filter_map(|step| prepare(step, start).err()).collect();
     let made = match (missing.key.is_file(), missing.certificate.is_file()) {
         (true, true) => Ok(()),
-        _ => generate_key(&missing.key, &missing.certificate),
+        _ => generate_key(&missing.key, &missing.certificate, start),
     };
     made.map(|()| warnings.clone())
         .map_err(|e| warnings.iter().chain([&e]).cloned().collect::<Vec<_>>().join("; "))
 }
 
-fn prepare(preparation: &Preparation) -> Result<(), String> {
-    let mut command = Command::new(&preparation.program).args(&preparation.args).timeout(PATIENCE);
+fn prepare(preparation: &Preparation, start: &dyn Fn(&Path) -> Command) -> Result<(), String> {
+    let mut command = start(&preparation.program).args(&preparation.args).timeout(PATIENCE);
     for (name, value) in &preparation.env {
         command = command.env(name, value);
     }
@@ -63,14 +65,14 @@ fn prepare(preparation: &Preparation) -> Result<(), String> {
 ///
 /// # Errors
 /// A file exists, openssl is missing or fails, or a directory is not writable.
-pub fn generate_key(key: &Path, certificate: &Path) -> Result<(), String> {
+pub fn generate_key(key: &Path, certificate: &Path, start: &dyn Fn(&Path) -> Command) -> Result<(), String> {
     if let Some(taken) = [key, certificate].into_iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(format!("{} exists and is not overwritten", taken.display()));
     }
     let (new_key, new_certificate) = (neighbour(key)?, neighbour(certificate)?);
     let mut request = neighbour(certificate)?;
     request.write_all(REQUEST.as_bytes()).map_err(about(request.path()))?;
-    let command = Command::new("openssl")
+    let command = start(Path::new("openssl"))
         .args(["req", "-new", "-x509", "-batch", "-newkey", "rsa:2048", "-nodes", "-sha256"])
         .args(["-days", "36500", "-outform", "DER"])
         .arg("-config")
@@ -111,11 +113,12 @@ fn publish(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), String> {
 
 /// Signs an uncompressed module in place. A signature that it has already goes: the tool would put its own behind it.
 ///
-/// The environment passes through to the tool, with `KBUILD_SIGN_PIN` for keys that want one.
+/// `tool` starts the signer's tool with the environment and in the directory that it is to have: it may be a script of the
+/// administrator. `KBUILD_SIGN_PIN` is there for keys that want one.
 ///
 /// # Errors
 /// What the tool said last; the module is then unsigned but sound.
-pub fn sign_module(signer: &Signer, module: &Path) -> Result<(), String> {
+pub fn sign_module(signer: &Signer, tool: Command, module: &Path) -> Result<(), String> {
     let text = |e: std::io::Error| e.to_string();
     let found = fs_err::read(module).map_err(text)?;
     let signed = has_signature(&found);
@@ -123,8 +126,7 @@ pub fn sign_module(signer: &Signer, module: &Path) -> Result<(), String> {
     if signed {
         fs_err::write(module, &content).map_err(text)?;
     }
-    let command =
-        Command::new(&signer.tool).args([&signer.hash, &signer.key]).arg(&signer.certificate).arg(module);
+    let command = tool.args([&signer.hash, &signer.key]).arg(&signer.certificate).arg(module);
     succeed(&signer.tool.display().to_string(), command).inspect_err(|_| {
         // Half a signature is worse than none; should this fail too, the tool's words still say what happened.
         let _ = fs_err::write(module, &content);
@@ -231,7 +233,7 @@ mod tests {
             return;
         }
         let made = keys();
-        generate_key(&made.key, &made.certificate).unwrap();
+        generate_key(&made.key, &made.certificate, &|program| Command::new(program)).unwrap();
         let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&made.key), mode(&made.certificate)), (0o600, 0o644));
         assert_eq!(made.names(), ["mok.key", "mok.pub"]);
@@ -256,7 +258,8 @@ mod tests {
             let made = keys();
             fs_err::create_dir_all(made.dir.path().join("new")).unwrap();
             fs_err::write(made.dir.path().join("new").join(taken), "enrolled").unwrap();
-            let error = generate_key(&made.key, &made.certificate).unwrap_err();
+            let error =
+                generate_key(&made.key, &made.certificate, &|program| Command::new(program)).unwrap_err();
             assert!(error.contains(taken), "{error}");
             assert_eq!(made.names(), [taken]);
             assert_eq!(fs_err::read(made.dir.path().join("new").join(taken)).unwrap(), b"enrolled");
@@ -293,7 +296,7 @@ mod tests {
             certificate: made.certificate.clone(),
             preparations: vec![step("--new-key"), step("--enroll-key")],
         };
-        let warnings = make_keys(&missing).unwrap();
+        let warnings = make_keys(&missing, &|program| Command::new(program)).unwrap();
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].ends_with("--enroll-key: exit status 1: no enrolment"), "{}", warnings[0]);
         assert_eq!(made.names(), ["mok.key", "mok.pub"]);
@@ -308,10 +311,11 @@ mod tests {
             r#"[ "$1" = sha256 ] && [ "$2" = pkcs11:a=b ] || exit 1
                printf 'SIG\0\0\2\0\0\0\0\0\0\0\0\3~Module signature appended~\n' >> "$4""#,
         );
-        sign_module(&signer, &module).unwrap();
+        let sign = |signer: &Signer| sign_module(signer, Command::new(&signer.tool), &module);
+        sign(&signer).unwrap();
         let once = fs_err::read(&module).unwrap();
         assert!(has_signature(&once));
-        sign_module(&signer, &module).unwrap();
+        sign(&signer).unwrap();
         assert_eq!(fs_err::read(&module).unwrap(), once);
     }
 
@@ -320,11 +324,11 @@ mod tests {
         let made = keys();
         let module = made.dir.path().join("m.ko");
         fs_err::write(&module, "ELF").unwrap();
-        let error =
-            sign_module(&made.signer("echo half >> $4; echo bad key >&2; exit 3"), &module).unwrap_err();
+        let sign = |signer: &Signer| sign_module(signer, Command::new(&signer.tool), &module);
+        let error = sign(&made.signer("echo half >> $4; echo bad key >&2; exit 3")).unwrap_err();
         assert!(error.ends_with("sign-file: exit status 3: bad key"), "{error}");
         assert_eq!(fs_err::read(&module).unwrap(), b"ELF");
         let gone = Signer { tool: made.dir.path().join("gone"), ..made.signer("") };
-        assert!(sign_module(&gone, &module).unwrap_err().contains("gone"));
+        assert!(sign(&gone).unwrap_err().contains("gone"));
     }
 }

@@ -33,16 +33,18 @@ impl Engine<'_> {
         let refused = |why: String| if self.settings.require_signature { Err(why) } else { Ok(None) };
         let signer = match signing::decide(&settings, &facts) {
             Signing::On(signer) => signer,
-            Signing::Generate { signer, missing } => match sign::make_keys(&missing) {
-                Ok(warnings) => {
-                    warnings.iter().for_each(|line| ui.warn(line));
-                    signer
+            Signing::Generate { signer, missing } => {
+                match sign::make_keys(&missing, &|program| self.system.command(program)) {
+                    Ok(warnings) => {
+                        warnings.iter().for_each(|line| ui.warn(line));
+                        signer
+                    }
+                    Err(why) => {
+                        ui.warn(format!("Modules are not signed: {why}"));
+                        return refused(why);
+                    }
                 }
-                Err(why) => {
-                    ui.warn(format!("Modules are not signed: {why}"));
-                    return refused(why);
-                }
-            },
+            }
             Signing::Off(reason) if reason != Reason::InChroot => {
                 let warn_or_say =
                     |line: String| if reason.is_problem() { ui.warn(line) } else { ui.say(line) };
@@ -109,7 +111,7 @@ pub fn generate_mok(release: &KernelRelease, settings: &Settings, system: &Syste
     let pair = match keys {
         Keys::Ready(pair) => pair,
         Keys::Missing(missing) => {
-            let warnings = sign::make_keys(&missing).map_err(failed)?;
+            let warnings = sign::make_keys(&missing, &|program| system.command(program)).map_err(failed)?;
             warnings.iter().for_each(|line| system.ui.warn(line));
             missing.pair()
         }

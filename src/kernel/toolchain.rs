@@ -53,7 +53,8 @@ impl Toolchain {
     pub fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let pairs =
             [("CC", &self.cc), ("KERNEL_CC", &self.kernel_cc), ("LD", &self.ld), ("KERNEL_LD", &self.ld)];
-        pairs.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        let named = pairs.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        named.chain(self.llvm.then_some(("LLVM", "1")))
     }
 
     /// The program that strips debug information.

@@ -4,6 +4,7 @@
 
 pub mod ancestors;
 pub mod digest;
+mod environment;
 pub mod files;
 pub mod fingerprint;
 mod host;
@@ -11,64 +12,19 @@ pub mod journal;
 pub mod lock;
 mod moment;
 pub mod process;
+pub mod regex;
 pub mod signals;
 pub mod streams;
 mod ui;
 
+pub use environment::Environment;
 pub use host::{Distribution, Family, Host};
 pub use moment::Moment;
 pub use ui::{Step, Ui};
 
-use std::collections::BTreeMap;
+use environment::{is_general, is_withheld, with_sbin};
 use std::path::{Path, PathBuf};
-
-/// The environment as it was at start. Names and values that are not UTF-8 are left out.
-pub type Environment = BTreeMap<String, String>;
-
-/// Variables of the caller that must not reach a kernel build: flags for another compiler, and what an outer `make`
-/// leaks into the programs it starts.
-const NEVER_INHERITED: [&str; 11] = [
-    "CC",
-    "CXX",
-    "CFLAGS",
-    "CXXFLAGS",
-    "LDFLAGS",
-    "MAKEFLAGS",
-    "MFLAGS",
-    "MAKELEVEL",
-    "MAKEOVERRIDES",
-    "sub_make_done",
-    "ARCH",
-];
-
-/// Variables that are not meant for one program. `*` stands for any ending.
-const GENERAL: [&str; 14] = [
-    "PATH",
-    "HOME",
-    "LANG",
-    "LANGUAGE",
-    "LC_*",
-    "TERM",
-    "TMPDIR",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "DEB*",
-    "DPKG_*",
-    "DKMS_*",
-    "KBUILD_SIGN_PIN",
-];
-
-/// A search path in which the administrator's programs are found, as cron's and su's are not.
-fn with_sbin(path: &str) -> String {
-    let mut dirs: Vec<&str> = path.split(':').filter(|dir| !dir.is_empty()).collect();
-    for dir in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
-        if !dirs.contains(&dir) {
-            dirs.push(dir);
-        }
-    }
-    dirs.join(":")
-}
+use std::time::Duration;
 
 /// The machine as one run sees it.
 #[derive(Debug)]
@@ -78,6 +34,8 @@ pub struct System {
     pub env: Environment,
     pub host: Host,
     pub ui: Ui,
+    /// How long this run waits for another one that holds the lock; `None` where a person waits, who can interrupt it.
+    pub patience: Option<Duration>,
     /// Whether the environment is that of a caller whose variables are no affair of builds and scripts.
     foreign: bool,
 }
@@ -98,10 +56,12 @@ impl System {
         let path = env.get("PATH").cloned().unwrap_or_default();
         env.insert("PATH".into(), if root == Path::new("/") { with_sbin(&path) } else { path });
         let host = Host::capture(&root, &env);
-        Self { root, env, host, ui: Ui::default(), foreign: false }
+        let patience =
+            env.get("DKMS_LOCK_TIMEOUT").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        Self { root, env, host, ui: Ui::default(), patience, foreign: false }
     }
 
-    /// From now on programs get only the variables that every machine has, because the others were meant for the caller's
+    /// From now on programs get only the variables that are for every program, because the others were meant for the caller's
     /// own programs: who packs an initramfs exports `version`, `MODULES`, `COMPRESS` and the like.
     pub fn hide_callers_variables(&mut self) {
         self.foreign = true;
@@ -139,9 +99,6 @@ impl System {
     #[must_use]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> process::Command {
         let mut command = process::Command::new(program).env("PATH", &self.env["PATH"]);
-        for name in NEVER_INHERITED {
-            command = command.env_remove(name);
-        }
         for name in self.env.keys().filter(|name| !self.is_inherited(name)) {
             command = command.env_remove(name);
         }
@@ -156,13 +113,6 @@ impl System {
     }
 
     fn is_inherited(&self, name: &str) -> bool {
-        let from_make =
-            self.env.contains_key("MAKELEVEL") && name.starts_with("KBUILD_") && name != "KBUILD_SIGN_PIN";
-        let general = GENERAL.iter().any(|known| match known.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => name == *known,
-        });
-        !NEVER_INHERITED.contains(&name) && !from_make && (general || !self.foreign)
+        !is_withheld(name) && (is_general(name) || !self.foreign)
     }
 }
-pub mod regex;

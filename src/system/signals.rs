@@ -1,16 +1,24 @@
 //! SIGINT, SIGTERM and SIGHUP while the lock is held: the programs that run for us are ended, what was under way is taken
 //! back or finished, and the process ends with 128 and the signal's number. A second signal ends it at once.
+//!
+//! The signals are caught, not blocked: a handler does not outlive execve(2), a mask does, and programs that we start
+//! must be able to end.
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
+/// The pipe's end that wakes the thread up which ends our programs.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
 /// How long programs have to end by themselves.
 const GRACE: Duration = Duration::from_secs(3);
+const WATCHED: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// The signal that wants us to end, if one came.
 #[must_use]
@@ -18,22 +26,52 @@ pub fn received() -> Option<i32> {
     Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
-/// From now on these signals are waited for by a thread of their own. What the caller ignores, as nohup(1) does, stays
-/// ignored.
+/// No signal is blocked from here on, whatever the caller had blocked: what we start inherits the mask.
+pub fn unblock() {
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+/// From now on these signals are noted. What the caller ignores, as nohup(1) does, stays ignored.
 pub fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            if !is_ignored(signal) {
-                set.add(signal);
+        let Ok((reader, writer)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else { return };
+        let mut reader = std::fs::File::from(reader);
+        WAKE.store(writer.as_raw_fd(), Ordering::SeqCst);
+        // The handler writes to it until the process ends.
+        let _ = writer.into_raw_fd();
+        let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+        for signal in WATCHED.into_iter().filter(|signal| !is_ignored(*signal)) {
+            set_action(signal, &action);
+        }
+        std::thread::spawn(move || {
+            while reader.read_exact(&mut [0]).is_ok() {
+                end_programs();
             }
-        }
-        // Programs that are started get an empty mask: std sees to that.
-        if set.thread_block().is_ok() {
-            std::thread::spawn(move || wait(&set));
-        }
+        });
     });
+}
+
+/// The handler: only what signal-safety(7) allows.
+#[allow(unsafe_code)]
+extern "C" fn note(signal: libc::c_int) {
+    if RECEIVED.swap(signal, Ordering::SeqCst) != 0 {
+        // SAFETY: both are async-signal-safe. The second signal ends us as it would end a program that catches nothing.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+    }
+    // SAFETY: write(2) is async-signal-safe; the descriptor is a pipe of ours that is never closed.
+    unsafe {
+        libc::write(WAKE.load(Ordering::SeqCst), [0_u8].as_ptr().cast(), 1);
+    }
+}
+
+#[allow(unsafe_code)]
+fn set_action(signal: Signal, action: &SigAction) {
+    // SAFETY: `note` is async-signal-safe.
+    let _ = unsafe { sigaction(signal, action) };
 }
 
 #[allow(unsafe_code)]
@@ -50,19 +88,13 @@ fn is_ignored(signal: Signal) -> bool {
     }
 }
 
-fn wait(set: &SigSet) {
-    while let Ok(signal) = set.wait() {
-        if RECEIVED.swap(signal as i32, Ordering::SeqCst) != 0 {
-            let _ = set.thread_unblock();
-            let _ = raise(signal);
-        }
-        let running = descendants();
-        end(&running, Signal::SIGTERM);
-        std::thread::spawn(move || {
-            std::thread::sleep(GRACE);
-            end(&running, Signal::SIGKILL);
-        });
-    }
+fn end_programs() {
+    let running = descendants();
+    end(&running, Signal::SIGTERM);
+    std::thread::spawn(move || {
+        std::thread::sleep(GRACE);
+        end(&running, Signal::SIGKILL);
+    });
 }
 
 /// A process, and when it was started: its number may be another's later.

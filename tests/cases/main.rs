@@ -26,6 +26,7 @@ mod crash;
 mod defects;
 mod dependents;
 mod dracut_conf;
+mod environment;
 mod exit_codes;
 mod foreign_files;
 mod hooks;

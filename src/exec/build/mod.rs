@@ -60,6 +60,7 @@ impl Engine<'_> {
         let under_way = self.writer.intend(Intent::Build { build: Key::of(id) })?;
         let (shared, mut turn) = options.jobs.unzip();
         let place = Workplace::create(self, &preparation.id, preparation.environment.clone(), shared)?;
+        self.note_environment(id, &preparation.environment);
         let result = self.build_in(&place, &preparation, turn.as_mut());
         let result = if result.is_err() { self.go_on().and(result) } else { result };
         let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
@@ -103,6 +104,8 @@ impl Engine<'_> {
         let toolchain = Toolchain::of(&kernel, clang, self.system);
         let mut environment = Environment::of(id, self);
         toolchain.environment().for_each(|(name, value)| environment.export(name, value));
+        // The first error is found, and understood by whoever helps, in English.
+        environment.speak_english(self.system);
         if let Some(file) = &self.settings.build_environment {
             environment.source(file, self.system)?;
         }
@@ -218,6 +221,7 @@ impl Engine<'_> {
                 place.environment.apply(self.system.command("patch")).arg("-p1").stdin(Input::File(file));
             let shown = format!("patch -p1 < ./patches/{patch}");
             let status = log.run(&title, &shown, command.dir(&place.shown).binds(&place.binds))?;
+            self.go_on()?;
             if !status.success() {
                 step.failed(format!("bad exit status: {}", status.code()));
                 let log = self.tree().failure_log(&place.id.package);
@@ -266,6 +270,7 @@ impl Engine<'_> {
         }
         let command = environment.shell(self.system, &line).dir(&place.shown).binds(&place.binds);
         let status = log.run("Building module(s)", &line, place.with_jobserver(command))?;
+        self.go_on()?;
         if status.success() {
             step.done();
             return Ok(());

@@ -124,7 +124,9 @@ impl Engine<'_> {
         if self.system.ui.is_verbose() {
             self.system.ui.say(format!("Signing module {}", shown.display()));
         }
-        let (stored, why) = match sign::sign_module(signer, built) {
+        let tool = place.environment.apply(self.system.command(&signer.tool));
+        let tool = tool.dir(&place.shown).binds(&place.binds);
+        let (stored, why) = match sign::sign_module(signer, tool, built) {
             Ok(()) => {
                 let stored = store()?;
                 match sign::check_signature(signer, &stored) {

@@ -65,7 +65,7 @@ impl Engine<'_> {
         let conf =
             self.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;
         let modules = self.modules_to_install(&built, &conf)?;
-        let environment = Environment::of(&id, self);
+        let environment = self.install_environment(&id);
         self.pre_install(&id, &conf, &force, &environment)?;
         let intent = Intent::Install {
             build: Key::of(&id),
@@ -85,6 +85,7 @@ impl Engine<'_> {
                 Placed::Refused(file) => kept.extend(file),
             }
         }
+        self.go_on()?;
         if !modules.is_empty() && ours.is_empty() {
             return Err(Error::NothingInstalled(id));
         }
@@ -126,6 +127,7 @@ impl Engine<'_> {
         let code = match self.run_script(&id.package, Script::PreInstall, line, Some(env)) {
             Ok(status) if status.success() => return Ok(()),
             Ok(status) => status.code(),
+            Err(error @ Error::Interrupted { .. }) => return Err(error),
             Err(error) => {
                 self.system.ui.warn(error.to_string());
                 127

@@ -224,6 +224,8 @@ pub enum Error {
     },
     Interrupted {
         signal: i32,
+        /// Everything that was asked for had been done when the signal was seen.
+        complete: bool,
     },
     /// An operating system call failed; the text names the path.
     Io {
@@ -282,7 +284,7 @@ impl Error {
             Self::PreInstallFailed { .. } => 101,
             Self::ScriptFailed { status, .. } => *status,
             Self::FailedBefore { code, .. } => *code,
-            Self::Interrupted { signal } => 128 + u8::try_from(*signal).unwrap_or(127),
+            Self::Interrupted { signal, .. } => 128 + u8::try_from(*signal).unwrap_or(127),
         })
     }
 

@@ -105,9 +105,10 @@ impl Error {
             Self::Inconsistent { left } => {
                 write!(f, "The tree is not consistent: {left} found.\nTo put it in order: dkms fsck --repair")
             }
-            Self::Interrupted { signal } => {
-                write!(f, "Interrupted by signal {signal}; what was under way has been undone.")
+            Self::Interrupted { complete: true, .. } => {
+                f.write_str("Interrupted; the work was already complete.")
             }
+            Self::Interrupted { .. } => f.write_str("Interrupted; unfinished work was undone."),
             Self::NotSupported { action, instead } => {
                 write!(f, "The action {action} does not exist any more.\n{instead}")
             }
