@@ -3,7 +3,7 @@
 use super::{Engine, Reader, schedule};
 use crate::conf::Strictness;
 use crate::kernel::WeakLinks;
-use crate::model::{BuildState, Error, ExitCode, PackageId, PackageName, Result, SourceState, Target};
+use crate::model::{BuildState, Error, PackageId, PackageName, Result, SourceState, Target};
 use crate::plan::autoinstall::{Blocked, Candidate, Facts, Need, Plan, Stale, Version, plan_autoinstall};
 use crate::plan::buildable;
 use crate::plan::request::Force;
@@ -55,9 +55,9 @@ pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Resul
     for (id, result) in ended {
         match result {
             Ok(proof) => installed.push((id, proof)),
-            Err(error) if error.exit_code() == ExitCode::EXCLUDED => {
-                report.skipped.push((id, error.to_string()))
-            }
+            // The kernel has it: there is nothing to install, now or later.
+            Err(Error::NothingInstalled { .. }) => plan.satisfied.push(id.name),
+            Err(error) if error.is_refusal() => report.skipped.push((id, error.in_one_line())),
             Err(error) => report.failed.push((id, error)),
         }
     }
@@ -73,6 +73,7 @@ pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Resul
         }
     }
     report.succeeded.splice(0..0, plan.satisfied);
+    report.skipped.splice(0..0, plan.declined.into_iter().map(|(id, error)| (id, error.in_one_line())));
     report.skipped.splice(0..0, plan.skipped.into_iter().map(|(id, why)| (id, why.to_string())));
     report.failed.splice(0..0, plan.failed);
     report.blocked = plan.blocked;
@@ -83,6 +84,7 @@ pub fn autoinstall(engine: &Engine<'_>, target: &Target, force: &Force) -> Resul
 fn is_empty(plan: &Plan) -> bool {
     plan.steps.is_empty()
         && plan.skipped.is_empty()
+        && plan.declined.is_empty()
         && plan.failed.is_empty()
         && plan.blocked.is_empty()
         && plan.deferred.is_empty()
@@ -171,6 +173,9 @@ fn version_facts(
         .filter(|_| conf.autoinstall.is_yes() && !built && !force.overrides_memory())
     {
         return Version::Unusable(error);
+    }
+    if built && conf.autoinstall.is_yes() && force.is_plain() && engine.is_provided(&id, &conf) {
+        return Version::Provided;
     }
     let can_be_made = built || package.source == SourceState::Added;
     let kernel = engine.kernel(&target.release);

@@ -4,8 +4,9 @@ use super::Reader;
 use super::autoinstall::gather;
 use super::initramfs::{image_contents, listed_for_images, normal};
 use super::signer::signing_facts;
+use crate::inspect::{Owner, Suspect, built_file, owner};
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{has_signature, read_module};
+use crate::kernel::module_file::{flaw, has_signature, read_module};
 use crate::model::{Error, PackageId, Target};
 use crate::plan::autoinstall::{Need, plan_autoinstall};
 use crate::plan::request::Force;
@@ -25,8 +26,10 @@ pub enum Kind {
     Missing,
     /// It is installed, and not what would be built now.
     Stale,
-    /// A file is gone, or is not what was installed.
+    /// A file is gone, or is nothing that the kernel could load.
     Damaged,
+    /// In the place of the installed file is a module that dkms did not install.
+    Foreign,
     /// modprobe would not find the module, or would take another file.
     NotIndexed,
     /// The kernel would refuse the module.
@@ -160,17 +163,11 @@ impl Reader<'_> {
 
     /// What an installation has in the kernel, as recorded or derived.
     fn files_of(&self, installed: &Installed, kernel: &Kernel) -> Vec<InstalledFile> {
-        match installed.record() {
-            Some(record) => record.files,
-            None => {
-                let content = |path: &Path| fs_err::read(path).unwrap_or_default();
-                let suspects = self.suspects(installed, kernel);
-                suspects
-                    .iter()
-                    .map(|suspect| InstalledFile::of(suspect.path(), &content(suspect.path())))
-                    .collect()
-            }
-        }
+        let of = |suspect: Suspect| match suspect.recorded {
+            Some(file) => file,
+            None => InstalledFile::of(&suspect.path, &fs_err::read(&suspect.path).unwrap_or_default()),
+        };
+        self.suspects(installed, kernel).into_iter().map(of).collect()
     }
 
     fn check_file(
@@ -193,12 +190,32 @@ impl Reader<'_> {
         };
         let again =
             format!("dkms install --force {} -k {}/{}", id.package, id.target.release, id.target.arch);
-        if !file.is_unchanged(full) {
-            let why = match file.path.symlink_metadata() {
-                Ok(_) => format!("{} is not the file that was installed", file.path.display()),
-                Err(_) => format!("{} is gone", file.path.display()),
-            };
-            return vec![finding(Kind::Damaged, why, again)];
+        let built = built_file(installed, &file.path);
+        let suspect = Suspect::recorded(file.clone(), built);
+        match owner(self.tree(), id, kernel, &suspect, full) {
+            Owner::Recorded | Owner::Changed => {}
+            // Two packages have this module, and the other one's is in place: so it was asked for.
+            Owner::Package(_) => return Vec::new(),
+            Owner::Nothing => {
+                return vec![finding(Kind::Damaged, format!("{} is gone", file.path.display()), again)];
+            }
+            owner @ (Owner::Damaged(_) | Owner::Kernel | Owner::Unknown) => {
+                let kind = if owner.is_settled() { Kind::Foreign } else { Kind::Damaged };
+                let why = format!("{} is not the file that was installed: {owner}", file.path.display());
+                return vec![finding(kind, why, again)];
+            }
+        }
+        // As it was installed, and still of no use: other dkms, and tarballs, bring anything. Our own builds were looked at when
+        // they were made, so that large ones are not read again.
+        const SMALL: u64 = 1 << 18;
+        if (full || file.size < SMALL || installed.built().record().is_none())
+            && let Ok(Some(flaw)) = read_module(&file.path).map(|content| flaw(&content, kernel.machine()))
+        {
+            return vec![finding(
+                Kind::Damaged,
+                format!("{} is no module: {flaw}", file.path.display()),
+                again,
+            )];
         }
         let mut found = Vec::new();
         if let Some(why) = index.flaw(&name, &file.path, kernel) {

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::model::{Error, KernelRelease, Result};
 use crate::system::files;
 use crate::system::process::Output;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl Engine<'_> {
     /// Indexes the modules of a release, unless nobody has indexed it before or the user said not to.
@@ -36,16 +36,27 @@ impl Engine<'_> {
             command = command.arg("-F").arg(map);
         }
         let failed = |why: String| Error::DepmodFailed { release: release.clone(), why };
-        let outcome =
-            command.stdout(Output::Null).stderr(Output::Capture).run().map_err(|e| failed(e.to_string()))?;
-        if outcome.status.success() {
-            step.done();
-            self.writer.indexed(release);
-            self.drop_empty_index(release)?;
-            return Ok(());
-        }
+        let kept = KeptIndex::of(&kernel.dir);
+        let outcome = command.stdout(Output::Null).stderr(Output::Capture).run().map_err(|e| {
+            kept.put_back();
+            failed(e.to_string())
+        })?;
+        let why = match outcome.status.success() {
+            true if kept.is_lost() => "the index that it wrote is empty; is the disk full?".to_owned(),
+            true => {
+                step.done();
+                // As long as the old index lies there, the kernel is not in order.
+                if kept.forget() {
+                    self.writer.indexed(release);
+                }
+                self.drop_empty_index(release)?;
+                return Ok(());
+            }
+            false => format!("{}: {}", outcome.status, outcome.stderr_tail()),
+        };
         step.failed(outcome.status);
-        Err(failed(format!("{}: {}", outcome.status, outcome.stderr_tail())))
+        kept.put_back();
+        Err(failed(why))
     }
 
     /// The root whose `/lib/modules` the install tree is.
@@ -73,5 +84,49 @@ impl Engine<'_> {
         }
         files::remove_empty_dir(dir);
         Ok(())
+    }
+}
+
+/// The index of a kernel while depmod writes another one, which takes its names: a hard link to each file, for which no disk is
+/// too full. Where links are not possible nothing is kept.
+struct KeptIndex {
+    files: Vec<(PathBuf, PathBuf)>,
+    dir: PathBuf,
+}
+
+impl KeptIndex {
+    const ASIDE: &str = ".dkms-index";
+
+    fn of(dir: &Path) -> Self {
+        let aside = dir.join(Self::ASIDE);
+        let _ = files::remove_tree(&aside);
+        let names = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = names.filter(|name| name.to_string_lossy().starts_with("modules."));
+        let pairs = names.map(|name| (dir.join(&name), aside.join(&name)));
+        let files = pairs.filter(|(from, to)| from.is_file() && files::link(from, to).is_ok()).collect();
+        Self { files, dir: aside }
+    }
+
+    /// Whether there was an index of something, and there is one of nothing now, although modules are there.
+    fn is_lost(&self) -> bool {
+        let length = |path: &Path| fs_err::metadata(path).map_or(0, |data| data.len());
+        let dep = self.files.iter().find(|(path, _)| path.ends_with("modules.dep"));
+        let has_modules = || {
+            let top = self.dir.parent().unwrap_or(&self.dir);
+            crate::kernel::ModuleIndex::scan(top).below(top).next().is_some()
+        };
+        dep.is_some_and(|(now, then)| length(now) == 0 && length(then) > 0) && has_modules()
+    }
+
+    fn put_back(&self) {
+        for (path, kept) in &self.files {
+            let _ = files::rename(kept, path);
+        }
+        self.forget();
+    }
+
+    /// Tells whether nothing of it is left.
+    fn forget(&self) -> bool {
+        files::remove_tree(&self.dir).is_ok()
     }
 }

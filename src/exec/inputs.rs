@@ -3,8 +3,9 @@
 use super::{Engine, Reader};
 use crate::conf::{View, override_names};
 use crate::kernel::{Kernel, find_program};
-use crate::model::{BuildId, Error, PackageName};
+use crate::model::{BuildId, Error, PackageId, PackageName, Result};
 use crate::plan::autoinstall::Stale;
+use crate::system::files;
 use crate::system::fingerprint::{Comparison, Fingerprint};
 use crate::tree::{Built, FailureRecord, Inputs};
 use std::collections::BTreeMap;
@@ -161,6 +162,37 @@ impl Reader<'_> {
 }
 
 impl Engine<'_> {
+    /// Runs a program of the package that works in its source. Builds that were made from what the source was before are made
+    /// from what it is afterwards: a script that writes a log there has changed nothing.
+    pub(super) fn keeping_current<T>(&self, package: &PackageId, run: impl FnOnce() -> T) -> T {
+        let found = self.tree().package(package.clone(), &self.settings.source_tree);
+        let builds = found.into_iter().flat_map(|package| package.builds);
+        let builds = builds.filter_map(|build| {
+            let built = self.tree().built(&BuildId::new(package.clone(), build.target))?;
+            let inputs = built.record()?.inputs?;
+            let same = inputs.source.compare(&self.source_paths(built.id())).ok()?;
+            (same != Comparison::Different).then_some(built)
+        });
+        let current: Vec<Built> = builds.collect();
+        let result = run();
+        for built in current {
+            self.warn_of(built.id(), self.renew_source(&built));
+        }
+        result
+    }
+
+    /// Records what the source of a build is now, where that is something else than before.
+    pub(super) fn renew_source(&self, built: &Built) -> Result<()> {
+        let Some(mut record) = built.record() else { return Ok(()) };
+        let paths = self.source_paths(built.id());
+        let Some(inputs) = &mut record.inputs else { return Ok(()) };
+        if inputs.source.compare(&paths)? == Comparison::Same {
+            return Ok(());
+        }
+        inputs.source = Fingerprint::take(&paths)?;
+        self.writer.amend(built, &record)
+    }
+
     /// Brings the records of builds up to date whose inputs were seen to be only written anew, so that the next look costs
     /// less.
     pub(super) fn note_rewritten(&self) {
@@ -218,21 +250,36 @@ fn kernel_files(kernel: &Kernel) -> Vec<PathBuf> {
     vec![kernel.build_dir.join("Module.symvers"), kernel.config_path.clone()]
 }
 
-/// Whether a build ended because of the machine: out of memory, out of disk, killed. The next try may do better.
+/// Whether a build ended because of the machine or the caller: out of memory or disk, killed, without a program that it needs,
+/// at a limit of the caller's shell. The next try may do better.
 fn was_cut_short(log: &std::path::Path) -> bool {
-    const MARKS: [&str; 9] = [
+    const MARKS: [&str; 15] = [
         // A program that could not be started.
         "(os error ",
         "No space left on device",
+        "Disk quota exceeded",
         "Cannot allocate memory",
         "virtual memory exhausted",
         "out of memory",
+        "Too many open files",
+        "File too large",
+        "ile size limit exceeded",
+        "CPU time limit exceeded",
+        "Resource temporarily unavailable",
         "Killed signal",
         "] Killed",
         "] Terminated",
         "] Interrupt",
     ];
-    let bytes = fs_err::read(log).unwrap_or_default();
+    // `make: gcc: No such file or directory` is a missing program; with `***` it is a missing directory of the package's.
+    let is_missing_program = |line: &str| {
+        line.ends_with(": command not found")
+            || line.ends_with(": not found")
+            || (line.starts_with("make")
+                && !line.contains("***")
+                && line.ends_with(": No such file or directory"))
+    };
+    let bytes = files::read_ends(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    MARKS.iter().any(|mark| text.contains(mark))
+    MARKS.iter().any(|mark| text.contains(mark)) || text.lines().any(|line| is_missing_program(line.trim()))
 }

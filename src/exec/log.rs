@@ -78,14 +78,14 @@ fn clock(elapsed: Duration) -> String {
 /// The first line of a log in which a compiler or make says what is wrong.
 #[must_use]
 pub fn first_error(log: &Path) -> Option<String> {
-    let bytes = fs_err::read(log).ok()?;
+    let bytes = files::read_ends(log).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let find = |marks: &[&str]| {
         text.lines()
             .find(|line| !line.starts_with("# command:") && marks.iter().any(|mark| line.contains(mark)))
     };
-    let line =
-        find(&[": error:", ": fatal error:"]).or_else(|| find(&["error: ", "ERROR: ", "*** ", "Error "]))?;
+    let line = find(&[": error:", ": fatal error:"])
+        .or_else(|| find(&["error: ", "ERROR: ", ": not found", "command not found", "*** ", "Error "]))?;
     let line: String = line.trim().chars().take(300).collect();
     Some(shown_in_line(&line).into_owned())
 }

@@ -98,7 +98,7 @@ impl Engine<'_> {
         let dir = self.tree().originals(id.name(), &id.target);
         let mut originals = stored_originals(&dir);
         let active = self.tree().active(id.name(), &id.target);
-        let recorded = active.and_then(|installed| installed.record()).map(|record| record.originals);
+        let recorded = active.and_then(|installed| self.record_of(&installed)).map(|record| record.originals);
         for moved in recorded.unwrap_or_default() {
             if moved.stored.is_file() && originals.iter().all(|known| known.stored != moved.stored) {
                 originals.push(Original { origin: moved.origin, stored: moved.stored });

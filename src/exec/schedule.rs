@@ -5,7 +5,7 @@ use super::Engine;
 use super::build::BuildOptions;
 use super::install::InstallOptions;
 use super::jobs::SharedJobs;
-use crate::model::{BuildId, Error, ExitCode, PackageId, PackageName, Result, Target};
+use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::plan::autoinstall::{Need, Step};
 use crate::plan::request::Force;
 use crate::tree::{Built, Installed};
@@ -74,16 +74,26 @@ impl Run<'_> {
                 let Ok((step, result)) = results.recv() else { break };
                 running -= 1;
                 let result = result.and_then(|built| self.install(built));
-                if let Err(error) = &result {
-                    self.engine.tell_of(&step.id, error);
+                match &result {
+                    Ok(_) => {}
+                    Err(Error::NothingInstalled { refused, .. }) => self.tell_provided(&step.id, refused),
+                    Err(error) => self.engine.tell_of(&step.id, error),
                 }
                 // One that does not want the kernel lets the others try; they find it missing.
-                let goes_on = result.as_ref().map_or_else(|e| e.exit_code() == ExitCode::EXCLUDED, |_| true);
+                let goes_on = result.as_ref().map_or_else(Error::is_refusal, |_| true);
                 done.insert(step.id.name.clone(), goes_on);
                 ended.push((step.id, result));
             }
         });
         ended
+    }
+
+    /// The kernel does not need the package: said when that is found, and never again.
+    fn tell_provided(&self, id: &PackageId, refused: &[(String, String)]) {
+        for (module, why) in refused {
+            let text = format!("{id}: {module} is not installed for kernel {}: {why}.", self.target);
+            self.engine.system.ui.note(text);
+        }
     }
 
     fn blocked(&self, id: &PackageId, dependency: &PackageName) -> Error {

@@ -107,7 +107,7 @@ impl Engine<'_> {
         if !self.system.ui.is_quiet() {
             command = command.stdout(Output::Inherit).stderr(Output::Inherit);
         }
-        let status = command.run()?.status;
+        let status = self.keeping_current(id, || command.run())?.status;
         self.go_on()?;
         Ok(status)
     }

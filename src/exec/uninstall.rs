@@ -7,12 +7,16 @@ use super::originals::Restore;
 use super::weak_modules::Change;
 use super::{Engine, Reader};
 use crate::conf::{Script, Strictness};
+use crate::inspect::{Owner, Suspect, built_file, is_same_module, kept_by_others, owner};
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{Compression, ModuleFile, strip_signature};
+use crate::kernel::module_file::{Compression, ModuleFile};
 use crate::model::{BuildId, Result};
 use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
-use crate::tree::{Built, Installed, InstalledFile, Intent, Key, ModuleRecord};
+use crate::tree::{
+    Built, InstallRecord, Installed, InstalledFile, Intent, Key, ModuleRecord, Original, stored_originals,
+};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// Which variables POST_REMOVE gets.
@@ -21,25 +25,6 @@ pub enum RemoveCaller {
     Command,
     /// kernel_preinst and kernel_prerm export the package.
     Kernel,
-}
-
-/// A file that may be one of ours.
-#[derive(Debug)]
-pub(super) struct Suspect {
-    path: PathBuf,
-    built: PathBuf,
-    sha256: Option<String>,
-}
-
-impl Suspect {
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A file that our record names.
-    pub(super) fn recorded(file: InstalledFile, built: PathBuf) -> Self {
-        Self { path: file.path, built, sha256: Some(file.sha256) }
-    }
 }
 
 impl Engine<'_> {
@@ -52,13 +37,22 @@ impl Engine<'_> {
         let kernel = self.kernel(&id.target.release);
         self.system.ui.say(format!("Module {} for kernel {}:", id.package, id.target));
         let post_remove = self.post_remove(&installed);
-        self.writer.intend_index(&id.target.release)?;
+        let is_new = self.writer.intend_index(&id.target.release)?;
         let under_way = self.writer.intend(Intent::Uninstall { build: Key::of(&id) })?;
-        let built = match self.take_files_out(installed, &kernel) {
+        let progress = Progress::default();
+        let built = match self.take_files_out(installed, &kernel, &progress) {
             Ok(built) => built,
-            Err(error) => {
-                // Half of it is done: the next run does the other half.
+            // Half of it is done: the next run does the other half.
+            Err(error) if progress.has_changed() => {
                 under_way.leave();
+                return Err(error);
+            }
+            // Nothing is done, so nothing is owed.
+            Err(error) => {
+                drop(under_way);
+                if is_new {
+                    self.writer.indexed(&id.target.release);
+                }
                 return Err(error);
             }
         };
@@ -70,32 +64,90 @@ impl Engine<'_> {
         Ok(built)
     }
 
-    fn take_files_out(&self, installed: Installed, kernel: &Kernel) -> Result<Built> {
+    fn take_files_out(&self, installed: Installed, kernel: &Kernel, progress: &Progress) -> Result<Built> {
         let id = installed.id().clone();
         let suspects = self.suspects(&installed, kernel);
-        let ours: Vec<PathBuf> = suspects.iter().map(|suspect| suspect.path.clone()).collect();
-        let found: Vec<(PathBuf, Found)> =
-            suspects.iter().map(|suspect| (suspect.path.clone(), Found::at(suspect))).collect();
-        let present = found.iter().filter(|(_, found)| *found == Found::Ours).map(|(path, _)| path);
+        let found: Vec<(PathBuf, Owner)> = suspects
+            .iter()
+            .map(|suspect| (suspect.path.clone(), owner(self.tree(), &id, kernel, suspect, false)))
+            .collect();
+        let present = found.iter().filter(|(_, owner)| owner.is_ours()).map(|(path, _)| path);
         self.tell_weak_modules(Change::Removed, installed.built(), present);
-        for (path, found) in found.iter().filter(|(_, found)| *found == Found::Another) {
-            self.take_away(path, *found)?;
+        // What is no module of ours goes out of the way before an original comes back to its place.
+        for (path, owner) in found.iter().filter(|(_, owner)| is_in_the_way(owner)) {
+            self.take_away(path, owner, progress)?;
         }
-        let restore = Restore { only: None, ours: &ours };
-        let restored = self.restore_originals(&id, kernel, restore, || self.conf_locations(&id))?;
-        let mut dirs = Vec::new();
-        for (path, found) in found.iter().filter(|(path, _)| !restored.contains(path)) {
-            if *found != Found::Another {
-                self.take_away(path, *found)?;
+        let (theirs, ours): (Vec<_>, Vec<_>) =
+            found.iter().partition(|(_, owner)| matches!(owner, Owner::Package(_) | Owner::Kernel));
+        let paths: Vec<PathBuf> = ours.iter().map(|(path, _)| path.clone()).collect();
+        let covered: Vec<PathBuf> = theirs.iter().map(|(path, _)| path.clone()).collect();
+        self.leave_to_others(&installed, &suspects, &covered, progress)?;
+        let restore = Restore { only: None, ours: &paths };
+        let kept = || stored_originals(&self.tree().originals(id.name(), &id.target)).len();
+        let before = kept();
+        let restored = self.restore_originals(&id, kernel, restore, || self.conf_locations(&id));
+        progress.changed_if(kept() != before);
+        let restored = restored?;
+        for (path, owner) in found.iter().filter(|(path, _)| !restored.contains(path)) {
+            if !is_in_the_way(owner) {
+                self.take_away(path, owner, progress)?;
             }
-            dirs.extend(path.parent().map(Path::to_owned));
         }
-        for dir in dirs {
-            files::remove_empty_dirs(&dir, &kernel.dir);
+        for dir in found.iter().filter_map(|(path, _)| path.parent()) {
+            files::remove_empty_dirs(dir, &kernel.dir);
         }
         let built = self.writer.deactivate(installed)?;
         self.writer.forget_originals(id.name(), &id.target);
         Ok(built)
+    }
+
+    /// Packages whose modules replaced ours keep ours as originals, and lose these copies. Where theirs stand now (`covered`),
+    /// they get the originals that ours had replaced: when they go in their turn, the kernel has its own module back.
+    fn leave_to_others(
+        &self,
+        installed: &Installed,
+        suspects: &[Suspect],
+        covered: &[PathBuf],
+        progress: &Progress,
+    ) -> Result<()> {
+        let id = installed.id();
+        let paths: Vec<PathBuf> = suspects.iter().map(|suspect| suspect.path.clone()).collect();
+        let is_our_copy = |kept: &Original| {
+            let built = built_file(installed, &kept.origin);
+            ModuleFile::read(&kept.stored).is_ok_and(|found| is_same_module(&found, &built))
+        };
+        for (other, kept) in kept_by_others(self.tree(), id, &paths) {
+            if !is_our_copy(&kept) {
+                continue;
+            }
+            progress.changed();
+            files::remove_file(&kept.stored)?;
+            files::remove_file(&kept.origin_file())?;
+            if covered.contains(&kept.origin) {
+                self.hand_originals_on(id, other.id(), &module_stem(&kept.stored))?;
+            }
+            self.writer.renew_originals(&other)?;
+        }
+        Ok(())
+    }
+
+    /// Moves what is kept for one package and module to another package's originals.
+    fn hand_originals_on(&self, from: &BuildId, to: &BuildId, module: &str) -> Result<()> {
+        let from = self.tree().originals(from.name(), &from.target);
+        let to = self.tree().originals(to.name(), &to.target);
+        let own = stored_originals(&from);
+        for original in own.iter().filter(|original| module_stem(&original.stored) == module) {
+            let Ok(below) = original.stored.strip_prefix(&from) else { continue };
+            let moved = Original { origin: original.origin.clone(), stored: to.join(below) };
+            if let Some(dir) = moved.stored.parent() {
+                files::create_dirs(dir)?;
+            }
+            let line = format!("{}\n", moved.origin.display());
+            files::publish_file(&moved.origin_file(), line.as_bytes(), 0o644)?;
+            files::move_file(&original.stored, &moved.stored)?;
+            files::remove_file(&original.origin_file())?;
+        }
+        Ok(())
     }
 
     /// POST_REMOVE as recorded, or as the conf of a package that others built says.
@@ -109,20 +161,26 @@ impl Engine<'_> {
         conf.script(Script::PostRemove).map(str::to_owned)
     }
 
-    pub(super) fn remove_module(&self, suspect: &Suspect) -> Result<()> {
-        self.take_away(&suspect.path, Found::at(suspect))
+    pub(super) fn remove_module(&self, id: &BuildId, kernel: &Kernel, suspect: &Suspect) -> Result<()> {
+        let owner = owner(self.tree(), id, kernel, suspect, false);
+        self.take_away(&suspect.path, &owner, &Progress::default())
     }
 
-    fn take_away(&self, path: &Path, found: Found) -> Result<()> {
-        match found {
-            Found::Nothing => self.system.ui.note(format!("{} was gone already.", path.display())),
-            Found::Ours => {
+    fn take_away(&self, path: &Path, owner: &Owner, progress: &Progress) -> Result<()> {
+        match owner {
+            Owner::Nothing => self.system.ui.note(format!("{} was gone already.", path.display())),
+            Owner::Recorded | Owner::Changed => {
                 files::remove_file(path)?;
+                progress.changed();
                 self.system.ui.say(format!("Deleted {}", path.display()));
             }
-            Found::Another => {
+            Owner::Unknown | Owner::Damaged(_) => {
                 self.set_aside(path)?;
                 files::remove_file(path)?;
+                progress.changed();
+            }
+            Owner::Package(_) | Owner::Kernel => {
+                self.system.ui.say(format!("{} stays: it is {owner}.", path.display()));
             }
         }
         Ok(())
@@ -152,15 +210,22 @@ impl Reader<'_> {
             let name = path.file_name();
             built_files.iter().find(|file| file.file_name() == name).cloned().unwrap_or_default()
         };
-        if let Some(record) = installed.record() {
-            let recorded = |file: InstalledFile| Suspect {
-                built: built(&file.path),
-                ..Suspect::recorded(file, PathBuf::new())
+        if let Some(record) = self.record_of(installed) {
+            let recorded = |file: InstalledFile| {
+                let built = built(&file.path);
+                Suspect::recorded(file, built)
             };
             return record.files.into_iter().map(recorded).collect();
         }
         let locations = self.conf_locations(installed.id());
         built_files.into_iter().filter_map(|file| self.derived_place(&file, &locations, kernel)).collect()
+    }
+
+    /// What an installation recorded, as far as it can be believed.
+    pub(super) fn record_of(&self, installed: &Installed) -> Option<InstallRecord> {
+        let id = installed.id();
+        let originals = self.tree().originals(id.name(), &id.target);
+        installed.record().map(|record| record.within(&self.kernel(&id.target.release).dir, &originals))
     }
 
     /// Where another dkms put a module: the first place with a file that is the built one.
@@ -173,8 +238,8 @@ impl Reader<'_> {
                 Compression::ALL.into_iter().map(move |form| dir.join(format!("{stem}.ko{}", form.suffix())))
             })
             .filter(|path| path.symlink_metadata().is_ok())
-            .map(|path| Suspect { path, built: file.to_owned(), sha256: None })
-            .find(is_ours)
+            .map(|path| Suspect { path, built: file.to_owned(), recorded: None })
+            .find(|suspect| is_built(suspect))
     }
 
     /// Directories where a module can be: the distribution's, then the one that its dkms.conf names, and without a conf
@@ -215,7 +280,8 @@ impl Reader<'_> {
     /// Whether a build's own files are where they were installed, and whole.
     #[must_use]
     pub fn is_intact(&self, installed: &Installed) -> bool {
-        if let Some(record) = installed.record() {
+        let kernel = self.kernel(&installed.id().target.release);
+        if let Some(record) = self.record_of(installed) {
             // A build that was made anew and is not installed yet shows by its content.
             let modules = installed.built().record().map(|build| build.modules).unwrap_or_default();
             let is_of_build = |file: &InstalledFile| {
@@ -223,9 +289,11 @@ impl Reader<'_> {
                 let made = modules.iter().find(|module| module.name == stem && !module.sha256.is_empty());
                 made.is_none_or(|module| *file.instead_of.as_ref().unwrap_or(&file.sha256) == module.sha256)
             };
-            return record.files.iter().all(|file| file.is_unchanged(false) && is_of_build(file));
+            let suspects = self.suspects(installed, &kernel);
+            let is_settled =
+                |suspect: &Suspect| owner(self.tree(), installed.id(), &kernel, suspect, false).is_settled();
+            return record.files.iter().all(is_of_build) && suspects.iter().all(is_settled);
         }
-        let kernel = self.kernel(&installed.id().target.release);
         let locations = self.conf_locations(installed.id());
         installed.built().module_files().iter().all(|file| {
             let stem = module_stem(file);
@@ -237,48 +305,31 @@ impl Reader<'_> {
     }
 }
 
-/// What stands where a file of ours was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    Ours,
-    /// Somebody put it in the place of ours.
-    Another,
-}
+/// What has been done so far of something that the next run would have to finish.
+#[derive(Debug, Default)]
+pub(super) struct Progress(Cell<bool>);
 
-impl Found {
-    fn at(suspect: &Suspect) -> Self {
-        match suspect.path.symlink_metadata() {
-            Err(_) => Self::Nothing,
-            Ok(_) if is_ours(suspect) => Self::Ours,
-            Ok(_) => Self::Another,
-        }
+impl Progress {
+    fn changed(&self) {
+        self.0.set(true);
+    }
+
+    fn changed_if(&self, changed: bool) {
+        self.0.set(self.0.get() || changed);
+    }
+
+    fn has_changed(&self) -> bool {
+        self.0.get()
     }
 }
 
-/// Whether somebody put another file in the place of ours.
-pub(super) fn is_changed(suspect: &Suspect) -> bool {
-    Found::at(suspect) == Found::Another
+fn is_in_the_way(owner: &Owner) -> bool {
+    matches!(owner, Owner::Unknown | Owner::Damaged(_))
 }
 
-/// The recorded content; or that of the built file; or, signed by somebody else, the same module in the same version.
-fn is_ours(suspect: &Suspect) -> bool {
-    if fs_err::read_link(&suspect.path).is_ok_and(|target| target == suspect.built) {
-        return true;
-    }
-    let Ok(content) = fs_err::read(&suspect.path) else { return false };
-    if suspect.sha256.as_deref() == Some(sha256(&content).as_str())
+/// Whether a file is what a build made: its content; or, signed by another, the same module in the same version.
+fn is_built(suspect: &Suspect) -> bool {
+    fs_err::read_link(&suspect.path).is_ok_and(|target| target == suspect.built)
         || same_content(&suspect.path, &suspect.built)
-    {
-        return true;
-    }
-    let (Ok(found), Ok(built)) = (ModuleFile::read(&suspect.path), ModuleFile::read(&suspect.built)) else {
-        return false;
-    };
-    let identity =
-        |file: &ModuleFile| (file.info.version_word().to_owned(), file.info.source_id().to_owned());
-    if identity(&found) != (String::new(), String::new()) {
-        return identity(&found) == identity(&built);
-    }
-    strip_signature(found.content) == strip_signature(built.content)
+        || ModuleFile::read(&suspect.path).is_ok_and(|found| is_same_module(&found, &suspect.built))
 }

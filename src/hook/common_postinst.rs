@@ -113,7 +113,7 @@ fn install_for(engine: &Engine<'_>, id: &PackageId, target: &Target) -> Result<b
     let job = Job { subject, conf: None, targets: vec![target.clone()], force: Force::default() };
     match exec::install_all(engine, &job) {
         Ok(()) => Ok(true),
-        Err(error) if error.exit_code() == crate::model::ExitCode::EXCLUDED => {
+        Err(error) if error.is_refusal() => {
             ui.note(error.to_string());
             Ok(false)
         }

@@ -17,6 +17,7 @@ pub use toolchain::{Toolchain, find_program, is_available};
 pub use weak::WeakLinks;
 
 use crate::model::KernelRelease;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -34,6 +35,8 @@ pub struct Kernel {
     config: OnceLock<Option<KernelConfig>>,
     modules: OnceLock<ModuleIndex>,
     machine: OnceLock<Option<u16>>,
+    /// The names in modules.order, without suffix.
+    own: OnceLock<HashSet<String>>,
 }
 
 impl Kernel {
@@ -59,6 +62,7 @@ impl Kernel {
             config: OnceLock::new(),
             modules: OnceLock::new(),
             machine: OnceLock::new(),
+            own: OnceLock::new(),
         }
     }
 
@@ -110,6 +114,22 @@ impl Kernel {
             let path = self.modules().below(&own).min()?;
             module_file::machine(&module_file::read_module(path).ok()?)
         })
+    }
+
+    /// Whether a module is one that the kernel's package brings: `modules.order` lists those (kbuild writes it, with the
+    /// names before compression).
+    #[must_use]
+    pub fn has_own(&self, path: &Path) -> bool {
+        let Ok(below) = path.strip_prefix(&self.dir) else { return false };
+        let below = below.to_string_lossy();
+        let Some((stem, _)) = below.split_once(".ko") else { return false };
+        let order = self.own.get_or_init(|| {
+            let text = fs_err::read_to_string(self.dir.join("modules.order")).unwrap_or_default();
+            text.lines()
+                .map(|line| line.trim().trim_end_matches(".ko").trim_end_matches(".o").to_owned())
+                .collect()
+        });
+        order.contains(stem)
     }
 
     /// System.map of this release, if it is installed.

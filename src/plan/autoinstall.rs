@@ -13,6 +13,8 @@ pub enum Version {
     Stale { why: Stale, depends: Vec<String> },
     /// The kernel uses, by weak links, the modules that are installed for another one.
     Weak,
+    /// It is built, and what the kernel has of its own is as good or better.
+    Provided,
     /// Its dkms.conf was read.
     Known { built: bool, autoinstall: bool, depends: Vec<String>, exclusion: Option<Exclusion> },
     /// Its dkms.conf cannot be used.
@@ -115,6 +117,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     pub satisfied: Vec<PackageName>,
     pub skipped: Vec<(PackageId, Exclusion)>,
+    /// Packages that said before, by their own script, that they do not want the kernel.
+    pub declined: Vec<(PackageId, Error)>,
     pub failed: Vec<(PackageId, Error)>,
     /// Versions without source beside which another version serves the kernel, or does not want it.
     pub broken: Vec<(PackageId, Error)>,
@@ -150,7 +154,7 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
     let mut broken: Option<(PackageId, Error)> = None;
     for (id, version) in candidate.versions {
         match version {
-            Version::Installed { intact: true } | Version::Weak => {
+            Version::Installed { intact: true } | Version::Weak | Version::Provided => {
                 plan.satisfied.push(candidate.name);
                 plan.broken.extend(broken);
                 return;
@@ -169,6 +173,11 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
                 broken.get_or_insert((id, error));
             }
             Version::Unusable(_) if excluded.is_some() => break,
+            Version::Unusable(error) if error.is_refusal() => {
+                plan.declined.push((id, error));
+                plan.broken.extend(broken);
+                return;
+            }
             Version::Unusable(error) => {
                 plan.failed.push((id, error));
                 plan.broken.extend(broken);

@@ -88,6 +88,12 @@ pub struct Force {
 }
 
 impl Force {
+    /// Whether nothing is forced.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !(self.force || self.version_override || self.vermagic || self.safe_upgrade)
+    }
+
     /// Whether what failed before is tried again.
     #[must_use]
     pub fn overrides_memory(&self) -> bool {

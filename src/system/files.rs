@@ -195,6 +195,31 @@ pub fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
     sync_dir(parent(to)?)
 }
 
+/// What the two ends of a file hold: all of it where that is at most 8 MiB, else the first and the last 4 MiB. However large a
+/// log is, this is what looking at it costs.
+pub fn read_ends(path: &Path) -> io::Result<Vec<u8>> {
+    use std::io::{Read, Seek, SeekFrom};
+    const END: u64 = 4 << 20;
+    let mut file = fs_err::File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    if length <= 2 * END {
+        file.take(2 * END).read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    Read::by_ref(&mut file).take(END).read_to_end(&mut bytes)?;
+    bytes.push(b'\n');
+    file.seek(SeekFrom::Start(length - END))?;
+    file.take(END).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Gives a file a second name; the directory of that is made.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    create_dirs(parent(to)?)?;
+    std::fs::hard_link(from, to).map_err(|e| named(to, e))
+}
+
 /// A new directory with a unique name, mode 0755.
 pub fn temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     temporary_dir_with(parent, prefix, 0o755)

@@ -125,14 +125,16 @@ impl Writer {
         Ok(intended)
     }
 
-    /// Writes down that modules of a kernel are about to change: until [`Writer::indexed`].
+    /// Writes down that modules of a kernel are about to change: until [`Writer::indexed`]. Returns whether that was not written
+    /// down before: who then changes nothing takes it back.
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn intend_index(&self, release: &KernelRelease) -> Result<()> {
+    pub fn intend_index(&self, release: &KernelRelease) -> Result<bool> {
         let intent = Intent::Index { release: release.to_string() };
         let mut under_way = self.intents.under_way();
-        if !under_way.contains(&intent) {
+        let is_new = !under_way.contains(&intent);
+        if is_new {
             under_way.push(intent);
             let written = write(&self.intents.path, &under_way, true);
             // What only removes makes room, and what adds will not come far.
@@ -140,7 +142,7 @@ impl Writer {
                 written?;
             }
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// The kernels whose modules have changed since they were indexed.

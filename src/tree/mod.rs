@@ -240,17 +240,22 @@ impl Tree {
         self.installed(&BuildId::new(PackageId::new(name.clone(), version), target.clone()))
     }
 
-    /// The files that recorded installations of any package wrote for a target.
+    /// The files that recorded installations of a package, in any version, wrote for a target.
     #[must_use]
-    pub fn installed_files(&self, target: &Target) -> Vec<PathBuf> {
-        let names = scan::directories(&self.root);
-        let versions = names.iter().flat_map(|name| {
-            let dir = self.root.join(name);
-            scan::directories(&dir).into_iter().map(move |version| dir.join(version))
-        });
+    pub fn installed_files(&self, name: &PackageName, target: &Target) -> Vec<PathBuf> {
+        let dir = self.name_dir(name);
+        let versions = scan::directories(&dir).into_iter().map(|version| dir.join(version));
         let out = |dir: PathBuf| dir.join(target.release.as_str()).join(target.arch.as_str());
         let records = versions.filter_map(|dir| InstallRecord::read(&out(dir)));
         records.flat_map(|record| record.files.into_iter().map(|file| file.path)).collect()
+    }
+
+    /// What is installed for a target, of every package.
+    #[must_use]
+    pub fn active_builds(&self, target: &Target) -> Vec<Installed> {
+        let names = scan::directories(&self.root);
+        let names = names.iter().filter_map(|name| PackageName::new(name).ok());
+        names.filter_map(|name| self.active(&name, target)).collect()
     }
 
     /// What is remembered of a build that failed.

@@ -157,7 +157,8 @@ pub struct InstalledFile {
     pub modified: i128,
     #[serde(default)]
     pub inode: u64,
-    /// SHA-256 of the built module in whose place this one stays, being the better one.
+    /// SHA-256 of the built module where the installed one is another: the better one that stays in its place, or what the
+    /// package's own script made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
 }
@@ -177,6 +178,16 @@ impl InstalledFile {
         }
     }
 
+    /// Whether stat(2) says that nobody has written to the file since it was recorded.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        let Ok(data) = self.path.symlink_metadata() else { return false };
+        self.modified != 0
+            && data.ino() == self.inode
+            && modified(&data) == self.modified
+            && data.size() == self.size
+    }
+
     /// Whether the file is as it was written. Its content is read only where stat(2) does not tell, or when that is asked
     /// for.
     #[must_use]
@@ -190,6 +201,10 @@ impl InstalledFile {
             || fs_err::metadata(&self.path).is_ok_and(|data| data.size() == self.size)
                 && fs_err::read(&self.path).is_ok_and(|content| sha256(&content) == self.sha256)
     }
+}
+
+fn is_module_name(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(super::is_module_file)
 }
 
 fn modified(data: &std::fs::Metadata) -> i128 {
@@ -242,6 +257,20 @@ impl InstallRecord {
 
     pub(super) fn read(dir: &Path) -> Option<Self> {
         read(&dir.join(INSTALL)).filter(|record: &Self| record.format == FORMAT)
+    }
+
+    /// The record as far as it can be believed: a record in a tree names files below the directory of its kernel, and originals
+    /// in the place where the package's are kept. What it says beyond that is dropped.
+    #[must_use]
+    pub fn within(mut self, kernel_dir: &Path, originals: &Path) -> Self {
+        let lies_in = |path: &Path, top: &Path| {
+            let plain = path.components().all(|part| part != std::path::Component::ParentDir);
+            plain && path != top && files::lies_below(path, top)
+        };
+        self.files.retain(|file| lies_in(&file.path, kernel_dir) && is_module_name(&file.path));
+        self.originals
+            .retain(|moved| lies_in(&moved.origin, kernel_dir) && lies_in(&moved.stored, originals));
+        self
     }
 
     pub(super) fn write(&self, dir: &Path) -> Result<()> {

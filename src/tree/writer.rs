@@ -137,6 +137,25 @@ impl Writer {
         Ok(built)
     }
 
+    /// Writes down anew which originals are kept for an installed package.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn renew_originals(&self, installed: &Installed) -> Result<()> {
+        let Some(record) = installed.record() else { return Ok(()) };
+        let id = installed.id();
+        let kept = super::stored_originals(&self.tree.originals(id.name(), &id.target));
+        InstallRecord::new(record.files, kept).write(&installed.built.dir)
+    }
+
+    /// Writes down anew what an installation has in its kernel.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub fn renew_installation(&self, installed: &Installed, record: &InstallRecord) -> Result<()> {
+        record.write(&installed.built.dir)
+    }
+
     /// Strikes an original that is lost off the record of an installation. One that is there, whatever it is, is kept as
     /// it is.
     ///

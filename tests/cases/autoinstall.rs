@@ -69,7 +69,6 @@ fn what_is_installed_already_is_left_alone() {
 #[case::exiting("exiting")]
 #[case::failing("failing")]
 #[case::without_module("without module")]
-#[case::refused("refused")]
 #[case::script("script")]
 #[case::blocked("blocked")]
 #[case::selfish("selfish")]
@@ -104,10 +103,6 @@ fn one_bad_package_does_not_keep_the_others_out(#[case] how: &str) {
         "without module" => {
             bad.without("m.ko.in");
             (summary("failed", "m(7)"), 7)
-        }
-        "refused" => {
-            world.kernel(K).module("kernel/m.ko", "3.0", "X");
-            (summary("failed", "m(6)"), 6)
         }
         "script" => {
             bad.conf("PRE_BUILD=fail.sh").script("fail.sh", "exit 33");

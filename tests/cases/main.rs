@@ -37,6 +37,7 @@ mod kernel_actions;
 mod locking;
 mod machine;
 mod matrix;
+mod owners;
 mod packages;
 mod pending;
 mod rpm_upgrade;

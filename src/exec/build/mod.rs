@@ -17,6 +17,7 @@ use crate::kernel::{Toolchain, vmlinux};
 use crate::model::{BuildId, Error, PackageId, Result};
 use crate::plan::request::Force;
 use crate::plan::{Buildable, buildable};
+use crate::system::fingerprint::Fingerprint;
 use crate::system::process::Input;
 use crate::system::{files, regex};
 use crate::tree::{Added, Built, Inputs, Intent, Key};
@@ -61,7 +62,15 @@ impl Engine<'_> {
         let (shared, mut turn) = options.jobs.unzip();
         let place = Workplace::create(self, &preparation.id, preparation.environment.clone(), shared)?;
         self.note_environment(id, &preparation.environment);
-        let result = self.build_in(&place, &preparation, turn.as_mut());
+        let writes_source = !place.hides_source();
+        let result = match !writes_source {
+            true => self.build_in(&place, &preparation, turn.as_mut()),
+            // What a build writes into its source is its own work, and no change of it.
+            false => self.keeping_current(&id.package, || {
+                let built = self.build_in(&place, &preparation, turn.as_mut())?;
+                self.renew_source(&built).map(|()| built)
+            }),
+        };
         let result = if result.is_err() { self.go_on().and(result) } else { result };
         let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
         let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
@@ -69,15 +78,13 @@ impl Engine<'_> {
             self.system.ui.warn(format!("{id}: {error}"));
             under_way.leave();
         }
-        self.remember(id, preparation.inputs, result.as_ref().err());
-        match &result {
-            Ok(_) => {}
-            Err(error) => {
-                let at_our_end = matches!(error, Error::ResultNotStored { .. });
-                if matches!(error.exit_code().0, 5 | 6 | 7 | 10) && !at_our_end {
-                    self.report_to_apport(id);
-                }
-            }
+        let mut inputs = preparation.inputs;
+        if let (true, Some(inputs)) = (writes_source, &mut inputs) {
+            inputs.source = Fingerprint::take(&self.source_paths(id)).unwrap_or_default();
+        }
+        self.remember(id, inputs, result.as_ref().err());
+        if result.as_ref().is_err_and(Error::is_for_crash_reporters) {
+            self.report_to_apport(id);
         }
         result
     }

@@ -71,6 +71,12 @@ impl<'a> Workplace<'a> {
         Ok(Self { id: id.clone(), owner, shown, real, binds, out, modules, environment, jobs, stage, source })
     }
 
+    /// Whether programs see a copy in the place of the package's source.
+    #[must_use]
+    pub fn hides_source(&self) -> bool {
+        self.binds.iter().any(|bind| bind.onto == self.source)
+    }
+
     /// Copies the source, and over its patches those of the administrator.
     ///
     /// # Errors

@@ -170,7 +170,7 @@ impl Reader<'_> {
                     Some(installed) => {
                         let kernel = self.kernel(&build.target.release);
                         claimed.extend(
-                            self.suspects(&installed, &kernel).iter().map(|suspect| real(suspect.path())),
+                            self.suspects(&installed, &kernel).iter().map(|suspect| real(&suspect.path)),
                         );
                     }
                     None if !snapshot.is_installed(&package.id.name, &build.target) => idle.push(built),
@@ -232,7 +232,7 @@ impl Reader<'_> {
         for package in &snapshot.packages {
             let installed = package.builds.iter().filter(|build| build.state == BuildState::Installed);
             for id in installed.map(|build| package.build_id(&build.target)) {
-                let record = self.tree().installed(&id).and_then(|installed| installed.record());
+                let record = self.tree().installed(&id).and_then(|installed| self.record_of(&installed));
                 let originals = record.map(|record| record.originals).unwrap_or_default();
                 let lost = originals.into_iter().filter(|moved| !moved.is_kept());
                 found.extend(lost.map(|moved| Disorder::OriginalLost { id: id.clone(), moved }));

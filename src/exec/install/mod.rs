@@ -45,7 +45,7 @@ struct Installation<'a> {
     rebuilt: bool,
     /// What the active version has in the kernel.
     former: Option<InstallRecord>,
-    /// Files of this and other packages, which are no originals.
+    /// Files of this package, which are no originals.
     owned: Vec<PathBuf>,
 }
 
@@ -74,25 +74,25 @@ impl Engine<'_> {
             version_override: force.version_override,
             safe_upgrade: force.safe_upgrade,
         };
-        self.writer.intend_index(&id.target.release)?;
+        let is_new = self.writer.intend_index(&id.target.release)?;
         let under_way = self.writer.intend(intent)?;
         let work = self.installation(&built, &id, force, &conf);
         let mut undo = Undo::new(built.dir().join(UNDO), &kernel.dir, &self.tree().name_dir(id.name()));
-        let (mut ours, mut kept) = (Vec::new(), Vec::new());
-        for (module, file) in &modules {
-            match self.install_module(&work, module, file, &mut undo)? {
-                Placed::Ours(file) => ours.push(file),
-                Placed::Refused(file) => kept.extend(file),
+        let placed = self.place_all(&work, &modules, &mut undo).and_then(|(files, kept)| {
+            let originals = stored_originals(&self.tree().originals(id.name(), &id.target));
+            let record = InstallRecord::new([files, kept].concat(), originals);
+            Ok((self.writer.activate(built, &record)?, record))
+        });
+        let (installed, record) = match placed {
+            Ok(placed) => placed,
+            Err(error) => {
+                // Everything is as it was: there is nothing to finish and nothing to index.
+                if undo.take_back() && is_new {
+                    self.writer.indexed(&id.target.release);
+                }
+                return Err(error);
             }
-        }
-        self.go_on()?;
-        if !modules.is_empty() && ours.is_empty() {
-            return Err(Error::NothingInstalled(id));
-        }
-        ours.append(&mut kept);
-        let kept = stored_originals(&self.tree().originals(id.name(), &id.target));
-        let record = InstallRecord::new(ours, kept);
-        let installed = self.writer.activate(built, &record)?;
+        };
         undo.keep();
         if installed.built().dir().join(UNDO).symlink_metadata().is_ok() {
             under_way.leave();
@@ -102,8 +102,50 @@ impl Engine<'_> {
         self.tell_weak_modules(Change::Added, installed.built(), placed);
         if let Some(line) = conf.script(Script::PostInstall) {
             self.run_post_script(&id.package, Script::PostInstall, line, Some(&environment));
+            self.record_what_stands(&installed, record)?;
         }
         Ok(installed)
+    }
+
+    /// Puts every module in its place; returns what stands there now, and what stays instead of modules that were refused.
+    fn place_all(
+        &self,
+        work: &Installation<'_>,
+        modules: &[(Module, PathBuf)],
+        undo: &mut Undo,
+    ) -> Result<(Vec<InstalledFile>, Vec<InstalledFile>)> {
+        let (mut ours, mut kept, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for (module, file) in modules {
+            match self.install_module(work, module, file, undo)? {
+                Placed::Ours(file) => ours.push(file),
+                Placed::Refused { kept: file, why } => {
+                    kept.extend(file);
+                    refused.push((module.dest_name.clone(), why));
+                }
+            }
+        }
+        self.go_on()?;
+        if !modules.is_empty() && ours.is_empty() {
+            return Err(Error::NothingInstalled { build: work.id.clone(), refused });
+        }
+        for (module, why) in refused {
+            self.system.ui.note(format!(
+                "Module {module} of {} is not installed for kernel {}: {why}. You may override by specifying --force.",
+                work.id.package, work.id.target
+            ));
+        }
+        Ok((ours, kept))
+    }
+
+    /// The package's own script had the last word: what it made of the files is what was installed.
+    fn record_what_stands(&self, installed: &Installed, mut record: InstallRecord) -> Result<()> {
+        let mut changed = false;
+        for file in record.files.iter_mut().filter(|file| !file.is_unchanged(false) && file.path.is_file()) {
+            let built = file.instead_of.take().unwrap_or_else(|| file.sha256.clone());
+            *file = InstalledFile { instead_of: Some(built), ..describe(&file.path, &file.path)? };
+            changed = true;
+        }
+        if changed { self.writer.renew_installation(installed, &record) } else { Ok(()) }
     }
 
     fn installation<'a>(
@@ -115,10 +157,10 @@ impl Engine<'_> {
     ) -> Installation<'a> {
         let loaded = built.record().is_none();
         let previous = self.tree().active(id.name(), &id.target);
-        let former = previous.as_ref().and_then(Installed::record);
+        let former = previous.as_ref().and_then(|previous| self.record_of(previous));
         let unrecorded = previous.is_some() && former.is_none();
         let rebuilt = previous.as_ref().is_some_and(|installed| installed.id() == id);
-        let owned = self.tree().installed_files(&id.target);
+        let owned = self.tree().installed_files(id.name(), &id.target);
         Installation { id, force, conf, archive: !unrecorded, unrecorded, loaded, rebuilt, former, owned }
     }
 

@@ -2,17 +2,17 @@
 
 use super::undo::Undo;
 use super::{Installation, describe};
-use crate::conf::Module;
-use crate::exec::Engine;
+use crate::conf::{Module, PackageConf};
 use crate::exec::originals::Restore;
-use crate::exec::uninstall::{Suspect, is_changed};
 use crate::exec::weak_modules::Change;
+use crate::exec::{Engine, Reader};
+use crate::inspect::{Owner, Suspect, owner, recorded_owner};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{
     Compression, ModuleFile, Verdict, compare_modules, read_module, strip_signature,
 };
-use crate::model::{Error, Result};
-use crate::plan::is_obsolete;
+use crate::model::{BuildId, Error, Result};
+use crate::plan::{buildable, is_obsolete};
 use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
 use crate::tree::{Built, InstallRecord, InstalledFile};
@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 pub(super) enum Placed {
     /// It is in its place.
     Ours(InstalledFile),
-    /// The kernel's own stays, or the file of the version that is active now.
-    Refused(Option<InstalledFile>),
+    /// The kernel's own stays, or the file of the version that is active now; with the reason.
+    Refused { kept: Option<InstalledFile>, why: String },
 }
 
 impl Engine<'_> {
@@ -44,31 +44,47 @@ impl Engine<'_> {
             self.finish_removing_origins(work.id, &module.dest_name, &path)?;
             return Ok(Placed::Ours(describe(&path, file)?));
         }
+        let recorded = work.former.iter().flat_map(|record| &record.files).find(|file| file.path == path);
+        let suspect = Suspect { path: path.clone(), built: file.to_owned(), recorded: recorded.cloned() };
+        let standing = owner(self.tree(), work.id, &kernel, &suspect, false);
+        // Signed by its owner, or compressed in another way: it stays as it is.
+        if standing == Owner::Changed && !work.force.force && is_same_image(&path, file) {
+            self.finish_removing_origins(work.id, &module.dest_name, &path)?;
+            let built = sha256(&fs_err::read(file)?);
+            return Ok(Placed::Ours(InstalledFile { instead_of: Some(built), ..describe(&path, &path)? }));
+        }
         let existing = existing_module(module, &kernel);
         // A vendor's installer first installs what it built, then hands it over in a tarball: no original of the kernel,
         // and not better than ours.
-        let vendors = existing.as_ref().filter(|path| work.loaded && is_same_module(path, file));
+        let vendors = existing.as_ref().filter(|path| work.loaded && is_same_image(path, file));
+        let others = existing.as_ref().and_then(|path| recorded_owner(self.tree(), work.id, path));
+        let others = others.filter(|_| recorded.is_none() || matches!(standing, Owner::Package(_)));
         if let Some(path) = vendors {
             self.system.ui.say(format!("{} is the same module and stays.", path.display()));
-        } else if let Some(why) = self.refusal(work, existing.as_deref(), file)? {
-            self.system.ui.note(format!(
-                "Module {} of {} is not installed for kernel {}: {why}. You may override by specifying --force.",
-                module.dest_name, work.id.package, work.id.target
-            ));
+        } else if let Some(why) = self.refusal(work, existing.as_deref(), others.is_some(), file)? {
+            let why = others.map_or(why.clone(), |other| format!("{why}, which {other} has installed"));
             let ours = |entry: &&InstalledFile| Some(&entry.path) == existing.as_ref();
             let kept = work.former.iter().flat_map(|record| &record.files).find(ours).cloned();
             let built = sha256(&fs_err::read(file)?);
-            return Ok(Placed::Refused(kept.map(|kept| InstalledFile { instead_of: Some(built), ..kept })));
+            let kept = kept.map(|kept| InstalledFile { instead_of: Some(built), ..kept });
+            return Ok(Placed::Refused { kept, why });
+        }
+        if let (Some(other), Some(path)) = (&others, &existing) {
+            self.system.ui.note(format!(
+                "{} of {other} is replaced by that of {}; it comes back when {} is removed.",
+                path.display(),
+                work.id.package,
+                work.id.package
+            ));
         }
         let originals = if work.archive && vendors.is_none() {
-            self.keep_originals(work.id, module, &kernel, &work.owned, undo)?
+            let is_ours = |owned: &&PathBuf| **owned != path || !matches!(standing, Owner::Package(_));
+            let owned: Vec<PathBuf> = work.owned.iter().filter(is_ours).cloned().collect();
+            self.keep_originals(work.id, module, &kernel, &owned, undo)?
         } else {
             Vec::new()
         };
-        let recorded = work.former.iter().flat_map(|record| &record.files).find(|file| file.path == path);
-        let changed = recorded.map(|recorded| Suspect::recorded(recorded.clone(), file.to_owned()));
-        // A damaged file is of no use to anybody.
-        if changed.is_some_and(|suspect| is_changed(&suspect)) && is_module(&path) {
+        if standing == Owner::Unknown && recorded.is_some() {
             self.set_aside(&path)?;
         }
         self.place(&dir, file, &path, undo)
@@ -93,6 +109,7 @@ impl Engine<'_> {
         &self,
         work: &Installation<'_>,
         existing: Option<&Path>,
+        is_others: bool,
         file: &Path,
     ) -> Result<Option<String>> {
         if work.force.force || work.force.safe_upgrade {
@@ -105,7 +122,7 @@ impl Engine<'_> {
         }
         let Some(existing) = existing.filter(|_| !work.force.version_override) else { return Ok(None) };
         let is_former = |file: &InstalledFile| file.path == existing;
-        if work.rebuilt && work.former.iter().flat_map(|record| &record.files).any(is_former) {
+        if work.rebuilt && !is_others && work.former.iter().flat_map(|record| &record.files).any(is_former) {
             return Ok(None);
         }
         let kernels = match ModuleFile::read(existing) {
@@ -159,7 +176,7 @@ impl Engine<'_> {
             let stem = module_stem(&file.path);
             let replaced = new.files.iter().any(|ours| module_stem(&ours.path) == stem);
             let suspect = Suspect::recorded(file.clone(), PathBuf::new());
-            self.remove_module(&suspect)?;
+            self.remove_module(work.id, kernel, &suspect)?;
             if !replaced {
                 let ours = [file.path.clone()];
                 let restore = Restore { only: Some(&stem), ours: &ours };
@@ -173,6 +190,33 @@ impl Engine<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// Whether the kernel has every module of a build already, as good or better, so that an installation would refuse them all.
+    pub(in crate::exec) fn is_provided(&self, id: &BuildId, conf: &PackageConf) -> bool {
+        let kernel = self.kernel(&id.target.release);
+        let Some(built) = self.tree().built(id) else { return false };
+        let forced = self.system.path("/usr/share/dkms/modules_to_force_install").is_dir();
+        if forced || self.tree().active(id.name(), &id.target).is_some() || built.record().is_none() {
+            return false;
+        }
+        let obsolete = conf.obsolete_by.as_ref().is_some_and(|limit| is_obsolete(&id.target.release, limit));
+        let wanted = buildable(conf, &id.target, kernel.config());
+        let mut modules = conf.modules.iter().filter(|module| wanted.has(module.index)).peekable();
+        let is_refused = |module: &Module| {
+            let file = super::find_module_file(&built.modules(), &module.dest_name)?;
+            let existing = existing_module(module, &kernel)?;
+            // In our own place it is ours, and only the record of it is lost.
+            let ours = kernel.dir.join(module.location.trim_start_matches('/')).join(file.file_name()?);
+            if existing == ours && recorded_owner(self.tree(), id, &existing).is_none() {
+                return None;
+            }
+            let (kernels, ours) = (ModuleFile::read(&existing).ok()?, ModuleFile::read(&file).ok()?);
+            Some(!compare_modules(&kernels, &ours).is_install())
+        };
+        modules.peek().is_some() && modules.all(|module| obsolete || is_refused(module) == Some(true))
+    }
+}
+
 /// The kernel's module of that name: a regular file, plain or in the kernel's compression.
 fn existing_module(module: &Module, kernel: &Kernel) -> Option<PathBuf> {
     let suffix = kernel.modules().compression_suffix();
@@ -183,12 +227,8 @@ fn existing_module(module: &Module, kernel: &Kernel) -> Option<PathBuf> {
     kernel.modules().find(&module.dest_name).iter().find(fits).cloned()
 }
 
-fn is_module(path: &Path) -> bool {
-    read_module(path).is_ok_and(|content| content.starts_with(b"\x7fELF"))
-}
-
 /// Whether two files hold the same module, whoever signed or compressed it.
-fn is_same_module(one: &Path, other: &Path) -> bool {
+fn is_same_image(one: &Path, other: &Path) -> bool {
     let image = |path: &Path| read_module(path).ok().map(strip_signature);
     image(one).is_some_and(|content| image(other) == Some(content))
 }

@@ -60,29 +60,49 @@ impl Undo {
     }
 }
 
+impl Undo {
+    /// Takes everything back now; tells whether all of it is as it was.
+    pub fn take_back(mut self) -> bool {
+        self.kept = true;
+        let done = self.undo();
+        let _ = files::remove_tree(&self.dir);
+        done
+    }
+
+    fn undo(&mut self) -> bool {
+        let mut done = true;
+        for (path, old) in self.placed.iter().rev() {
+            done &= match old {
+                Some(old) => files::move_file(old, path),
+                None => files::remove_file(path),
+            }
+            .is_ok();
+            if let Some(dir) = path.parent() {
+                files::remove_empty_dirs(dir, &self.top);
+            }
+        }
+        for original in self.originals.iter().rev() {
+            if original.stored.symlink_metadata().is_ok() {
+                done &= if original.origin.symlink_metadata().is_err() {
+                    files::move_file(&original.stored, &original.origin)
+                } else {
+                    files::remove_file(&original.stored)
+                }
+                .is_ok();
+            }
+            let _ = files::remove_file(&original.origin_file());
+            if let Some(dir) = original.stored.parent() {
+                files::remove_empty_dirs(dir, &self.package_dir);
+            }
+        }
+        done
+    }
+}
+
 impl Drop for Undo {
     fn drop(&mut self) {
         if !self.kept {
-            for (path, old) in self.placed.iter().rev() {
-                let _ = match old {
-                    Some(old) => files::move_file(old, path),
-                    None => files::remove_file(path),
-                };
-                if let Some(dir) = path.parent() {
-                    files::remove_empty_dirs(dir, &self.top);
-                }
-            }
-            for original in self.originals.iter().rev() {
-                if original.origin.symlink_metadata().is_err() {
-                    let _ = files::move_file(&original.stored, &original.origin);
-                } else {
-                    let _ = files::remove_file(&original.stored);
-                }
-                let _ = files::remove_file(&original.origin_file());
-                if let Some(dir) = original.stored.parent() {
-                    files::remove_empty_dirs(dir, &self.package_dir);
-                }
-            }
+            self.undo();
         }
         let _ = files::remove_tree(&self.dir);
     }

@@ -162,7 +162,11 @@ pub enum Error {
         path: PathBuf,
         why: String,
     },
-    NothingInstalled(BuildId),
+    /// What the kernel has is as good as every module of the package, or better: each module with the reason.
+    NothingInstalled {
+        build: BuildId,
+        refused: Vec<(String, String)>,
+    },
     DepmodFailed {
         release: KernelRelease,
         why: String,
@@ -262,7 +266,7 @@ impl Error {
             | Self::KernelMissing { .. }
             | Self::BuiltModuleMissing { .. }
             | Self::InstallFailed { .. }
-            | Self::NothingInstalled(_)
+            | Self::NothingInstalled { .. }
             | Self::NothingToArchive { .. }
             | Self::DepmodFailed { .. } => 6,
             Self::ModuleNotProduced { .. }
@@ -292,6 +296,36 @@ impl Error {
     #[must_use]
     pub fn is_warning(&self) -> bool {
         matches!(self, Self::Excluded { .. })
+    }
+
+    /// Whether the crash reporter of the distribution hears of it: the package's patches, make command or modules failed.
+    #[must_use]
+    pub fn is_for_crash_reporters(&self) -> bool {
+        matches!(
+            self,
+            Self::PatchMissing { .. }
+                | Self::PatchOutside { .. }
+                | Self::PatchFailed { .. }
+                | Self::MakeFailed { .. }
+                | Self::ModuleNotProduced { .. }
+                | Self::NotAModule { .. }
+                | Self::OtherVermagic { .. }
+                | Self::NotSigned { .. }
+        )
+    }
+
+    /// Whether nothing went wrong: the package does not want the kernel, or the kernel does not need the package. A PRE_BUILD
+    /// says the former by ending with 77.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        const EXCLUDED: u8 = ExitCode::EXCLUDED.0;
+        matches!(
+            self,
+            Self::Excluded { .. }
+                | Self::NothingInstalled { .. }
+                | Self::ScriptFailed { status: EXCLUDED, .. }
+                | Self::FailedBefore { code: EXCLUDED, .. }
+        )
     }
 
     /// The log of the step that failed, if one was written.

@@ -67,7 +67,7 @@ impl fmt::Display for Error {
             Self::PreInstallFailed { .. }
             | Self::BuiltModuleMissing { .. }
             | Self::InstallFailed { .. }
-            | Self::NothingInstalled(_)
+            | Self::NothingInstalled { .. }
             | Self::DepmodFailed { .. }
             | Self::AutoinstallFailed { .. }
             | Self::KernelRemovalFailed { .. } => self.fmt_install(f),
@@ -311,11 +311,15 @@ impl Error {
                 build.target.arch
             ),
             Self::InstallFailed { path, why } => write!(f, "Could not install {}: {why}", path.display()),
-            Self::NothingInstalled(build) => write!(
-                f,
-                "Installation aborted: no module of {} was installed for kernel {}.\nThe kernel's own modules are newer or the same. You may override by specifying --force.",
-                build.package, build.target
-            ),
+            Self::NothingInstalled { build, refused } => {
+                write!(
+                    f,
+                    "Installation aborted: no module of {} was installed for kernel {}.",
+                    build.package, build.target
+                )?;
+                refused.iter().try_for_each(|(module, why)| write!(f, "\n{module}: {why}."))?;
+                f.write_str("\nYou may override by specifying --force.")
+            }
             Self::DepmodFailed { release, why } => write!(
                 f,
                 "Problems with depmod detected for kernel {release}: {why}\nAutomatically uninstalling this version of the module."
