@@ -239,7 +239,7 @@ impl Reader<'_> {
             })
             .filter(|path| path.symlink_metadata().is_ok())
             .map(|path| Suspect { path, built: file.to_owned(), recorded: None })
-            .find(|suspect| is_built(suspect))
+            .find(is_built)
     }
 
     /// Directories where a module can be: the distribution's, then the one that its dkms.conf names, and without a conf

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(exposures(&paths, euid), []);
         set_mode(&top.join("sub/open.c"), 0o666).unwrap();
         let open = Exposure { path: top.join("sub/open.c"), who: Who::Everyone };
-        assert_eq!(exposures(&paths, euid), [open.clone()]);
+        assert_eq!(exposures(&paths, euid), std::slice::from_ref(&open));
         if euid == 0 {
             std::os::unix::fs::chown(top.join("dkms.conf"), Some(12345), None).unwrap();
             let found = exposures(&paths, euid);

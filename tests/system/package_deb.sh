@@ -8,7 +8,7 @@ set -euo pipefail
 root_private "$0" "$@"
 # shellcheck source-path=SCRIPTDIR source=../lib/assert.sh
 . "$(dirname "$0")/../lib/assert.sh"
-"$ROOT_PROJECT/tests/lib/need" lintian mmdebstrap debian-archive-keyring
+"$ROOT_PROJECT/tests/lib/need" lintian shellcheck mmdebstrap debian-archive-keyring
 export ROOT_KERNELS=no
 
 deb=$DKMS_DEB
