@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long one dkms.conf may take. Some ask package managers, which answer in seconds.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// The largest real dkms.conf has 40 KiB.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// One file that was read, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfFile {
@@ -97,6 +100,10 @@ pub fn read(
 fn read_file(path: &Path) -> Result<Vec<u8>> {
     match fs_err::metadata(path) {
         Err(_) => return Err(Error::ConfNotFound { path: path.to_owned() }),
+        Ok(data) if data.len() > MOST_BYTES => {
+            let why = format!("it is larger than {} KiB", MOST_BYTES >> 10);
+            return Err(Error::ConfUnreadable { path: path.to_owned(), why });
+        }
         Ok(data) if !data.is_file() => {
             return Err(Error::ConfUnreadable {
                 path: path.to_owned(),

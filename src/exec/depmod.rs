@@ -13,6 +13,8 @@ impl Engine<'_> {
     /// depmod is missing or fails.
     pub fn depmod(&self, release: &KernelRelease) -> Result<()> {
         let kernel = self.kernel(release);
+        // Of a run that was killed.
+        files::remove_tree(&kernel.dir.join(KeptIndex::ASIDE))?;
         let step = self.system.ui.step("depmod", "depmod");
         if self.settings.no_depmod || !kernel.dir.join("modules.dep").is_file() {
             step.done();
@@ -99,7 +101,6 @@ impl KeptIndex {
 
     fn of(dir: &Path) -> Self {
         let aside = dir.join(Self::ASIDE);
-        let _ = files::remove_tree(&aside);
         let names = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let names = names.filter(|name| name.to_string_lossy().starts_with("modules."));
         let pairs = names.map(|name| (dir.join(&name), aside.join(&name)));

@@ -146,7 +146,9 @@ fn content_of(entries: &[Entry]) -> io::Result<String> {
         };
         hash.update(kind(data));
         if data.is_file() {
-            hash.update(Sha256::digest(fs_err::read(path)?));
+            let mut content = Sha256::new();
+            io::copy(&mut fs_err::File::open(path)?, &mut content)?;
+            hash.update(content.finalize());
         } else if data.is_symlink() {
             hash.update(Sha256::digest(fs_err::read_link(path)?.as_os_str().as_bytes()));
         }

@@ -13,6 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a program reads.
@@ -228,6 +230,10 @@ impl Command {
         let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", Path::new(&name).display()));
         let input = std::mem::take(&mut self.stdin);
         let timeout = self.timeout;
+        let mark = timeout.map(|_| mark());
+        if let Some(mark) = &mark {
+            self.env.insert(MARK.into(), Some(mark.into()));
+        }
         let mut child = self.prepare(&input)?.spawn().map_err(named)?;
         let feeder = match (input, child.stdin.take()) {
             (Input::Bytes(bytes), Some(mut pipe)) => Some(std::thread::spawn(move || {
@@ -239,7 +245,10 @@ impl Command {
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
         let status = wait(&mut child, timeout)?;
-        if let Some(feeder) = feeder {
+        if let Some(mark) = mark.filter(|_| status == Status::TimedOut) {
+            kill_marked(&mark);
+        }
+        if let Some(feeder) = feeder.filter(|_| status != Status::TimedOut) {
             let _ = feeder.join();
         }
         Ok(Outcome { status, stdout: collect(stdout), stderr: collect(stderr) })
@@ -290,18 +299,75 @@ fn stdio(output: Output) -> Stdio {
     }
 }
 
-type Drain = std::thread::JoinHandle<Vec<u8>>;
+/// More than any program says that is listened to. The rest is read, so that the program does not wait, and forgotten.
+const MOST_CAPTURED: usize = 64 << 20;
+/// How long a pipe may stay open after the program has ended: something that it left behind holds it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a pipe has brought so far, and whether it is closed.
+type Drain = Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>;
 
 fn drain(mut pipe: impl Read + Send + 'static) -> Drain {
+    let drain: Drain = Arc::default();
+    let theirs = Arc::clone(&drain);
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        bytes
-    })
+        let (held, closed) = &*theirs;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = match pipe.read(&mut buffer) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => 0,
+            };
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            if read == 0 {
+                held.1 = true;
+                closed.notify_all();
+                return;
+            }
+            let room = MOST_CAPTURED - held.0.len();
+            held.0.extend_from_slice(&buffer[..read.min(room)]);
+        }
+    });
+    drain
 }
 
 fn collect(pipe: Option<Drain>) -> Vec<u8> {
-    pipe.and_then(|pipe| pipe.join().ok()).unwrap_or_default()
+    let Some(pipe) = pipe else { return Vec::new() };
+    let (held, closed) = &*pipe;
+    let held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = closed.wait_timeout_while(held, LINGER, |held| !held.1);
+    std::mem::take(&mut waited.unwrap_or_else(PoisonError::into_inner).0.0)
+}
+
+/// The variable by which the programs of a command are known that have left its process group.
+const MARK: &str = "DKMS_RUN";
+
+fn mark() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Kills every process with the mark in its environment (proc(5), /proc/pid/environ), until there is none: while one is
+/// looked for, another may be started.
+fn kill_marked(mark: &str) {
+    const ROUNDS: usize = 20;
+    let wanted = format!("{MARK}={mark}").into_bytes();
+    let has_mark = |pid: &i32| {
+        let environ = fs_err::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|byte| *byte == 0).any(|entry| entry == wanted)
+    };
+    for _ in 0..ROUNDS {
+        let entries = fs_err::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let found: Vec<i32> = pids.filter(has_mark).collect();
+        if found.is_empty() {
+            return;
+        }
+        for pid in found {
+            let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }
 
 fn wait(child: &mut Child, timeout: Option<Duration>) -> io::Result<Status> {
@@ -405,6 +471,37 @@ mod tests {
             .run()
             .unwrap();
         assert_eq!(outcome.status, Status::TimedOut);
+    }
+
+    #[test]
+    fn program_out_of_time_is_killed_with_what_left_its_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 60' & sleep 60", file.display());
+        let command = Command::new("sh").args(["-c", &script]).stdout(Output::Capture);
+        let outcome = command.timeout(Duration::from_millis(500)).run().unwrap();
+        assert_eq!(outcome.status, Status::TimedOut);
+        let pid = std::fs::read_to_string(&file).unwrap();
+        let is_gone = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z ")
+        };
+        for _ in 0..100 {
+            if is_gone() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("process {pid} lives");
+    }
+
+    #[test]
+    fn pipe_that_a_daemon_holds_is_not_waited_for() {
+        let begin = Instant::now();
+        let command = Command::new("sh").args(["-c", "echo said; sleep 30 & exit 0"]);
+        let outcome = command.stdout(Output::Capture).run().unwrap();
+        assert_eq!(outcome.stdout, b"said\n");
+        assert!(begin.elapsed() < Duration::from_secs(20));
     }
 
     #[test]

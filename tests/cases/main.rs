@@ -34,6 +34,7 @@ mod images;
 mod install;
 mod isolation;
 mod kernel_actions;
+mod limits;
 mod locking;
 mod machine;
 mod matrix;

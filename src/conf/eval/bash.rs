@@ -16,6 +16,10 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// What a file may cost besides its time: 1 GiB of memory for each process, and 16 MiB for each file that is written, which the
+/// two that hold its output are. In KiB, as bash counts.
+const LIMITS: &str = "ulimit -d 1048576 -f 16384 -c 0 2>/dev/null";
+
 pub(super) struct Runner<'a> {
     whitelist: &'a [&'a str],
     scope: &'a Scope,
@@ -101,11 +105,15 @@ impl<'a> Runner<'a> {
         let said = contents(&mut stderr)?;
         // A conf that opens /dev/stderr anew truncates it, and what is written next leaves a hole.
         let said = String::from_utf8_lossy(&said).replace('\0', "");
-        self.messages.extend(said.lines().map(|line| named(line, path)));
+        self.messages.extend(said.lines().take(MOST_LINES).map(|line| named(shortened(line), path)));
+        if let Some(left) = said.lines().count().checked_sub(MOST_LINES).filter(|left| *left > 0) {
+            self.messages.push(format!("(and {left} more lines)"));
+        }
         Ok(script::parse_report(&contents(&mut stdout)?))
     }
 
     fn command(&self, script: &str) -> Command {
+        let script = &format!("{LIMITS}\n{script}");
         let bash = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "bash" };
         let command = Command::new(bash).args(["--norc", "--noprofile", "-c", script, "dkms"]).env_clear();
         let environment = self
@@ -129,6 +137,14 @@ fn changes_bash(name: &str) -> bool {
 fn sourced_name(path: &Path) -> String {
     let name = path.to_string_lossy().into_owned();
     if name.contains('/') { name } else { format!("./{name}") }
+}
+
+/// What is shown of the output of a file.
+const MOST_LINES: usize = 20;
+const MOST_COLUMNS: usize = 500;
+
+fn shortened(line: &str) -> &str {
+    line.char_indices().nth(MOST_COLUMNS).map_or(line, |(end, _)| &line[..end])
 }
 
 /// A text that was not read from its file has a descriptor for a name in bash's messages.

@@ -14,7 +14,16 @@ use crate::conf::Values;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shell {
     pub variables: Values,
+    /// The bytes of all assignments so far.
+    pub assigned: usize,
 }
+
+/// A value of more bytes is left to bash, which has limits of memory and time.
+const MOST_BYTES: usize = 64 << 10;
+/// The same for all assignments of a file together.
+const MOST_ASSIGNED: usize = 4 << 20;
+/// Trimming costs the square of the length.
+const MOST_TRIMMED: usize = 2 << 10;
 
 impl Shell {
     pub(super) fn assign(&mut self, assignment: &Assignment) -> Native<()> {
@@ -25,17 +34,21 @@ impl Shell {
         match value {
             Value::Scalar(word) => {
                 let text = self.expand(word)?;
-                self.set(name, index.unwrap_or(0), *append, text);
-                Ok(())
+                self.set(name, index.unwrap_or(0), *append, text)
             }
             Value::List(elements) => self.assign_list(name, *append, elements),
         }
     }
 
-    fn set(&mut self, name: &str, index: usize, append: bool, text: String) {
+    fn set(&mut self, name: &str, index: usize, append: bool, text: String) -> Native<()> {
         let old = if append { self.variables.at(name, index).unwrap_or_default() } else { "" };
         let text = format!("{old}{text}");
+        self.assigned += text.len();
+        if text.len() > MOST_BYTES || self.assigned > MOST_ASSIGNED {
+            return Err(NeedsBash);
+        }
         self.variables.set(name, index, text);
+        Ok(())
     }
 
     fn assign_list(&mut self, name: &str, append: bool, elements: &[Element]) -> Native<()> {
@@ -50,7 +63,7 @@ impl Shell {
         let mut next = self.variables.highest(name).map_or(0, |highest| highest + 1);
         for (element, text) in elements.iter().zip(texts) {
             let index = element.index.unwrap_or(next);
-            self.set(name, index, false, text);
+            self.set(name, index, false, text)?;
             next = index + 1;
         }
         Ok(())
@@ -63,6 +76,9 @@ impl Shell {
                 Part::Text(literal) => text.push_str(literal),
                 Part::Parameter(parameter) => text.push_str(&self.parameter(parameter)?),
                 Part::Opaque => return Err(NeedsBash),
+            }
+            if text.len() > MOST_BYTES {
+                return Err(NeedsBash);
             }
         }
         // Bash marks quoting with these two bytes, and doubles them in some places.
@@ -82,6 +98,9 @@ impl Shell {
             Operation::Uppercase => ascii(value).map(|value| value.to_ascii_uppercase()),
             Operation::Trim { side, longest, pattern } => {
                 let items = self.pattern(pattern)?;
+                if value.len() > MOST_TRIMMED || items.len() > MOST_TRIMMED {
+                    return Err(NeedsBash);
+                }
                 Ok(pattern::trim(&ascii(value)?, &items, *side, *longest))
             }
             Operation::Replace { all, pattern, with } => self.replace(&value, *all, pattern, with),
@@ -129,6 +148,9 @@ impl Shell {
             || !pattern.chars().all(pattern::is_literal)
             || with.contains(['&', '\\'])
         {
+            return Err(NeedsBash);
+        }
+        if value.len().saturating_mul(with.len().max(1)) > MOST_BYTES * MOST_BYTES.isqrt() {
             return Err(NeedsBash);
         }
         Ok(if all { value.replace(&pattern, &with) } else { value.replacen(&pattern, &with, 1) })

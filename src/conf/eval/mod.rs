@@ -188,7 +188,7 @@ fn visible(whitelist: &[&str], scope: &Scope) -> Shell {
         variables.set(name, 0, value.as_str());
     }
     variables.merge(&scope.inherited);
-    Shell { variables }
+    Shell { variables, assigned: 0 }
 }
 
 fn read_natively(text: &[u8], whitelist: &[&str], before: &Shell) -> Native<First> {

@@ -24,14 +24,29 @@ pub(super) fn is_literal(character: char) -> bool {
     !matches!(character, '*' | '?' | '[' | ']' | '(' | ')' | '|' | '\\')
 }
 
+/// Goes back to the last `*` only, which is enough: what an earlier one could take, the last one can take as well. So the cost
+/// is the product of the two lengths at most.
 fn matches(text: &[char], items: &[Item]) -> bool {
-    match items.split_first() {
-        None => text.is_empty(),
-        Some((Item::Any, rest)) => (0..=text.len()).any(|skip| matches(&text[skip..], rest)),
-        Some((item, rest)) => text.split_first().is_some_and(|(first, text)| {
-            (*item == Item::One || *item == Item::Char(*first)) && matches(text, rest)
-        }),
+    let (mut at, mut item) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while at < text.len() {
+        match items.get(item) {
+            Some(Item::Any) => {
+                retry = Some((item + 1, at));
+                item += 1;
+            }
+            Some(Item::One) => (at, item) = (at + 1, item + 1),
+            Some(Item::Char(c)) if *c == text[at] => (at, item) = (at + 1, item + 1),
+            _ => match retry {
+                Some((after, from)) => {
+                    retry = Some((after, from + 1));
+                    (at, item) = (from + 1, after);
+                }
+                None => return false,
+            },
+        }
     }
+    items[item..].iter().all(|item| *item == Item::Any)
 }
 
 /// The value without the shortest or longest match at one of its sides.
@@ -66,7 +81,11 @@ mod tests {
     #[case("a.b.c", "?", Side::Start, true, ".b.c")]
     #[case("a.b.c", "", Side::End, true, "a.b.c")]
     #[case("a.b.c", "x", Side::End, false, "a.b.c")]
-    fn trimming(
+    #[case("xaybzab", "a*b", Side::End, true, "x")]
+    #[case("xaybzab", "a*b", Side::End, false, "xaybz")]
+    #[case("abcabc", "*c*", Side::Start, false, "abc")]
+    #[case("abcabc", "**?b", Side::Start, true, "c")]
+    fn trimmed_value_is_the_one_of_bash(
         #[case] value: &str,
         #[case] pattern: &str,
         #[case] side: Side,

@@ -17,14 +17,33 @@ pub const MAX_HEADERS: u64 = 1 << 20;
 const MAX_DEPTH: usize = 64;
 const MAX_PATH: usize = 4096;
 
+/// What any tarball may unpack to, and how many times its own size a larger one may.
+const ALWAYS: u64 = 256 << 20;
+const MOST_TIMES: u64 = 100;
+
 /// Counts what comes out of one tarball.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Amount {
     members: u64,
     bytes: u64,
+    limit: u64,
 }
 
 impl Amount {
+    /// Nothing yet of a tarball of this size. Sources and modules are packed to a fifth; what is packed to a hundredth, and large,
+    /// is meant to fill the disk.
+    #[must_use]
+    pub fn of_tarball(size: u64) -> Self {
+        let limit = size.saturating_mul(MOST_TIMES).clamp(ALWAYS, MAX_BYTES);
+        Self { members: 0, bytes: 0, limit }
+    }
+
+    /// Whether nothing has come out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members == 0
+    }
+
     /// Counts a member of this size.
     ///
     /// # Errors
@@ -35,8 +54,8 @@ impl Amount {
         if self.members > MAX_MEMBERS {
             return Err(format!("it has more than {MAX_MEMBERS} members"));
         }
-        if self.bytes > MAX_BYTES {
-            return Err(format!("it unpacks to more than {MAX_BYTES} bytes"));
+        if self.bytes > self.limit {
+            return Err(format!("it unpacks to more than {} bytes", self.limit));
         }
         Ok(())
     }
@@ -148,10 +167,19 @@ mod tests {
 
     #[test]
     fn amounts_have_limits() {
-        let mut amount = Amount::default();
+        let mut amount = Amount::of_tarball(u64::MAX);
         assert!(amount.add(MAX_BYTES).is_ok());
         assert!(amount.add(1).is_err());
-        assert!(Amount { members: MAX_MEMBERS, bytes: 0 }.add(0).is_err());
+        assert!(Amount { members: MAX_MEMBERS, bytes: 0, limit: MAX_BYTES }.add(0).is_err());
         assert!(amount.add(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn small_tarball_with_much_in_it_is_refused() {
+        let mut bomb = Amount::of_tarball(3 << 20);
+        assert!(bomb.add(3 << 30).is_err());
+        let mut source = Amount::of_tarball(120 << 20);
+        assert!(source.add(1500 << 20).is_ok());
+        assert!(Amount::of_tarball(1).add(200 << 20).is_ok());
     }
 }

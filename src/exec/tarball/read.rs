@@ -96,17 +96,18 @@ fn decompressed(mut input: fs_err::File) -> Checked<(Compression, Box<dyn Read>)
 
 fn extract(input: fs_err::File, work: &Path) -> Checked<()> {
     let left = Rc::new(Cell::new(0));
+    let size = input.metadata().map_err(refused)?.len();
     let (kind, inner) = decompressed(input)?;
     let mut tar = tar::Archive::new(Metered { inner, left: Rc::clone(&left) });
     let mut entries = tar.entries().map_err(refused)?;
-    let mut amount = Amount::default();
+    let mut amount = Amount::of_tarball(size);
     loop {
         left.set(check::MAX_HEADERS);
         let mut entry = match entries.next() {
             None => return Ok(()),
             Some(Ok(entry)) => entry,
             // A plain file without any member is no tarball, and so has no dkms.conf.
-            Some(Err(_)) if kind == Compression::None && amount == Amount::default() => return Ok(()),
+            Some(Err(_)) if kind == Compression::None && amount.is_empty() => return Ok(()),
             Some(Err(error)) => return Err(refused(format!("it is damaged ({error})"))),
         };
         amount.add(entry.size()).map_err(refused)?;
