@@ -198,6 +198,11 @@ impl Arguments {
             self.source_dir = Some(dir.map_or_else(|| PathBuf::from("."), PathBuf::from));
         } else if path.is_dir() && path.join("dkms.conf").is_file() {
             self.source_dir = Some(path);
+        } else if path.is_dir()
+            && (matches!(word, "." | "..") || word.starts_with("./") || word.starts_with("../"))
+        {
+            // No package is called like that: what is missing is the dkms.conf.
+            self.source_dir = Some(path);
         } else if path.is_file() {
             self.archive = Some(path);
         } else if self.module.as_deref().is_none_or(str::is_empty) {

@@ -97,6 +97,11 @@ impl Engine<'_> {
         let name = PackageName::new(&conf.name).map_err(|why| invalid(format!("PACKAGE_NAME: {why}")))?;
         let version =
             PackageVersion::new(&conf.version).map_err(|why| invalid(format!("PACKAGE_VERSION: {why}")))?;
+        if let Some(directive) = placeholder(&conf.name, &conf.version) {
+            return Err(invalid(format!(
+                "dkms.conf: Error! {directive} is a placeholder, which the package's build should have replaced.\nName the package on the command line: -m <module> -v <module-version>"
+            )));
+        }
         Ok(PackageId::new(name, version))
     }
 
@@ -125,10 +130,19 @@ impl Engine<'_> {
         let own_conf = import.as_deref().unwrap_or(&source_dir).join("dkms.conf");
         let conf = self.conf(&id, options.conf.unwrap_or(&own_conf), target, Strictness::Strict)?;
         self.tell_about(&conf, &id);
+        let is_new = import.is_some() && source_dir.symlink_metadata().is_err();
         if let Some(dir) = import {
             self.import(&dir, &source_dir, options.force)?;
         }
-        let added = self.link_source(&id, &source_dir)?;
+        let added = match self.link_source(&id, &source_dir) {
+            Ok(added) => added,
+            Err(error) => {
+                if is_new {
+                    files::remove_tree(&source_dir)?;
+                }
+                return Err(error);
+            }
+        };
         Ok((added, conf.script(Script::PostAdd).map(str::to_owned)))
     }
 
@@ -182,6 +196,19 @@ impl Engine<'_> {
         }
         Ok(())
     }
+}
+
+/// Which of the two is a word for a build system to replace, such as `@PKGVER@` or `#MODULE_VERSION#`.
+pub(super) fn placeholder(name: &str, version: &str) -> Option<&'static str> {
+    let is_placeholder = |text: &str| {
+        let inner = |mark: &str| text.strip_prefix(mark)?.strip_suffix(mark).map(str::to_owned);
+        let name = ["@", "@@", "#", "%", "__"].into_iter().find_map(inner);
+        name.is_some_and(|name| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_@#%".contains(c))
+        })
+    };
+    let found = [("PACKAGE_VERSION", version), ("PACKAGE_NAME", name)];
+    found.into_iter().find(|(_, text)| is_placeholder(text)).map(|(directive, _)| directive)
 }
 
 /// A directory with a dkms.conf, by its real name.

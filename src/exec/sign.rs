@@ -153,7 +153,13 @@ pub fn unsign_module(module: &Path) -> std::io::Result<()> {
 }
 
 fn succeed(title: &str, command: Command) -> Result<(), String> {
-    let outcome = command.stderr(Output::Capture).run().map_err(|e| e.to_string())?;
+    let outcome = command.stderr(Output::Capture).run().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let program = title.split_whitespace().next().unwrap_or(title);
+            format!("{program} is not installed")
+        }
+        _ => error.to_string(),
+    })?;
     if outcome.status.success() { Ok(()) } else { Err(failure(title, &outcome)) }
 }
 

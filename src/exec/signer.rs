@@ -41,6 +41,7 @@ impl Engine<'_> {
                     }
                     Err(why) => {
                         ui.warn(format!("Modules are not signed: {why}"));
+                        self.tell_enforcement(&facts);
                         return refused(why);
                     }
                 }
@@ -49,10 +50,10 @@ impl Engine<'_> {
                 let warn_or_say =
                     |line: String| if reason.is_problem() { ui.warn(line) } else { ui.say(line) };
                 warn_or_say(reason.to_string());
-                if let Some(why) = signing::enforcement(&facts) {
-                    ui.warn(format!("{why}: the kernel will refuse modules that are not signed."));
-                }
-                return if reason.is_problem() { refused(reason.to_string()) } else { Ok(None) };
+                self.tell_enforcement(&facts);
+                // What is required is required of who switched it off, too.
+                let must_sign = reason.is_problem() || reason == Reason::SwitchedOff;
+                return if must_sign { refused(reason.to_string()) } else { Ok(None) };
             }
             Signing::Off(reason) => {
                 ui.say(reason.to_string());
@@ -64,6 +65,14 @@ impl Engine<'_> {
             tell_enrolment(&signer.certificate, &facts, self.system);
         }
         Ok(Some(signer))
+    }
+}
+
+impl Engine<'_> {
+    fn tell_enforcement(&self, facts: &SigningFacts) {
+        if let Some(why) = signing::enforcement(facts) {
+            self.system.ui.warn(format!("{why}: the kernel will refuse modules that are not signed."));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, MovedOriginal, Original,
     Tree,
 };
-use crate::model::{Arch, BuildId, KernelRelease, PackageId, Result, SourceState, Target};
+use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, SourceState, Target};
 use crate::system::{Moment, System, files, lock::Lock};
 use std::path::{Path, PathBuf};
 
@@ -38,9 +38,17 @@ impl Writer {
     /// The tree cannot be written.
     pub fn register(&self, id: &PackageId, source_dir: &Path) -> Result<Added> {
         let source = self.tree.source(id);
-        files::create_dirs(&self.tree.build_dir(id))?;
-        remove_stub(&source)?;
-        files::publish_link(source_dir, &source)?;
+        let registered = files::create_dirs(&self.tree.build_dir(id)).map_err(Error::from).and_then(|()| {
+            remove_stub(&source)?;
+            Ok(files::publish_link(source_dir, &source)?)
+        });
+        if let Err(error) = registered {
+            // Half of it would be a broken package.
+            files::remove_empty_dir(&self.tree.build_dir(id));
+            files::remove_empty_dir(&self.tree.version_dir(id));
+            files::remove_empty_dir(&self.tree.name_dir(&id.name));
+            return Err(error);
+        }
         Ok(Added { id: id.clone(), source })
     }
 

@@ -205,3 +205,52 @@ fn the_modes_of_the_tree_do_not_depend_on_the_callers_mask() {
     assert_eq!(mode(&format!("/lib/modules/{K}/updates/dkms")), 0o755);
     assert_eq!(mode(&format!("/lib/modules/{K}/updates/dkms/m.ko")), 0o644);
 }
+
+#[rstest]
+#[case(".")]
+#[case("./")]
+#[case("../home")]
+fn directory_without_conf_is_named(#[case] word: &str) {
+    let world = World::new();
+    for action in ["add", "build", "install"] {
+        world.dkms(&[action, word]).exits(9).complains("does not contain a dkms.conf file");
+    }
+}
+
+#[rstest]
+#[case("m", "@PKGVER@", "PACKAGE_VERSION")]
+#[case("m", "#MODULE_VERSION#", "PACKAGE_VERSION")]
+#[case("m", "@@VERSION@@", "PACKAGE_VERSION")]
+#[case("@NAME@", "1.0", "PACKAGE_NAME")]
+fn placeholder_in_a_conf_is_refused(#[case] name: &str, #[case] version: &str, #[case] directive: &str) {
+    let world = World::new();
+    let dir = world.scratch("driver");
+    world.package_in(&dir, "m", "1.0").whole_conf(&format!(
+        "PACKAGE_NAME=\"{name}\"\nPACKAGE_VERSION=\"{version}\"\nBUILT_MODULE_NAME=m\nDEST_MODULE_LOCATION=/updates\n"
+    ));
+    world.dkms(&["add", dir.to_str().unwrap()]).exits(8).complains(&format!("{directive} is a placeholder"));
+    assert!(world.tree().is_empty());
+}
+
+#[test]
+fn placeholder_goes_on_where_the_caller_names_the_version() {
+    let world = World::new();
+    world.package("m", "1.0").whole_conf(
+        "PACKAGE_NAME=m\nPACKAGE_VERSION=\"#MODULES_VERSION#\"\nBUILT_MODULE_NAME=m\nDEST_MODULE_LOCATION=/updates\n",
+    );
+    let ended = world.ok(&["install", "-m", "m", "-v", "1.0"]);
+    let warnings = ended.stderr.matches("#MODULES_VERSION#").count();
+    ended.check(warnings == 1, "one warning");
+}
+
+#[test]
+fn remedy_for_a_broken_package_takes_its_modules_out() {
+    let world = World::new();
+    let package = world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    std::fs::remove_dir_all(&package.dir).unwrap();
+    let ended = world.dkms(&["build", "m/1.0"]);
+    ended.exits(4).complains("dkms remove m/1.0 --all");
+    world.shell("dkms remove m/1.0 --all").exits(0);
+    assert!(world.tree().is_empty() && !world.has(&format!("/lib/modules/{}/updates", crate::world::K)));
+}

@@ -182,3 +182,36 @@ fn the_pin_of_a_token_reaches_the_tool() {
     world.set("KBUILD_SIGN_PIN", "1234");
     world.ok(&["build", "m/1.0"]).complains("1234 for pkcs11:object=mok;type=private");
 }
+
+#[test]
+fn required_signature_holds_where_signing_is_switched_off() {
+    let world = world(None);
+    world.write("/etc/dkms/framework.conf", format!("{CONF}require_signature=yes\ntry_sign_modules=false\n"));
+    world.dkms(&["install", "m/1.0"]).exits(7).complains("require_signature");
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn missing_openssl_is_named_with_what_secure_boot_does() {
+    let mut world = World::new();
+    world.kernel(K).config("CONFIG_MODULE_SIG_HASH=\"sha256\"\n").sign_file();
+    world.set("try_sign_modules", "true");
+    world.write(SECURE_BOOT, [6, 0, 0, 0, 1]);
+    world.package("m", "1.0");
+    // Everything that the build needs, and no openssl.
+    let bin = world.scratch("bin");
+    fs::create_dir_all(&bin).unwrap();
+    for name in ["bash", "sh", "env", "cp", "find", "true", "rm", "strip"] {
+        let real = ["/usr/bin", "/bin"]
+            .iter()
+            .map(|dir| std::path::Path::new(dir).join(name))
+            .find(|path| path.exists());
+        std::os::unix::fs::symlink(real.unwrap(), bin.join(name)).unwrap();
+    }
+    let fakes = world.scratch("../bin").display().to_string();
+    world.set("PATH", &format!("{fakes}:{}", bin.display()));
+    let ended = world.dkms(&["install", "m/1.0"]);
+    ended
+        .complains("Modules are not signed: openssl is not installed")
+        .complains("will refuse modules that are not signed");
+}

@@ -5,6 +5,9 @@ use crate::model::Arch;
 use crate::model::text::shown_in_line;
 use std::fmt::{self, Write};
 
+/// How the C library calls EROFS.
+const READ_ONLY: &str = "Read-only file system";
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -14,6 +17,11 @@ impl fmt::Display for Error {
             Self::UnknownAction(action) if action.is_empty() => f.write_str("No action was specified."),
             Self::UnknownAction(action) => write!(f, "Unknown action specified: {action}"),
             Self::NotRoot { action } => write!(f, "You must be root to use this command: {action}."),
+            Self::NotWritable { path, why } if why.contains(READ_ONLY) => write!(
+                f,
+                "Cannot write to {}: the file system is read-only.\nMake it writable, or choose another tree.",
+                path.display()
+            ),
             Self::NotWritable { path, why } => {
                 write!(
                     f,
@@ -134,9 +142,8 @@ impl Error {
             ),
             Self::Broken { package, source } => write!(
                 f,
-                "{package} is broken!\nMissing the source directory or the symbolic link pointing to it: {}\nManual intervention is required: put the source back, or delete {}.\nFile: {}/dkms.conf does not exist.",
+                "{package} is broken!\nMissing the source directory or the symbolic link pointing to it: {}\nPut the source back, or remove the package with its modules: dkms remove {package} --all\nFile: {}/dkms.conf does not exist.",
                 source.display(),
-                source.parent().unwrap_or(source).display(),
                 source.display()
             ),
             Self::ConfNotFound { path } => {
