@@ -26,13 +26,14 @@ make_bare() {
 root_locked make_bare
 root=$(root_copy bare "$bare")
 
-# A clean clone, the toolchain with its crates, the caches of roots and packages, and the programs of the package.
+# A clean clone, the toolchain with its crates, the cache of roots, and the programs of the package.
 git -c safe.directory='*' clone --quiet "$ROOT_PROJECT" "$root/root/project"
-mkdir -p "$root/root/.cargo" "$root/root/.rustup" "$root/root/project/target/roots" "$root/root/project/target/apt-cache" "$root/root/programs"
-mount --bind "${CARGO_HOME:-$HOME/.cargo}" "$root/root/.cargo"
-mount --bind "${RUSTUP_HOME:-$HOME/.rustup}" "$root/root/.rustup"
+mkdir -p "$root/root/.cargo" "$root/root/.rustup" "$root/root/project/target/roots" "$root/root/programs"
+mount --bind "${CARGO_HOME:-${HOME:-/root}/.cargo}" "$root/root/.cargo"
+mount --bind "${RUSTUP_HOME:-${HOME:-/root}/.rustup}" "$root/root/.rustup"
 mount --bind "$ROOT_CACHE" "$root/root/project/target/roots"
-mount --bind "$ROOT_APT_CACHE" "$root/root/project/target/apt-cache"
+# What apt downloads here is its own: the lock on the shared store is not known inside.
+umount "$root/var/cache/apt/archives"
 dpkg-deb --extract "$DKMS_DEB" "$root/root/deb"
 cp "$root/root/deb/usr/sbin/dkms" "$root/root/deb/usr/lib/dkms/"* "$root/root/programs/"
 for renamed in common.postinst=common-postinst dkms_autoinstaller=dkms-autoinstaller; do
