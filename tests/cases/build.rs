@@ -451,3 +451,15 @@ fn debris_does_not_keep_a_package_in_the_tree() {
     world.ok(&["remove", "m/1.0", "--all"]);
     assert!(world.tree().is_empty(), "{:#?}", world.tree());
 }
+
+#[rstest]
+#[case::wide("CONFIG_X86_64=y\n", "x86_64")]
+#[case::narrow("CONFIG_X86_32=y\n", "i686")]
+fn setarch_does_not_change_what_the_kernel_is(#[case] config: &str, #[case] arch: &str) {
+    let mut world = World::without_kernel();
+    world.kernel(K).headers().config(config);
+    world.package("m", "1.0");
+    world.set("DKMS_UNAME_M", "i686");
+    world.ok(&["build", "m/1.0"]);
+    assert!(world.has(&format!("/var/lib/dkms/m/1.0/{K}/{arch}/module/m.ko")));
+}
