@@ -1,6 +1,8 @@
 //! `dkms conf`: what a dkms.conf ends up saying, where each value came from, and whether bash was needed.
 
-use crate::conf::{Effective, Settings, Strictness, View, read_effective, understand};
+use crate::conf::{Effective, Settings, Strictness, View, override_names, read_effective, understand};
+use crate::kernel::Kernel;
+use crate::model::text::shown_in_line;
 use crate::model::{ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
 use crate::plan::request::{ConfFormat, Subject};
 use crate::system::System;
@@ -17,14 +19,19 @@ pub(super) fn print(
     system: &System,
 ) -> Result<ExitCode> {
     let kernel = settings.kernel(&target.release);
-    let view = |package| View { package, kernel: &kernel, arch: &target.arch };
     let (path, id) = locate(subject, conf, settings);
-    let id = match id {
-        Some(id) => Some(id),
-        None => named(&read_effective(&path, view(None), settings, system)?),
+    let effective = match id {
+        Some(id) => {
+            let view = View { package: Some(&id), kernel: &kernel, arch: &target.arch };
+            read_effective(&path, view, settings, system)?
+        }
+        None => of_directory(&path, &kernel, target, settings, system)?,
     };
-    let effective = read_effective(&path, view(id.as_ref()), settings, system)?;
-    effective.messages.iter().for_each(|line| system.ui.note(line));
+    let understood = understand(&effective, &path, Strictness::Strict, settings, system);
+    // Where it is refused, the error has them.
+    if understood.is_ok() {
+        effective.messages.iter().for_each(|line| system.ui.note(shown_in_line(line)));
+    }
     system.ui.say(match format {
         ConfFormat::Text => text(&effective),
         ConfFormat::Json => json_text(&effective),
@@ -34,7 +41,33 @@ pub(super) fn print(
             .ui
             .warn(format!("{}: the value of {directive} is lost in the second reading.", file.display()));
     }
-    understand(&effective, &path, Strictness::Strict, settings, system).map(|_| ExitCode::SUCCESS)
+    for (directive, file) in &effective.cut {
+        let file = file.display();
+        system.ui.warn(format!("{file}: the value of {directive} ends where it falls out of its quotes."));
+    }
+    understood.map(|_| ExitCode::SUCCESS)
+}
+
+/// The values of a directory's file. It is evaluated once, unless the name that it gives itself changes the outcome: by an
+/// override, or because it asks for the name.
+fn of_directory(
+    path: &Path,
+    kernel: &Kernel,
+    target: &Target,
+    settings: &Settings,
+    system: &System,
+) -> Result<Effective> {
+    let view = View { package: None, kernel, arch: &target.arch };
+    let effective = read_effective(path, view, settings, system)?;
+    let Some(id) = named(&effective) else { return Ok(effective) };
+    let view = View { package: Some(&id), ..view };
+    let is_overridden = override_names(&id, view, system).iter().any(|file| file.is_file());
+    let text = fs_err::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    if is_overridden || ["$module", "${module"].iter().any(|reference| text.contains(reference)) {
+        return read_effective(path, view, settings, system);
+    }
+    Ok(effective)
 }
 
 /// The file to read, and the package if it is known by name: the tree's source, else the source tree's.

@@ -17,6 +17,7 @@ pub use validate::Strictness;
 pub use values::Values;
 
 use crate::kernel::Kernel;
+use crate::model::text::shown_in_line;
 use crate::model::{Arch, Error, PackageId, Result};
 use crate::system::System;
 use std::collections::BTreeMap;
@@ -62,7 +63,10 @@ pub fn understand(
     if problems.is_empty() {
         return Ok(package);
     }
-    let problems = problems.into_iter().map(|problem| format!("dkms.conf: Error! {problem}")).collect();
+    // What bash said is often the cause: a syntax error, with its line.
+    let said = effective.messages.iter().map(|line| shown_in_line(line).into_owned());
+    let problems = problems.into_iter().map(|problem| format!("dkms.conf: Error! {problem}"));
+    let problems = problems.chain(said).collect();
     Err(Error::ConfInvalid { path: conf.to_owned(), problems })
 }
 

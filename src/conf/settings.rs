@@ -4,6 +4,7 @@ use super::Values;
 use super::eval::{self, Scope};
 use crate::kernel::Kernel;
 use crate::model::KernelRelease;
+use crate::model::text::shown_in_line;
 use crate::signing::SigningSettings;
 use crate::system::System;
 use std::collections::BTreeMap;
@@ -293,7 +294,7 @@ fn read(names: &[&str], release: Option<&KernelRelease>, system: &System) -> Val
         });
         match evaluation {
             Ok(evaluation) => {
-                evaluation.messages.iter().for_each(|line| system.ui.note(line));
+                evaluation.messages.iter().for_each(|line| system.ui.note(shown_in_line(line)));
                 scope.inherited = evaluation.values;
             }
             Err(why) => system.ui.warn(format!("{}: {why}, ignoring the file.", path.display())),

@@ -233,3 +233,53 @@ fn a_build_environment_reaches_make() {
     world.ok(&["build", "m/1.0"]);
     assert_eq!(fs::read_to_string(world.scratch("env")).unwrap(), format!("for {K}|\n"));
 }
+
+#[rstest]
+#[case::substitution("X=${kernel source dir}")]
+#[case::division("X=$((1/0))")]
+#[case::index("STRIP[]=no")]
+#[case::readonly("readonly X=1; X=2")]
+fn an_error_that_ends_the_reading_loses_every_value_and_is_named(#[case] line: &str) {
+    let world = World::new();
+    world.package("m", "1.0").conf(line);
+    let refused = world.dkms(&["add", "m/1.0"]);
+    refused.exits(8).complains("dkms.conf: line ");
+    assert!(!world.has("/var/lib/dkms/m"));
+    // The same in an override, for a package that was added before.
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.write("/etc/dkms/m.conf", format!("MAKE=false\n{line}\n"));
+    world.ok(&["build", "m/1.0"]);
+}
+
+#[test]
+fn a_syntax_error_is_named_with_its_line_where_the_conf_is_refused() {
+    let world = World::new();
+    let package = world.package("m", "1.0");
+    package.whole_conf("PACKAGE_NAME=m\nif true; then\n");
+    world
+        .dkms(&["add", "m/1.0"])
+        .exits(8)
+        .complains("dkms.conf: line 3: syntax error: unexpected end of file");
+    let shown = world.dkms(&["conf", "m/1.0"]);
+    shown.exits(8).complains("line 3: syntax error");
+    assert_eq!(shown.stderr.matches("syntax error").count(), 1, "{}", shown.stderr);
+}
+
+#[test]
+fn conf_evaluates_a_directory_once_and_names_what_falls_out_of_its_quotes() {
+    let world = World::new();
+    let count = world.path("/count");
+    let source = world.path("/usr/src/m-1.0");
+    let source = source.to_str().unwrap();
+    let conf = format!("echo x >>{}\nCLEAN='echo \"a; b\"'", count.display());
+    let package = world.package("m", "1.0");
+    package.conf(&conf);
+    let shown = world.dkms(&["conf", source]);
+    shown.complains("the value of CLEAN ends where it falls out of its quotes");
+    assert_eq!(world.read("/count"), "x\n");
+    // Its name decides what else is read.
+    world.write("/etc/dkms/m.conf", "MAKE='make overridden'\n");
+    assert!(world.dkms(&["conf", source]).stdout.contains("make overridden"));
+}

@@ -37,17 +37,18 @@ __dkms_print() {
 }
 "#;
 
-/// A conf is sourced inside a function, where `local` is allowed. A redirection of the builtin keeps the way back to
-/// our standard output closed for the programs the conf runs.
+/// A conf is sourced inside a function, where `local` is allowed, and in a subshell: there, an error such as a division by
+/// zero ends the reading, and all values are lost; elsewhere bash would go on with the next line. A redirection of the
+/// builtin keeps the way back to our standard output closed for the programs the conf runs.
 const SOURCE: &str = r#"
 __dkms_read() { builtin . "$__dkms_source" >/dev/null; __dkms_print; }
-__dkms_read "$__dkms_source"
+( __dkms_read "$__dkms_source" )
 "#;
 
 /// The same for a text whose line ends had to be changed first.
 const SOURCE_TEXT: &str = r#"
 __dkms_read() { builtin . <(builtin printf '%s' "$__dkms_text") >/dev/null; __dkms_print; }
-__dkms_read "$__dkms_source"
+( __dkms_read "$__dkms_source" )
 "#;
 
 /// Prints the values as they are, after the steps of the second reading.
@@ -66,9 +67,12 @@ __dkms_report() {
 }
 __dkms_done=0
 __dkms_step() {
-  builtin eval "$2
-__dkms_done=$1"
-  [ "$__dkms_done" = "$1" ]
+  __dkms_n=$1
+  __dkms_v=$2
+  builtin set --
+  builtin eval "$__dkms_v
+__dkms_done=$__dkms_n"
+  [ "$__dkms_done" = "$__dkms_n" ]
 }
 "#;
 
