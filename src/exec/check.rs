@@ -100,8 +100,18 @@ impl Reader<'_> {
         let plan = plan_autoinstall(gather(self, snapshot, &target, &Force::default()));
         let install =
             |id: &PackageId| Some(format!("dkms install {id} -k {}/{}", target.release, target.arch));
+        // What is installed already is not installed again by `install`.
+        let again = || Some(format!("dkms autoinstall -k {}/{}", target.release, target.arch));
+        let retry = |id: &PackageId| {
+            let place = format!("{id} -k {}/{}", target.release, target.arch);
+            Some(format!("dkms build --force {place} && dkms install --force {place}"))
+        };
         let mut add = |kind, id: &PackageId, why: String| {
-            let remedy = install(id);
+            let remedy = match kind {
+                Kind::Stale if plan.failed.iter().any(|(failed, _)| failed == id) => retry(id),
+                Kind::Stale => again(),
+                _ => install(id),
+            };
             check.findings.push(Finding { kind, package: Some(id.to_string()), module: None, why, remedy });
         };
         for (id, error) in &plan.failed {

@@ -93,7 +93,11 @@ fn what_is_wrong_is_named_with_what_mends_it(#[case] state: &str, #[case] why: &
     let ended = world.dkms(full);
     ended.exits(1).says(&format!("kernel {K} ({}): NOT complete", *A));
     ended.says(why);
-    ended.says(if ["index", "other", "no-index"].contains(&state) { "depmod " } else { "dkms install" });
+    ended.says(match state {
+        "index" | "other" | "no-index" => "depmod ",
+        "stale" => "dkms autoinstall",
+        _ => "dkms install",
+    });
     let json = world.dkms(&["check", "--format", "json", if full.len() > 1 { "--full" } else { "--quiet" }]);
     json.exits(1);
     if state != "flipped" {
@@ -194,4 +198,31 @@ fn nobody_has_to_wait_or_to_be_root() {
     let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     world.ok(&["check"]);
     world.ok(&["fsck"]);
+}
+
+/// Runs what `check` says and expects nothing to be wrong afterwards.
+fn follow(world: &World, before: &[&str]) {
+    let ended = world.dkms(&["check", "--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let remedy = document["kernels"][0]["findings"][0]["remedy"].as_str().unwrap().to_owned();
+    for command in remedy.split(" && ") {
+        let words: Vec<&str> = command.split(' ').collect();
+        assert_eq!(words[0], "dkms", "{remedy}");
+        world.ok(&words[1..]);
+    }
+    assert!(before.iter().all(|word| remedy.contains(word)), "{remedy}");
+    world.ok(&["check"]);
+}
+
+#[test]
+fn remedy_for_a_stale_package_mends_it() {
+    let world = installed();
+    world.write("/usr/src/m-1.0/m.c", "int i;");
+    follow(&world, &["dkms autoinstall"]);
+    // The new source does not compile: the old module stays, the failure is remembered, and its cause lies elsewhere.
+    let cause = world.path("/header");
+    world.write("/usr/src/m-1.0/recipe", format!("test -e {} || exit 2\n", cause.display()));
+    world.dkms(&["autoinstall"]).exits(11);
+    world.write("/header", "");
+    follow(&world, &["dkms build --force m/1.0 ", "dkms install --force m/1.0 "]);
 }
