@@ -9,7 +9,7 @@ use super::{Engine, Reader};
 use crate::conf::{Script, Strictness};
 use crate::inspect::{Owner, Suspect, built_file, is_same_module, kept_by_others, owner};
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{Compression, ModuleFile};
+use crate::kernel::module_file::{Compression, ModuleFile, image_digest, read_module};
 use crate::model::{BuildId, Result};
 use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
@@ -267,14 +267,10 @@ impl Reader<'_> {
         modules.into_iter().map(|module| (module.dest_name, module.conf_location)).collect()
     }
 
-    /// Whether the files that a build holds are as they were made.
+    /// Whether the files that a build holds are as they were made, or the same modules with another signature.
     #[must_use]
     pub fn is_whole(&self, built: &Built) -> bool {
-        let is_made = |module: &ModuleRecord| {
-            let content = fs_err::read(built.modules().join(&module.file));
-            content.is_ok_and(|content| module.sha256.is_empty() || sha256(&content) == module.sha256)
-        };
-        built.record().is_none_or(|record| record.modules.iter().all(is_made))
+        built.record().is_none_or(|record| record.modules.iter().all(|module| found(built, module).is_some()))
     }
 
     /// Whether a build's own files are where they were installed, and whole.
@@ -287,7 +283,10 @@ impl Reader<'_> {
             let is_of_build = |file: &InstalledFile| {
                 let stem = module_stem(&file.path);
                 let made = modules.iter().find(|module| module.name == stem && !module.sha256.is_empty());
-                made.is_none_or(|module| *file.instead_of.as_ref().unwrap_or(&file.sha256) == module.sha256)
+                let then = file.instead_of.as_ref().unwrap_or(&file.sha256);
+                made.is_none_or(|module| {
+                    *then == module.sha256 || found(installed.built(), module).as_ref() == Some(then)
+                })
             };
             let suspects = self.suspects(installed, &kernel);
             let is_settled =
@@ -321,6 +320,17 @@ impl Progress {
     fn has_changed(&self) -> bool {
         self.0.get()
     }
+}
+
+/// SHA-256 of a module that a build holds, if it is as it was made, or the same module with another signature.
+fn found(built: &Built, module: &ModuleRecord) -> Option<String> {
+    let path = built.modules().join(&module.file);
+    let digest = sha256(&fs_err::read(&path).ok()?);
+    let is_same = module.sha256.is_empty()
+        || digest == module.sha256
+        || (!module.image.is_empty()
+            && read_module(&path).is_ok_and(|content| image_digest(content) == module.image));
+    is_same.then_some(digest)
 }
 
 fn is_in_the_way(owner: &Owner) -> bool {

@@ -38,6 +38,9 @@ pub struct ModuleRecord {
     /// SHA-256 of the file, hexadecimal; empty where it was not recorded.
     #[serde(default)]
     pub sha256: String,
+    /// The same of the module itself, uncompressed and without signatures.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image: String,
 }
 
 /// What a build made.

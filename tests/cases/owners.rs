@@ -427,3 +427,27 @@ fn depmod_that_leaves_an_empty_index_is_rolled_back_with_the_old_index() {
         assert!(!world.has(&format!("/lib/modules/{K}/.dkms-index")));
     }
 }
+
+/// A guide for Secure Boot may sign what was built, before it is installed.
+#[rstest]
+#[case::before_it_is_installed(false)]
+#[case::after_it_was_installed(true)]
+fn built_module_signed_by_hand_is_not_damage(#[case] installed: bool) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&[if installed { "install" } else { "build" }, "m/1.0"]);
+    let built = world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *A));
+    let signed = [fs::read(&built).unwrap(), signature()].concat();
+    fs::write(&built, &signed).unwrap();
+    world.ok(&["install", "m/1.0"]);
+    all_callers_leave_it_alone(&world);
+    assert_eq!(fs::read(&built).unwrap(), signed);
+    assert_eq!(makes(&world), 1);
+    // Damage is still damage.
+    let mut content = signed;
+    content[20] ^= 1;
+    fs::write(&built, content).unwrap();
+    fs::remove_file(place(&world, OURS)).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 2);
+}

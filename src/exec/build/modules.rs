@@ -5,7 +5,7 @@ use crate::conf::{Module, Script};
 use crate::exec::Engine;
 use crate::exec::compress::{CompressOptions, compress};
 use crate::exec::sign;
-use crate::kernel::module_file::{Compression, ModuleFile, flaw};
+use crate::kernel::module_file::{Compression, ModuleFile, flaw, image_digest, read_module};
 use crate::model::{Error, Result};
 use crate::signing::Signer;
 use crate::system::digest::sha256;
@@ -77,6 +77,7 @@ impl Engine<'_> {
             let path = built.modules().join(&module.file);
             if path.is_file() {
                 module.sha256 = sha256(&fs_err::read(&path)?);
+                module.image = read_module(&path).map(|content| image_digest(content)).unwrap_or_default();
             }
         }
         self.writer.amend(built, &record)
@@ -106,6 +107,7 @@ impl Engine<'_> {
             location: module.location.clone(),
             conf_location: module.conf_location.clone(),
             sha256: sha256(&fs_err::read(&file)?),
+            image: image_digest(fs_err::read(&built)?),
         })
     }
 

@@ -14,8 +14,15 @@ pub use flaw::{Flaw, flaw, machine};
 pub use info::{InfoError, ModuleInfo, parse_module_info};
 pub use signature::{has_signature, split_signature, strip_signature};
 
+use crate::system::digest::sha256;
 use std::io;
 use std::path::Path;
+
+/// SHA-256 of an uncompressed module without its signatures, hexadecimal: what stays the same when it is signed.
+#[must_use]
+pub fn image_digest(content: Vec<u8>) -> String {
+    sha256(&strip_signature(content))
+}
 
 /// A module as read from disk, uncompressed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
