@@ -3,7 +3,7 @@
 //! What is signed, and with what, is decided in `signing`. A file that exists is never overwritten, except the module.
 
 use crate::kernel::module_file::{has_signature, read_module, split_signature, strip_signature};
-use crate::signing::{MissingKeys, Preparation, SignatureFlaw, Signer, verify};
+use crate::signing::{MissingKeys, Preparation, SignatureFlaw, Signer, Verification, verify};
 use crate::system::process::{Command, Outcome, Output};
 use std::fmt::Display;
 use std::io::Write;
@@ -137,7 +137,7 @@ pub fn sign_module(signer: &Signer, tool: Command, module: &Path) -> Result<(), 
 ///
 /// # Errors
 /// Why a kernel that trusts the certificate would not trust the module.
-pub fn check_signature(signer: &Signer, module: &Path) -> Result<(), String> {
+pub fn check_signature(signer: &Signer, module: &Path) -> Result<Verification, String> {
     let content = read_module(module).map_err(|e| e.to_string())?;
     let certificate = fs_err::read(&signer.certificate).map_err(|e| e.to_string())?;
     let (image, signature) = split_signature(&content).ok_or_else(|| SignatureFlaw::Missing.to_string())?;

@@ -14,7 +14,9 @@ pub use chroot::in_chroot;
 pub use enrolment::{Enforcement, Enrolment, enforcement, enrolment};
 pub use keys::{KeyPair, Keys, MissingKeys, Preparation, find_keys};
 pub use reason::Reason;
-pub use verify::{CertificateIdentity, SignatureFlaw, identify, signer_name, verify};
+pub use verify::{
+    CertificateIdentity, SignatureFlaw, Unsupported, Verification, identify, signer_name, verify,
+};
 
 use crate::model::KernelRelease;
 use std::collections::BTreeMap;

@@ -36,7 +36,6 @@ pub enum SignatureFlaw {
         signer: String,
         certificate: String,
     },
-    UnknownDigest(String),
     /// The signature is not that of these bytes.
     Mismatch,
 }
@@ -50,19 +49,41 @@ impl fmt::Display for SignatureFlaw {
             Self::OtherSigner { signer, certificate } => {
                 write!(f, "it is signed by {signer:?}, which is not the certificate's {certificate:?}")
             }
-            Self::UnknownDigest(oid) => write!(f, "the digest algorithm {oid} is not known"),
             Self::Mismatch => f.write_str("the signature does not match the module and the certificate"),
+        }
+    }
+}
+
+/// How far a signature without flaws was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verification {
+    /// It is that of the module and the certificate.
+    Verified,
+    /// It names the certificate; whether it is that of the module is left to the kernel.
+    NotChecked(Unsupported),
+}
+
+/// A kind of signature that is not verified here, by its object identifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsupported {
+    Digest(String),
+    Key(String),
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(oid) => write!(f, "dkms does not know the digest algorithm {oid}"),
+            Self::Key(oid) => write!(f, "dkms does not verify keys of the kind {oid}"),
         }
     }
 }
 
 /// Checks the signature of an uncompressed module, given as its image and what is appended to it.
 ///
-/// Keys other than RSA are compared by name only: their signatures are the kernel's to check.
-///
 /// # Errors
 /// What is wrong with it.
-pub fn verify(image: &[u8], signature: &[u8], certificate: &[u8]) -> Result<(), SignatureFlaw> {
+pub fn verify(image: &[u8], signature: &[u8], certificate: &[u8]) -> Result<Verification, SignatureFlaw> {
     let signer = parse_signer(signature)?;
     let certificate = parse_certificate(certificate).map_err(SignatureFlaw::Certificate)?;
     if !is_of(&signer.sid, &certificate) {
@@ -71,23 +92,29 @@ pub fn verify(image: &[u8], signature: &[u8], certificate: &[u8]) -> Result<(), 
             certificate: common_name(&certificate.tbs_certificate.subject),
         });
     }
-    let (digest, scheme) = digest(&signer.digest_alg.oid, image)?;
+    let unknown_digest = || {
+        let oid = signer.digest_alg.oid.to_string();
+        Ok(Verification::NotChecked(Unsupported::Digest(oid)))
+    };
+    let Some((digest, scheme)) = digest(&signer.digest_alg.oid, image) else { return unknown_digest() };
     let (digest, scheme) = match &signer.signed_attrs {
         None => (digest, scheme),
         Some(attributes) if digest_attribute(attributes).as_deref() == Some(&digest) => {
             let signed = attributes.to_der().map_err(|e| SignatureFlaw::Malformed(e.to_string()))?;
-            self::digest(&signer.digest_alg.oid, &signed)?
+            let Some(signed) = self::digest(&signer.digest_alg.oid, &signed) else { return unknown_digest() };
+            signed
         }
         Some(_) => return Err(SignatureFlaw::Mismatch),
     };
     let key = &certificate.tbs_certificate.subject_public_key_info;
     if key.algorithm.oid != RSA_ENCRYPTION {
-        return Ok(());
+        return Ok(Verification::NotChecked(Unsupported::Key(key.algorithm.oid.to_string())));
     }
     let key = key.to_der().map_err(|e| e.to_string());
     let key = key.and_then(|der| RsaPublicKey::from_public_key_der(&der).map_err(|e| e.to_string()));
     let key = key.map_err(SignatureFlaw::Certificate)?;
-    key.verify(scheme, &digest, signer.signature.as_bytes()).map_err(|_| SignatureFlaw::Mismatch)
+    let verified = key.verify(scheme, &digest, signer.signature.as_bytes());
+    verified.map(|()| Verification::Verified).map_err(|_| SignatureFlaw::Mismatch)
 }
 
 /// Who signed, as `modinfo` says it: the common name of the issuer, else the key's identifier.
@@ -173,13 +200,14 @@ fn digest_attribute(attributes: &Attributes) -> Option<Vec<u8>> {
     Some(value.as_bytes().to_vec())
 }
 
-fn digest(oid: &ObjectIdentifier, content: &[u8]) -> Result<(Vec<u8>, Pkcs1v15Sign), SignatureFlaw> {
+/// `None` for an algorithm that is not known.
+fn digest(oid: &ObjectIdentifier, content: &[u8]) -> Option<(Vec<u8>, Pkcs1v15Sign)> {
     macro_rules! by {
         ($digest:ty) => {
             (<$digest>::digest(content).to_vec(), Pkcs1v15Sign::new::<$digest>())
         };
     }
-    Ok(match oid.to_string().as_str() {
+    Some(match oid.to_string().as_str() {
         "1.3.14.3.2.26" => by!(Sha1),
         "2.16.840.1.101.3.4.2.1" => by!(Sha256),
         "2.16.840.1.101.3.4.2.2" => by!(Sha384),
@@ -188,7 +216,7 @@ fn digest(oid: &ObjectIdentifier, content: &[u8]) -> Result<(Vec<u8>, Pkcs1v15Si
         "2.16.840.1.101.3.4.2.8" => by!(Sha3_256),
         "2.16.840.1.101.3.4.2.9" => by!(Sha3_384),
         "2.16.840.1.101.3.4.2.10" => by!(Sha3_512),
-        other => return Err(SignatureFlaw::UnknownDigest(other.to_owned())),
+        _ => return None,
     })
 }
 
@@ -239,7 +267,7 @@ mod tests {
     #[case::with_attributes("rsa:2048", "-md sha256")]
     fn a_signature_holds_for_its_bytes_and_its_certificate_only(#[case] key: &str, #[case] sign: &str) {
         let (ours, others) = (made(key, sign, b"image"), made(key, sign, b"image"));
-        assert_eq!(verify(b"image", &ours.signature, &ours.certificate), Ok(()));
+        assert_eq!(verify(b"image", &ours.signature, &ours.certificate), Ok(Verification::Verified));
         assert_eq!(verify(b"imagE", &ours.signature, &ours.certificate), Err(SignatureFlaw::Mismatch));
         let other = verify(b"image", &others.signature, &ours.certificate);
         assert!(matches!(other, Err(SignatureFlaw::OtherSigner { .. })), "{other:?}");
@@ -253,10 +281,18 @@ mod tests {
         assert_eq!(signer_name(b"SIG"), None);
     }
 
-    #[test]
-    fn a_key_of_another_kind_is_compared_by_name() {
-        let made = made("ec -pkeyopt ec_paramgen_curve:secp384r1", "-noattr -md sha384", b"image");
-        assert_eq!(verify(b"image", &made.signature, &made.certificate), Ok(()));
+    #[rstest]
+    #[case::key("ec -pkeyopt ec_paramgen_curve:secp384r1", "-noattr -md sha384", "1.2.840.10045.2.1")]
+    #[case::digest("rsa:2048", "-noattr -md md5", "1.2.840.113549.2.5")]
+    #[case::digest_with_attributes("rsa:2048", "-md md5", "1.2.840.113549.2.5")]
+    fn signature_of_an_unknown_kind_is_not_checked(#[case] key: &str, #[case] sign: &str, #[case] oid: &str) {
+        let (ours, others) = (made(key, sign, b"image"), made(key, sign, b"image"));
+        let Ok(Verification::NotChecked(why)) = verify(b"image", &ours.signature, &ours.certificate) else {
+            panic!("checked");
+        };
+        assert!(why.to_string().ends_with(oid), "{why}");
+        let other = verify(b"image", &others.signature, &ours.certificate);
+        assert!(matches!(other, Err(SignatureFlaw::OtherSigner { .. })), "{other:?}");
     }
 
     #[test]
@@ -265,7 +301,7 @@ mod tests {
         let pem =
             [b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n".to_vec(), made.certificate]
                 .concat();
-        assert_eq!(verify(b"image", &made.signature, &pem), Ok(()));
+        assert_eq!(verify(b"image", &made.signature, &pem), Ok(Verification::Verified));
         let identity = identify(&pem).unwrap();
         assert_eq!(identify(&identity.der).unwrap(), identity);
         assert_eq!(identity.key_id.len(), 40);

@@ -7,7 +7,7 @@ use crate::exec::compress::{CompressOptions, compress};
 use crate::exec::sign;
 use crate::kernel::module_file::{Compression, ModuleFile, flaw, image_digest, read_module};
 use crate::model::{Error, Result};
-use crate::signing::Signer;
+use crate::signing::{Signer, Verification};
 use crate::system::digest::sha256;
 use crate::system::files;
 use crate::system::process::Output;
@@ -132,7 +132,11 @@ impl Engine<'_> {
             Ok(()) => {
                 let stored = store()?;
                 match sign::check_signature(signer, &stored) {
-                    Ok(()) => return Ok(stored),
+                    Ok(Verification::Verified) => return Ok(stored),
+                    Ok(Verification::NotChecked(why)) => {
+                        self.system.ui.note(format!("{name}: the signature is not checked: {why}."));
+                        return Ok(stored);
+                    }
                     Err(why) => (Some(stored), why),
                 }
             }
