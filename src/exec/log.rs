@@ -84,7 +84,12 @@ pub fn first_error(log: &Path) -> Option<String> {
         text.lines()
             .find(|line| !line.starts_with("# command:") && marks.iter().any(|mark| line.contains(mark)))
     };
+    // make's words for a program that it starts without a shell.
+    let missing = || {
+        text.lines().find(|line| line.starts_with("make") && line.ends_with(": No such file or directory"))
+    };
     let line = find(&[": error:", ": fatal error:"])
+        .or_else(missing)
         .or_else(|| find(&["error: ", "ERROR: ", ": not found", "command not found", "*** ", "Error "]))?;
     let line: String = line.trim().chars().take(300).collect();
     Some(shown_in_line(&line).into_owned())
@@ -107,6 +112,27 @@ mod tests {
         let expected =
             format!("\nTitle\n# command: false x\nout\n\n# exit code: 2\n# elapsed time: 00:00:00\n{RULE}\n");
         assert_eq!(text, expected);
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "make: gcc-12: No such file or directory\nmake: *** [m.o] Error 127\n",
+        "make: gcc-12: No such file or directory"
+    )]
+    #[case(
+        "CC m.o\n/bin/sh: 1: gcc-12: not found\nmake: *** [m.o] Error 127\n",
+        "/bin/sh: 1: gcc-12: not found"
+    )]
+    #[case("bash: line 1: make: command not found\n", "bash: line 1: make: command not found")]
+    #[case(
+        "make: *** /lib/modules/6.1/build: No such file or directory.  Stop.\n",
+        "make: *** /lib/modules/6.1/build: No such file or directory.  Stop."
+    )]
+    fn missing_program_is_the_first_error(#[case] text: &str, #[case] line: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("make.log");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(first_error(&path).as_deref(), Some(line));
     }
 
     #[test]

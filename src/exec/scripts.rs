@@ -7,6 +7,7 @@ use super::make::quote;
 use crate::conf::Script;
 use crate::model::{Error, PackageId, Result};
 use crate::system::process::{Output, Status};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A script that can run: its file by absolute path, its directory and the rest of its line.
@@ -40,9 +41,10 @@ impl Engine<'_> {
             return Some(Found { file: dir.join(word), dir: dir.to_owned(), rest: rest.to_owned() });
         }
         self.system.ui.warn(format!(
-            "The {} script of {id} is not executable or does not exist: {}",
+            "The {} script of {id} is not executable or does not exist: {}\n{}",
             script.directive(),
-            dir.join(word).display()
+            dir.join(word).display(),
+            why_it_cannot_run(&real.join(word), &self.tree().source(id).join(word)),
         ));
         None
     }
@@ -126,6 +128,19 @@ impl Engine<'_> {
             Err(error) => error.to_string(),
         };
         self.system.ui.warn(format!("{} of {id} failed: {status}. The action goes on.", script.directive()));
+    }
+}
+
+/// `real` is the file, of which a build has a copy, and `source` the one in the source.
+fn why_it_cannot_run(real: &Path, source: &Path) -> String {
+    match fs_err::metadata(real) {
+        Err(_) => "The file does not exist; it is skipped.".to_owned(),
+        Ok(data) if !data.is_file() => "It is not a file; it is skipped.".to_owned(),
+        Ok(data) if data.permissions().mode() & 0o111 == 0 => {
+            format!("It has no x bit and is skipped. To have it run: chmod +x {}", quote(source))
+        }
+        // Root may start every file with an x bit, except where the mount forbids it.
+        Ok(_) => "Its file system is mounted noexec; it is skipped.".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::world::{A, K, World, line};
 use rstest::rstest;
+use std::fs;
 
 fn out(file: &str) -> String {
     format!("/var/lib/dkms/m/1.0/{K}/{}/{file}", *A)
@@ -462,4 +463,23 @@ fn setarch_does_not_change_what_the_kernel_is(#[case] config: &str, #[case] arch
     world.set("DKMS_UNAME_M", "i686");
     world.ok(&["build", "m/1.0"]);
     assert!(world.has(&format!("/var/lib/dkms/m/1.0/{K}/{arch}/module/m.ko")));
+}
+
+#[test]
+fn script_without_x_bit_is_named_with_the_command_that_sets_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let ran = world.path("/ran");
+    world.package("m", "1.0").conf("PRE_BUILD=pre.sh");
+    world.write("/usr/src/m-1.0/pre.sh", format!("#!/bin/sh\ntouch {}\n", ran.display()));
+    let script = world.path("/usr/src/m-1.0/pre.sh");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o644)).unwrap();
+    let built = world.ok(&["build", "m/1.0"]);
+    assert!(!ran.exists());
+    let command = built.stderr.lines().find_map(|line| line.split_once("To have it run: ")).unwrap().1;
+    assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success());
+    world.ok(&["build", "--force", "m/1.0"]);
+    assert!(ran.exists());
+    world.write("/etc/dkms/m.conf", "PRE_BUILD=nothing.sh\n");
+    assert!(world.ok(&["build", "--force", "m/1.0"]).stderr.contains("The file does not exist"));
 }
