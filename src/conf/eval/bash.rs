@@ -109,6 +109,10 @@ impl<'a> Runner<'a> {
         if let Some(left) = said.lines().count().checked_sub(MOST_LINES).filter(|left| *left > 0) {
             self.messages.push(format!("(and {left} more lines)"));
         }
+        // A file that kills its shell has no values, though a subshell may have gone on.
+        if matches!(outcome.status, Status::Signalled(_)) {
+            return Ok(None);
+        }
         Ok(script::parse_report(&contents(&mut stdout)?))
     }
 
