@@ -77,7 +77,7 @@ impl Engine<'_> {
             let path = built.modules().join(&module.file);
             if path.is_file() {
                 module.sha256 = sha256(&fs_err::read(&path)?);
-                module.image = read_module(&path).map(|content| image_digest(content)).unwrap_or_default();
+                module.image = read_module(&path).map(image_digest).unwrap_or_default();
             }
         }
         self.writer.amend(built, &record)
