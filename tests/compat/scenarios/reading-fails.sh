@@ -20,7 +20,7 @@ attempt local-outside 'local X=1'
 attempt shift 'shift; shift; shift'
 attempt killed 'kill -9 $BASHPID'
 attempt quotes 'X="$(echo'
-# The same in an override, which then changes nothing but loses what the package says.
+# The same in an override: it changes nothing, and the values of the package stay.
 real overridden 1.0
 mkdir -p /etc/dkms
 echo 'X=$((1/0))' >/etc/dkms/overridden.conf
