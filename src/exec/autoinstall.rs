@@ -4,7 +4,7 @@ use super::{Engine, Reader, schedule};
 use crate::conf::Strictness;
 use crate::kernel::WeakLinks;
 use crate::model::{BuildState, Error, PackageId, PackageName, Result, SourceState, Target};
-use crate::plan::autoinstall::{Blocked, Candidate, Facts, Need, Plan, Stale, Version, plan_autoinstall};
+use crate::plan::autoinstall::{Blocked, Candidate, Facts, Plan, Stale, Version, plan_autoinstall};
 use crate::plan::buildable;
 use crate::plan::request::Force;
 use crate::tree::{Build, Package, Snapshot};
@@ -94,7 +94,7 @@ fn is_empty(plan: &Plan) -> bool {
 fn drop_builds(plan: &mut Plan) -> Vec<PackageId> {
     let mut kept = BTreeSet::new();
     let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut plan.steps).into_iter().partition(|step| {
-        let stays = step.need == Need::Install && step.after.iter().all(|name| kept.contains(name));
+        let stays = !step.need.compiles() && step.after.iter().all(|name| kept.contains(name));
         stays && kept.insert(step.id.name.clone())
     });
     plan.steps = now;
@@ -150,8 +150,12 @@ fn version_facts(
         let intact = engine.is_intact(&installed);
         let damaged = !intact && !engine.is_whole(installed.built());
         let stale = damaged.then_some(Stale::Damaged).or_else(|| engine.staleness(installed.built()));
-        return match stale {
-            Some(why) => stale_version(engine, package, target, why, intact, force),
+        if let Some(why) = stale {
+            return stale_version(engine, package, target, why, intact, force);
+        }
+        let due = engine.signature_due(installed.built()).filter(|_| intact);
+        return match due.filter(|_| wants_itself_installed(engine, package, target)) {
+            Some(why) => Version::Unsigned(why),
             None => Version::Installed { intact },
         };
     }
@@ -185,6 +189,13 @@ fn version_facts(
         exclusion: buildable(&conf, target, kernel.config()).package,
         depends: conf.depends,
     }
+}
+
+/// Whether autoinstall concerns an installed package: without its source, or with an unusable dkms.conf, it does not.
+fn wants_itself_installed(engine: &Reader<'_>, package: &Package, target: &Target) -> bool {
+    let path = engine.tree().source(&package.id).join("dkms.conf");
+    let conf = engine.conf(&package.id, &path, target, Strictness::Lenient);
+    conf.is_ok_and(|conf| conf.autoinstall.is_yes())
 }
 
 /// An installed version that is not as it should be: built again where that is possible and wanted.

@@ -133,6 +133,7 @@ impl Reader<'_> {
             let installed = installed.filter(|installed| installed.id().package == step.id);
             let (kind, why) = match (&step.need, installed) {
                 (Need::Rebuild(why), Some(_)) => (Kind::Stale, why.to_string()),
+                (Need::Sign(why), Some(_)) => (Kind::Stale, why.to_string()),
                 (Need::Install, Some(_)) => {
                     (Kind::Damaged, "files are not as they were installed".to_owned())
                 }

@@ -1,7 +1,8 @@
 //! What makes and scripts see: exported variables, and the shell's own.
 
 use super::Engine;
-use crate::model::{BuildId, Result};
+use crate::kernel::{Toolchain, vmlinux};
+use crate::model::{BuildId, KernelRelease, Result};
 use crate::system::System;
 use crate::system::process::{Command, Output};
 use std::collections::BTreeMap;
@@ -115,5 +116,28 @@ impl Environment {
             }
         }
         Ok(())
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn toolchain(&self, release: &KernelRelease) -> Toolchain {
+        let kernel = self.kernel(release);
+        let clang = vmlinux::is_built_by_clang(&kernel.build_dir.join("vmlinux"));
+        Toolchain::of(&kernel, clang, self.system)
+    }
+
+    /// The variables of a build's programs.
+    ///
+    /// # Errors
+    /// `build_environment` of framework.conf cannot be read.
+    pub(super) fn build_environment(&self, id: &BuildId, toolchain: &Toolchain) -> Result<Environment> {
+        let mut environment = Environment::of(id, self);
+        toolchain.environment().for_each(|(name, value)| environment.export(name, value));
+        // The first error is found, and understood by whoever helps, in English.
+        environment.speak_english(self.system);
+        if let Some(file) = &self.settings.build_environment {
+            environment.source(file, self.system)?;
+        }
+        Ok(environment)
     }
 }

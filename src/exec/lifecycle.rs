@@ -155,13 +155,18 @@ impl Engine<'_> {
     /// Installs a package for one kernel, without indexing it; `None` if it is installed already.
     fn install_one(&self, job: &Job, added: &Added, target: &Target) -> Result<Option<Installed>> {
         let id = BuildId::new(added.id().clone(), target.clone());
-        let intact = self.tree().installed(&id).is_none_or(|installed| self.is_intact(&installed));
+        let is_as_wanted = |installed: Installed| {
+            self.is_intact(&installed) && self.signature_due(installed.built()).is_none()
+        };
+        let intact = self.tree().installed(&id).is_none_or(is_as_wanted);
         let built = match plan_install(&id, self.state(&id), intact, job.force.force) {
             InstallPlan::Skip(skip) => {
                 self.system.ui.say(skip.to_string());
                 return Ok(None);
             }
-            InstallPlan::Install => self.tree().built(&id),
+            InstallPlan::Install => {
+                self.tree().built(&id).map(|built| self.sign_if_due(built)).transpose()?
+            }
             InstallPlan::BuildThenInstall => Some(self.build_for(job, added, &id)?),
         };
         let Some(built) = built else { return Err(Error::NotInTree(id.package)) };

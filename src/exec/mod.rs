@@ -21,6 +21,7 @@ mod originals;
 mod package;
 mod recover;
 mod remove;
+mod resign;
 mod schedule;
 mod scripts;
 pub mod sign;
@@ -70,6 +71,8 @@ pub struct Reader<'a> {
     kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
     /// Builds whose inputs were only written anew, with the record that says so.
     rewritten: Mutex<Vec<(Built, BuildRecord)>>,
+    /// How the modules of each kernel are signed now.
+    signatures: Mutex<HashMap<KernelRelease, Arc<resign::Wanted>>>,
 }
 
 impl<'a> Reader<'a> {
@@ -79,7 +82,14 @@ impl<'a> Reader<'a> {
     }
 
     fn of(tree: Tree, settings: &'a Settings, system: &'a System) -> Self {
-        Self { system, settings, tree, kernels: Mutex::default(), rewritten: Mutex::default() }
+        Self {
+            system,
+            settings,
+            tree,
+            kernels: Mutex::default(),
+            rewritten: Mutex::default(),
+            signatures: Mutex::default(),
+        }
     }
 
     #[must_use]

@@ -21,7 +21,7 @@ pub type Ended = (PackageId, Result<Installed>);
 /// # Errors
 /// The jobserver cannot be set up. Failures of steps are in their results.
 pub fn run(engine: &Engine<'_>, target: &Target, steps: Vec<Step>, force: &Force) -> Result<Vec<Ended>> {
-    let builds = steps.iter().filter(|step| step.need != Need::Install).count();
+    let builds = steps.iter().filter(|step| step.need.compiles()).count();
     let limit = engine.settings.jobs.limit();
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
@@ -105,10 +105,10 @@ impl Run<'_> {
     fn make_ready(&self, step: &Step) -> Result<Built> {
         self.engine.go_on()?;
         let id = BuildId::new(step.id.clone(), self.target.clone());
-        if step.need == Need::Install
+        if !step.need.compiles()
             && let Some(built) = self.engine.tree().built(&id)
         {
-            return Ok(built);
+            return self.engine.sign_if_due(built);
         }
         if let Need::Rebuild(why) = &step.need {
             self.engine.system.ui.note(format!("{id} is built again: {why}."));

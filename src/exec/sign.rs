@@ -3,12 +3,13 @@
 //! What is signed, and with what, is decided in `signing`. A file that exists is never overwritten, except the module.
 
 use crate::kernel::module_file::{has_signature, read_module, split_signature, strip_signature};
-use crate::signing::{MissingKeys, Preparation, SignatureFlaw, Signer, Verification, verify};
+use crate::signing::{MissingKeys, Preparation, SignatureFlaw, Signer, Unsupported, Verification, verify};
+use crate::system::files;
 use crate::system::process::{Command, Outcome, Output};
 use std::fmt::Display;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
@@ -118,7 +119,7 @@ fn publish(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), String> {
 ///
 /// # Errors
 /// What the tool said last; the module is then unsigned but sound.
-pub fn sign_module(signer: &Signer, tool: Command, module: &Path) -> Result<(), String> {
+fn sign_module(signer: &Signer, tool: Command, module: &Path) -> Result<(), String> {
     let text = |e: std::io::Error| e.to_string();
     let found = fs_err::read(module).map_err(text)?;
     let signed = has_signature(&found);
@@ -133,23 +134,47 @@ pub fn sign_module(signer: &Signer, tool: Command, module: &Path) -> Result<(), 
     })
 }
 
+/// Why a module has no signature.
+#[derive(Debug)]
+pub struct Unsigned {
+    pub why: String,
+}
+
+/// Signs an uncompressed module, has it stored by `store`, and looks at what was stored as the kernel will. Returns the
+/// stored file, and why its signature could not be checked, if it could not.
+///
+/// # Errors
+/// The module cannot be stored. Or it cannot be signed: it then has no signature, and nothing is stored.
+pub fn sign_and_store(
+    signer: &Signer,
+    tool: Command,
+    module: &Path,
+    store: impl Fn() -> crate::model::Result<PathBuf>,
+) -> crate::model::Result<Result<(PathBuf, Option<Unsupported>), Unsigned>> {
+    if let Err(why) = sign_module(signer, tool, module) {
+        return Ok(Err(Unsigned { why }));
+    }
+    let stored = store()?;
+    match check_signature(signer, &stored) {
+        Ok(Verification::Verified) => Ok(Ok((stored, None))),
+        Ok(Verification::NotChecked(why)) => Ok(Ok((stored, Some(why)))),
+        Err(why) => {
+            files::remove_file(&stored)?;
+            fs_err::write(module, strip_signature(fs_err::read(module)?))?;
+            Ok(Err(Unsigned { why }))
+        }
+    }
+}
+
 /// Reads a module as it is stored, compressed or not, and checks its signature with the certificate.
 ///
 /// # Errors
 /// Why a kernel that trusts the certificate would not trust the module.
-pub fn check_signature(signer: &Signer, module: &Path) -> Result<Verification, String> {
+fn check_signature(signer: &Signer, module: &Path) -> Result<Verification, String> {
     let content = read_module(module).map_err(|e| e.to_string())?;
     let certificate = fs_err::read(&signer.certificate).map_err(|e| e.to_string())?;
     let (image, signature) = split_signature(&content).ok_or_else(|| SignatureFlaw::Missing.to_string())?;
     verify(image, signature, &certificate).map_err(|flaw| flaw.to_string())
-}
-
-/// Takes the signatures of an uncompressed module away.
-///
-/// # Errors
-/// The file cannot be read or written.
-pub fn unsign_module(module: &Path) -> std::io::Result<()> {
-    fs_err::write(module, strip_signature(fs_err::read(module)?))
 }
 
 fn succeed(title: &str, command: Command) -> Result<(), String> {
@@ -179,7 +204,6 @@ fn about<E: Display>(path: &Path) -> impl Fn(E) -> String {
 mod tests {
     use super::*;
     use crate::system::process::Input;
-    use std::path::PathBuf;
 
     struct Keys {
         dir: tempfile::TempDir,

@@ -11,6 +11,8 @@ pub enum Version {
     Installed { intact: bool },
     /// Installed, and due to be built again. The old modules stay until the new ones are ready.
     Stale { why: Stale, depends: Vec<String> },
+    /// Installed, and due to be signed. It is not compiled for that.
+    Unsigned(SignatureDue),
     /// The kernel uses, by weak links, the modules that are installed for another one.
     Weak,
     /// It is built, and what the kernel has of its own is as good or better.
@@ -49,6 +51,22 @@ impl std::fmt::Display for Stale {
     }
 }
 
+/// Why a build is due to be signed, by the key that is configured now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureDue {
+    Missing,
+    OtherCertificate,
+}
+
+impl std::fmt::Display for SignatureDue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "its modules are not signed, and modules are signed now",
+            Self::OtherCertificate => "its modules are signed with another certificate than the one set now",
+        })
+    }
+}
+
 /// One package: its versions from the highest down, as far as they were asked.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -81,6 +99,19 @@ pub enum Need {
     Rebuild(Stale),
     /// Built already, or installed with files missing.
     Install,
+    /// Installed; its modules are signed and installed again.
+    Sign(SignatureDue),
+}
+
+impl Need {
+    /// Whether a compiler runs, and the kernel's headers are needed.
+    #[must_use]
+    pub fn compiles(&self) -> bool {
+        match self {
+            Self::Build | Self::Rebuild(_) => true,
+            Self::Install | Self::Sign(_) => false,
+        }
+    }
 }
 
 /// One package version to install.
@@ -166,6 +197,11 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
             }
             Version::Stale { why, depends } => {
                 wanted.push(Wanted { id, need: Need::Rebuild(why), depends });
+                plan.broken.extend(broken);
+                return;
+            }
+            Version::Unsigned(why) => {
+                wanted.push(Wanted { id, need: Need::Sign(why), depends: Vec::new() });
                 plan.broken.extend(broken);
                 return;
             }
@@ -351,6 +387,15 @@ mod tests {
         assert_eq!(steps(&plan), ["a/1"]);
         assert_eq!(plan.failed.len(), 1);
         assert_eq!(plan.satisfied, [PackageName::new("y").unwrap()]);
+    }
+
+    #[test]
+    fn what_is_due_to_be_signed_is_not_compiled() {
+        let due = Version::Unsigned(SignatureDue::Missing);
+        let plan = plan_autoinstall(facts(vec![vec![("a/1", due)], vec![("b/1", known(&["a"]))]], &["a"]));
+        assert_eq!(plan.steps[0].need, Need::Sign(SignatureDue::Missing));
+        assert!(!plan.steps[0].need.compiles() && plan.steps[1].need.compiles());
+        assert_eq!(steps(&plan), ["a/1", "b/1"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::verify::CertificateIdentity;
 use super::{SigningFacts, identify};
+use crate::system::digest::sha256;
 use std::fmt;
 use std::path::Path;
 
@@ -63,18 +64,24 @@ pub fn enforcement(facts: &SigningFacts) -> Option<Enforcement> {
 pub fn enrolment(root: &Path, certificate: &[u8]) -> Result<Enrolment, String> {
     let certificate = identify(certificate)?;
     let holds = |list: &[u8]| x509_entries(list).any(|der| der == certificate.der);
-    let trusted = || {
-        let mok = fs_err::read(root.join("sys/firmware/efi/mok-variables/MokListRT")).unwrap_or_default();
-        holds(&mok)
-            || holds(&variable(root, "MokListRT", SHIM))
-            || holds(&variable(root, "db", DATABASE))
-            || is_in_a_keyring(root, &certificate)
-    };
+    let trusted =
+        || trusted_lists(root).iter().any(|list| holds(list)) || is_in_a_keyring(root, &certificate);
     Ok(match () {
         () if trusted() => Enrolment::Enrolled,
         () if holds(&variable(root, "MokNew", SHIM)) => Enrolment::Pending,
         () => Enrolment::Missing,
     })
+}
+
+/// The certificates that firmware and shim trust, each by its [`super::certificate_digest`].
+#[must_use]
+pub fn trusted_certificates(root: &Path) -> Vec<String> {
+    trusted_lists(root).iter().flat_map(|list| x509_entries(list).map(sha256).collect::<Vec<_>>()).collect()
+}
+
+fn trusted_lists(root: &Path) -> [Vec<u8>; 3] {
+    let mok = fs_err::read(root.join("sys/firmware/efi/mok-variables/MokListRT")).unwrap_or_default();
+    [mok, variable(root, "MokListRT", SHIM), variable(root, "db", DATABASE)]
 }
 
 /// The content of a UEFI variable; empty if there is none.

@@ -145,7 +145,7 @@ fn rooted_key(key: &str, facts: &SigningFacts) -> String {
     if is_token(key) { key.to_owned() } else { facts.rooted(key).to_string_lossy().into_owned() }
 }
 
-fn is_token(key: &str) -> bool {
+pub(super) fn is_token(key: &str) -> bool {
     key.starts_with("pkcs11:")
 }
 

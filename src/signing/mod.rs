@@ -11,7 +11,7 @@ mod tool;
 mod verify;
 
 pub use chroot::in_chroot;
-pub use enrolment::{Enforcement, Enrolment, enforcement, enrolment};
+pub use enrolment::{Enforcement, Enrolment, enforcement, enrolment, trusted_certificates};
 pub use keys::{KeyPair, Keys, MissingKeys, Preparation, find_keys};
 pub use reason::Reason;
 pub use verify::{
@@ -19,6 +19,7 @@ pub use verify::{
 };
 
 use crate::model::KernelRelease;
+use crate::system::digest::sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,21 @@ pub struct Signer {
     pub certificate: PathBuf,
 }
 
+impl Signer {
+    /// Tool, certificate and, where it is a file, key.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let key = (!self.has_token()).then(|| PathBuf::from(&self.key));
+        [self.tool.clone(), self.certificate.clone()].into_iter().chain(key).collect()
+    }
+
+    /// Whether the key is on a token.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        keys::is_token(&self.key)
+    }
+}
+
 impl fmt::Display for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Sign command: {}", self.tool.display())?;
@@ -135,6 +151,16 @@ fn signer(settings: &SigningSettings, facts: &SigningFacts) -> Result<Signing, R
         Keys::Ready(pair) => Signing::On(with(&pair)),
         Keys::Missing(missing) => Signing::Generate { signer: with(&missing.pair()), missing },
     })
+}
+
+/// What tells certificates apart: SHA-256 of the DER form, hexadecimal; of the file's content where that is no certificate
+/// that we read.
+#[must_use]
+pub fn certificate_digest(content: &[u8]) -> String {
+    match identify(content) {
+        Ok(certificate) => sha256(&certificate.der),
+        Err(_) => sha256(content),
+    }
 }
 
 fn set(value: &Option<String>) -> Option<&str> {

@@ -15,7 +15,7 @@ pub use intent::{Intended, Intent, Key};
 pub use originals::{Original, stored_originals};
 pub use pending::Pending;
 pub use record::{
-    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, MovedOriginal,
+    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, MovedOriginal, Signature,
     stage_dependency,
 };
 pub use scan::{Build, Package, Snapshot};

@@ -24,6 +24,16 @@ const FORMAT: u32 = 1;
 /// Before the name of a dependency: one line with its version, as every dkms writes it.
 pub(super) const DEPENDENCY: &str = ".dep_";
 
+/// What a build did with a module's signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signature {
+    /// None was made.
+    None,
+    /// Made with the key of this certificate: SHA-256 of its file, hexadecimal.
+    Certificate(String),
+}
+
 /// One module of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleRecord {
@@ -41,6 +51,10 @@ pub struct ModuleRecord {
     /// The same of the module itself, uncompressed and without signatures.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
+    /// Missing where the signature is not ours to judge: the package's own script changed the module, or it was built on
+    /// another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// What a build made.
@@ -61,6 +75,9 @@ pub struct BuildRecord {
     /// What it was made from; missing where that was not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Inputs>,
+    /// Tool, key and certificate that could not sign: as long as they stay the same, they are not tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_sign: Option<Fingerprint>,
 }
 
 /// What a build was made from.
@@ -96,6 +113,7 @@ impl BuildRecord {
             no_weak_modules: false,
             depends_rebuild: false,
             inputs: None,
+            cannot_sign: None,
         }
     }
 
@@ -125,6 +143,11 @@ impl BuildRecord {
             }
             inputs.kernel_files.clear();
         }
+        // Another machine has other keys.
+        for module in &mut self.modules {
+            module.signature = None;
+        }
+        self.cannot_sign = None;
         self
     }
 

@@ -1,7 +1,7 @@
 //! Every single system call that changes the file system: the program is killed there, or the call fails. The next command
 //! makes the tree what it would have been.
 
-use crate::world::{A, Ended, K, World};
+use crate::world::{A, Ended, K, SIGN, World};
 use rstest::rstest;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -200,6 +200,16 @@ fn edited() -> World {
     world
 }
 
+/// `m` is installed unsigned, and modules are signed from now on.
+fn unsigned() -> World {
+    let world = installed();
+    world.kernel(K).config("CONFIG_MODULE_SIG_HASH=\"sha256\"\n").sign_tool(SIGN);
+    world.signing_keys("/etc/keys/k.pem", "/etc/keys/c.der");
+    let keys = "mok_signing_key=/etc/keys/k.pem\nmok_certificate=/etc/keys/c.der\n";
+    world.write("/etc/dkms/framework.conf", keys);
+    world
+}
+
 fn three() -> World {
     let world = added();
     world.package("lib", "1.0");
@@ -245,6 +255,9 @@ const KERNEL_GOES: Scenario =
 const THREE: Scenario =
     Scenario { program: "kernel-postinst", args: &[K], prepare: three, heal: autoinstall };
 
+const SIGN_AGAIN: Scenario =
+    Scenario { program: "dkms", args: &["autoinstall"], prepare: unsigned, heal: autoinstall };
+
 /// The original is somewhere, whole, at every moment.
 fn original_is_there(world: &World, original: &[u8]) {
     let stored = format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko", *A);
@@ -267,12 +280,13 @@ fn undisturbed(scenario: &Scenario) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// No module that anybody can see is truncated, mixed or lost, and `status` goes on.
-fn nothing_is_lost(world: &World, original: &[u8]) {
+fn nothing_is_lost(world: &World, original: &[u8], wanted: &BTreeMap<String, Vec<u8>>) {
     original_is_there(world, original);
     for module in ["updates/dkms/m.ko", "kernel/drivers/misc/m.ko"] {
         if let Ok(found) = std::fs::read(world.path(format!("/lib/modules/{K}/{module}"))) {
             let whole = [original.to_vec(), built(world, "m-1.0"), built(world, "m-2.0"), built_first()];
-            assert!(whole.contains(&found), "{module} is truncated or mixed");
+            let is_new = wanted.values().any(|content| *content == found);
+            assert!(whole.contains(&found) || is_new, "{module} is truncated or mixed");
         }
     }
     world.ok(&["status"]);
@@ -282,6 +296,7 @@ fn nothing_is_lost(world: &World, original: &[u8]) {
 #[case::install(&INSTALL)]
 #[case::upgrade(&UPGRADE)]
 #[case::rebuild(&REBUILD)]
+#[case::sign(&SIGN_AGAIN)]
 #[case::uninstall(&UNINSTALL)]
 #[case::uninstall_then_boot(&UNINSTALL_THEN_BOOT)]
 #[case::remove(&REMOVE)]
@@ -295,7 +310,7 @@ fn killed_at_any_change_the_next_command_makes_it_whole(#[case] scenario: &Scena
         // In another thread than the first time the same call may come less often.
         |ended| ended.code.is_none(),
         |world| {
-            nothing_is_lost(world, &original);
+            nothing_is_lost(world, &original, &wanted);
             (scenario.heal)(world);
             let found = differences(&state(world), &wanted);
             assert!(found.is_empty(), "{}", found.join("\n"));
@@ -336,7 +351,7 @@ fn where_the_machine_fails_it_is_told_and_the_next_command_makes_it_whole(#[case
                 true
             },
             |world| {
-                nothing_is_lost(world, &original);
+                nothing_is_lost(world, &original, &wanted);
                 (scenario.heal)(world);
                 let found = differences(&without_empty(state(world)), &wanted);
                 assert!(found.is_empty(), "{}", found.join("\n"));

@@ -4,6 +4,7 @@
 mod modules;
 mod workplace;
 
+pub(super) use modules::store;
 pub use workplace::Workplace;
 
 use super::Engine;
@@ -13,7 +14,7 @@ use super::log::{self, StepLog};
 use super::make::{self, Parallelism};
 use crate::conf::{PackageConf, Script, Strictness};
 use crate::inspect::exposures;
-use crate::kernel::{Toolchain, vmlinux};
+use crate::kernel::Toolchain;
 use crate::model::{BuildId, Error, PackageId, Result};
 use crate::plan::request::Force;
 use crate::plan::{Buildable, buildable};
@@ -107,15 +108,8 @@ impl Engine<'_> {
         self.tell_exposures(id, options.conf);
         let signer =
             self.signer(&id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
-        let clang = vmlinux::is_built_by_clang(&kernel.build_dir.join("vmlinux"));
-        let toolchain = Toolchain::of(&kernel, clang, self.system);
-        let mut environment = Environment::of(id, self);
-        toolchain.environment().for_each(|(name, value)| environment.export(name, value));
-        // The first error is found, and understood by whoever helps, in English.
-        environment.speak_english(self.system);
-        if let Some(file) = &self.settings.build_environment {
-            environment.source(file, self.system)?;
-        }
+        let toolchain = self.toolchain(&id.target.release);
+        let environment = self.build_environment(id, &toolchain)?;
         self.require_dependencies(id, &conf, options.force.force)?;
         let against = if conf.depends_rebuild.is_yes() && !options.force.force {
             self.installed_dependencies(&conf.depends, &id.target)

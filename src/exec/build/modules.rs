@@ -4,14 +4,15 @@ use super::{Preparation, Workplace};
 use crate::conf::{Module, Script};
 use crate::exec::Engine;
 use crate::exec::compress::{CompressOptions, compress};
-use crate::exec::sign;
+use crate::exec::resign::{note_failure, signature_by};
+use crate::exec::sign::{self, Unsigned};
 use crate::kernel::module_file::{Compression, ModuleFile, flaw, image_digest, read_module};
 use crate::model::{Error, Result};
-use crate::signing::{Signer, Verification};
+use crate::signing::Signer;
 use crate::system::digest::sha256;
 use crate::system::files;
 use crate::system::process::Output;
-use crate::tree::{BuildRecord, Built, ModuleRecord, stage_dependency};
+use crate::tree::{BuildRecord, Built, ModuleRecord, Signature, stage_dependency};
 use std::path::{Path, PathBuf};
 
 impl Engine<'_> {
@@ -41,6 +42,9 @@ impl Engine<'_> {
         record.no_weak_modules = preparation.conf.no_weak_modules.is_yes();
         record.depends_rebuild = preparation.conf.depends_rebuild.is_yes();
         record.inputs = preparation.inputs.clone();
+        if record.modules.iter().any(|module| module.signature == Some(Signature::None)) {
+            record.cannot_sign = preparation.signer.as_ref().and_then(note_failure);
+        }
         record.stage(&place.out)?;
         preparation.against.iter().try_for_each(|dependency| stage_dependency(&place.out, dependency))
     }
@@ -76,8 +80,13 @@ impl Engine<'_> {
         for module in &mut record.modules {
             let path = built.modules().join(&module.file);
             if path.is_file() {
-                module.sha256 = sha256(&fs_err::read(&path)?);
+                let digest = sha256(&fs_err::read(&path)?);
+                if digest == module.sha256 {
+                    continue;
+                }
+                module.sha256 = digest;
                 module.image = read_module(&path).map(image_digest).unwrap_or_default();
+                module.signature = None;
             }
         }
         self.writer.amend(built, &record)
@@ -95,11 +104,14 @@ impl Engine<'_> {
             self.strip(&built, preparation.toolchain.strip());
         }
         let suffix = self.kernel(&place.id.target.release).modules().compression_suffix();
-        let file = match &preparation.signer {
-            Some(signer) => {
-                self.store_signed(place, signer, module, || self.store(&built, dir, module, suffix))?
-            }
-            None => self.store(&built, dir, module, suffix)?,
+        let store = || store(self, &built, dir, &module.dest_name, suffix);
+        let signed = match &preparation.signer {
+            Some(signer) => self.store_signed(place, signer, module, store)?,
+            None => None,
+        };
+        let (file, signature) = match signed {
+            Some((file, signature)) => (file, signature),
+            None => (store()?, Some(Signature::None)),
         };
         Ok(ModuleRecord {
             name: module.dest_name.clone(),
@@ -108,18 +120,19 @@ impl Engine<'_> {
             conf_location: module.conf_location.clone(),
             sha256: sha256(&fs_err::read(&file)?),
             image: image_digest(fs_err::read(&built)?),
+            signature,
         })
     }
 
-    /// Signs the module, has it stored by `store`, and looks at what was stored as the kernel will. What cannot be signed
-    /// is stored unsigned, unless that is not allowed.
+    /// Signs the module and has it stored by `store`. What cannot be signed is not stored, and is an error where that is not
+    /// allowed.
     fn store_signed(
         &self,
         place: &Workplace<'_>,
         signer: &Signer,
         module: &Module,
         store: impl Fn() -> Result<PathBuf>,
-    ) -> Result<PathBuf> {
+    ) -> Result<Option<(PathBuf, Option<Signature>)>> {
         let built = &working_copy(place, module);
         let name = built.file_name().unwrap_or_default().to_string_lossy();
         let shown = place.shown.join(module.built_file());
@@ -128,29 +141,22 @@ impl Engine<'_> {
         }
         let tool = place.environment.apply(self.system.command(&signer.tool));
         let tool = tool.dir(&place.shown).binds(&place.binds);
-        let (stored, why) = match sign::sign_module(signer, tool, built) {
-            Ok(()) => {
-                let stored = store()?;
-                match sign::check_signature(signer, &stored) {
-                    Ok(Verification::Verified) => return Ok(stored),
-                    Ok(Verification::NotChecked(why)) => {
-                        self.system.ui.note(format!("{name}: the signature is not checked: {why}."));
-                        return Ok(stored);
-                    }
-                    Err(why) => (Some(stored), why),
+        match sign::sign_and_store(signer, tool, built, store)? {
+            Ok((stored, unchecked)) => {
+                if let Some(why) = unchecked {
+                    self.system.ui.note(format!("{name}: the signature is not checked: {why}."));
                 }
+                Ok(Some((stored, signature_by(signer))))
             }
-            Err(why) => (None, why),
-        };
-        if self.settings.require_signature {
-            return Err(Error::NotSigned { build: place.id.clone(), why: format!("{name}: {why}") });
+            Err(Unsigned { why }) if self.settings.require_signature => {
+                Err(Error::NotSigned { build: place.id.clone(), why: format!("{name}: {why}") })
+            }
+            Err(Unsigned { why }) => {
+                let shown = shown.display();
+                self.system.ui.warn(format!("{shown} could not be signed and stays unsigned: {why}"));
+                Ok(None)
+            }
         }
-        self.system.ui.warn(format!("{} could not be signed and stays unsigned: {why}", shown.display()));
-        if let Some(stored) = stored {
-            files::remove_file(&stored)?;
-            sign::unsign_module(built)?;
-        }
-        store()
     }
 
     /// Debug information goes; a tool that is missing or fails leaves it in.
@@ -162,30 +168,6 @@ impl Engine<'_> {
             Err(error) => error.to_string(),
         };
         self.system.ui.warn(format!("{} keeps its debug information: {why}", module.display()));
-    }
-
-    /// Writes the module under its installed name, compressed as the kernel's own modules; uncompressed if that fails.
-    fn store(&self, built: &Path, dir: &Path, module: &Module, suffix: &str) -> Result<PathBuf> {
-        let compression = Compression::from_file_name(&format!("x.ko{suffix}"));
-        let name = format!("{}.ko", module.dest_name);
-        let plain = dir.join(&name);
-        let content = fs_err::read(built)?;
-        if compression != Compression::None {
-            match compress(&content, compression, &self.compress_options()) {
-                Ok(packed) => {
-                    let path = dir.join(format!("{name}{suffix}"));
-                    files::stage_file(&path, &packed, 0o644)?;
-                    return Ok(path);
-                }
-                Err(error) => {
-                    self.system
-                        .ui
-                        .warn(format!("{name} could not be compressed and stays as it is: {error}"));
-                }
-            }
-        }
-        files::stage_file(&plain, &content, 0o644)?;
-        Ok(plain)
     }
 
     fn compress_options(&self) -> CompressOptions {
@@ -204,6 +186,35 @@ impl Engine<'_> {
         }
         options
     }
+}
+
+/// Writes a module under its installed name, compressed as `suffix` says; uncompressed if that fails.
+pub(in crate::exec) fn store(
+    engine: &Engine<'_>,
+    built: &Path,
+    dir: &Path,
+    stem: &str,
+    suffix: &str,
+) -> Result<PathBuf> {
+    let compression = Compression::from_file_name(&format!("x.ko{suffix}"));
+    let name = format!("{stem}.ko");
+    let plain = dir.join(&name);
+    let content = fs_err::read(built)?;
+    if compression != Compression::None {
+        match compress(&content, compression, &engine.compress_options()) {
+            Ok(packed) => {
+                let path = dir.join(format!("{name}{suffix}"));
+                files::stage_file(&path, &packed, 0o644)?;
+                return Ok(path);
+            }
+            Err(error) => {
+                let ui = &engine.system.ui;
+                ui.warn(format!("{name} could not be compressed and stays as it is: {error}"));
+            }
+        }
+    }
+    files::stage_file(&plain, &content, 0o644)?;
+    Ok(plain)
 }
 
 /// Where a module is stripped and signed.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// `HASH KEY CERTIFICATE MODULE`: appends a CMS signature and the trailer that tells how long it is.
-const SIGN: &str = r#"
+pub const SIGN: &str = r#"
 openssl cms -sign -binary -noattr -nocerts -outform DER -md "$1" -inkey "$2" -signer "$3" -in "$4" -out "$4.sig" || exit 1
 size=$(wc -c < "$4.sig")
 {

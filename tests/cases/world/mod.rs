@@ -5,7 +5,7 @@ mod kernel;
 mod package;
 mod run;
 
-pub use kernel::{Kernel, pack};
+pub use kernel::{Kernel, SIGN, pack};
 pub use package::Package;
 pub use run::{Ended, Running};
 
