@@ -2,12 +2,12 @@
 
 use super::{Engine, Reader};
 use crate::conf::{View, override_names};
-use crate::kernel::{Kernel, find_program};
-use crate::model::{BuildId, Error, PackageId, PackageName, Result};
+use crate::kernel::{Kernel, find_program, headers_digest};
+use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, Result};
 use crate::plan::autoinstall::Stale;
 use crate::system::files;
 use crate::system::fingerprint::{Comparison, Fingerprint};
-use crate::tree::{Built, FailureRecord, Inputs};
+use crate::tree::{Built, FailureRecord, Inputs, UsedFile};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -27,8 +27,27 @@ impl Reader<'_> {
             kernel: Fingerprint::take(&kernel_files)?,
             kernel_files,
             compiler: compiler(&kernel),
+            compiler_file: None,
+            headers: None,
             dependencies: BTreeMap::new(),
         })
+    }
+
+    /// The kernel's headers as they are, looked at once in a run.
+    fn headers(&self, kernel: &Kernel) -> Option<String> {
+        let mut known = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(kernel.build_dir.clone()).or_insert_with(|| headers_digest(kernel)).clone()
+    }
+
+    /// Adds to the inputs of a build what is known after it: the compiler that it used, and the headers as it left them, for some
+    /// packages' scripts prepare them.
+    pub(super) fn note_surroundings(&self, inputs: &mut Inputs, release: &KernelRelease, cc: Option<&str>) {
+        let kernel = self.kernel(release);
+        inputs.headers = headers_digest(&kernel);
+        let compiler = find_program(cc.unwrap_or("gcc"), self.system);
+        let mut known = self.compilers.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.compiler_file =
+            compiler.and_then(|path| known.entry(path.clone()).or_insert_with(|| UsedFile::of(path)).clone());
     }
 
     /// The packages that a build is made with, and what they export.
@@ -104,6 +123,16 @@ impl Reader<'_> {
             if differs(&mut inputs.kernel, &files, rewritten)? {
                 return Ok(Some(Stale::Kernel));
             }
+            if same_headers && inputs.headers.is_some() && inputs.headers != self.headers(kernel) {
+                return Ok(Some(Stale::Kernel));
+            }
+        }
+        // Where it is gone, another one with which nothing has been compiled yet is no reason to compile.
+        if let Some(UsedFile { path, print }) = &mut inputs.compiler_file
+            && path.exists()
+            && differs(print, std::slice::from_ref(path), rewritten)?
+        {
+            return Ok(Some(Stale::CompilerFile));
         }
         if differs(&mut inputs.source, &self.source_paths(id), rewritten)? {
             return Ok(Some(Stale::Source));

@@ -56,7 +56,7 @@ use crate::model::text::shown_in_line;
 use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::Signer;
 use crate::system::{System, signals};
-use crate::tree::{Added, BuildRecord, Built, Tree, Writer};
+use crate::tree::{Added, BuildRecord, Built, Tree, UsedFile, Writer};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -71,6 +71,10 @@ pub struct Reader<'a> {
     kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
     /// Builds whose inputs were only written anew, with the record that says so.
     rewritten: Mutex<Vec<(Built, BuildRecord)>>,
+    /// What the headers in each build directory are now.
+    headers: Mutex<HashMap<PathBuf, Option<String>>>,
+    /// The compilers that builds of this run used.
+    compilers: Mutex<HashMap<PathBuf, Option<UsedFile>>>,
     /// How the modules of each kernel are signed now.
     signatures: Mutex<HashMap<KernelRelease, Arc<resign::Wanted>>>,
 }
@@ -88,6 +92,8 @@ impl<'a> Reader<'a> {
             tree,
             kernels: Mutex::default(),
             rewritten: Mutex::default(),
+            headers: Mutex::default(),
+            compilers: Mutex::default(),
             signatures: Mutex::default(),
         }
     }

@@ -4,6 +4,7 @@
 
 mod arch;
 mod config;
+mod headers;
 mod index;
 pub mod module_file;
 mod toolchain;
@@ -12,6 +13,7 @@ mod weak;
 
 pub use arch::default_arch;
 pub use config::KernelConfig;
+pub use headers::headers_digest;
 pub use index::ModuleIndex;
 pub use toolchain::{Toolchain, find_program, is_available};
 pub use weak::WeakLinks;

@@ -32,6 +32,8 @@ pub enum Stale {
     Overrides,
     Kernel,
     Compiler,
+    /// The kernel is the same, and the program that compiles for it is another one.
+    CompilerFile,
     /// A package that it was built with exports something else.
     Dependency(String),
     /// The files that were built are not as they were made.
@@ -45,6 +47,7 @@ impl std::fmt::Display for Stale {
             Self::Overrides => f.write_str("what /etc/dkms says of it has changed"),
             Self::Kernel => f.write_str("the kernel's headers have changed"),
             Self::Compiler => f.write_str("the kernel was built with another compiler"),
+            Self::CompilerFile => f.write_str("the compiler has changed"),
             Self::Dependency(name) => write!(f, "{name}, which it was built with, has changed"),
             Self::Damaged => f.write_str("what was built is damaged"),
         }

@@ -16,7 +16,7 @@ pub use originals::{Original, stored_originals};
 pub use pending::Pending;
 pub use record::{
     BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, MovedOriginal, Signature,
-    stage_dependency,
+    UsedFile, stage_dependency,
 };
 pub use scan::{Build, Package, Snapshot};
 pub use writer::Writer;

@@ -94,9 +94,31 @@ pub struct Inputs {
     /// CONFIG_CC_VERSION_TEXT: what the kernel itself was built with.
     #[serde(default)]
     pub compiler: String,
+    /// The compiler that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiler_file: Option<UsedFile>,
+    /// [`crate::kernel::headers_digest`], where it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<String>,
     /// Packages that it was built with, each with the digest of the symbols that it exported.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dependencies: BTreeMap<String, Option<String>>,
+}
+
+/// A file of the machine, with what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedFile {
+    pub path: PathBuf,
+    pub print: Fingerprint,
+}
+
+impl UsedFile {
+    /// `None` where it cannot be read.
+    #[must_use]
+    pub fn of(path: PathBuf) -> Option<Self> {
+        let print = Fingerprint::take(std::slice::from_ref(&path)).ok()?;
+        Some(Self { path, print })
+    }
 }
 
 impl BuildRecord {
@@ -142,6 +164,8 @@ impl BuildRecord {
                 print.stat.clear();
             }
             inputs.kernel_files.clear();
+            inputs.headers = None;
+            inputs.compiler_file = None;
         }
         // Another machine has other keys.
         for module in &mut self.modules {

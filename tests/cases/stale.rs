@@ -269,3 +269,102 @@ fn a_kernel_that_comes_again_keeps_its_modules_and_builds_only_what_changed() {
     world.hook("header-postinst", &[K]).exits(0);
     assert_eq!(makes(&world), 2);
 }
+
+/// Headers beside the build directory, as Debian has them, and a compiler of the package's choice.
+fn with_headers_and_compiler() -> World {
+    let world = World::new();
+    world.program("kernel-gcc", "exit 0 # 1");
+    headers(&world, "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\n", "kernel-gcc 12");
+    world.write(HEADER, "#define OLD\n");
+    std::os::unix::fs::symlink("../../../usr/src/common", world.path(format!("/lib/modules/{K}/source")))
+        .unwrap();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 1);
+    world
+}
+
+const HEADER: &str = "/usr/src/common/include/linux/module.h";
+
+#[rstest]
+#[case::header(HEADER, "the kernel's headers have changed")]
+#[case::new_header("/usr/src/common/include/linux/new.h", "the kernel's headers have changed")]
+#[case::generated(
+    "/lib/modules/6.1.0-1-amd64/build/include/generated/uapi/linux/version.h",
+    "the kernel's headers have changed"
+)]
+#[case::compiler("../bin/kernel-gcc", "the compiler has changed")]
+fn other_headers_and_another_compiler_are_noticed(#[case] file: &str, #[case] why: &str) {
+    let world = with_headers_and_compiler();
+    if file.starts_with("..") {
+        world.program("kernel-gcc", "exit 0 # 2");
+    } else {
+        world.write(file, "#define NEW 1\n");
+    }
+    world.dkms(&["check"]).says(why);
+    world.ok(&["autoinstall"]).complains(why);
+    assert_eq!(makes(&world), 2);
+    world.ok(&["autoinstall"]).is_silent_about("built again");
+    assert_eq!(makes(&world), 2);
+}
+
+#[test]
+fn the_same_compiler_and_headers_newly_installed_are_no_change() {
+    let world = with_headers_and_compiler();
+    world.program("kernel-gcc", "exit 0 # 1");
+    let header = world.path(HEADER);
+    let time = fs::metadata(&header).unwrap().modified().unwrap();
+    fs::remove_file(&header).unwrap();
+    world.write(HEADER, "#define OLD\n");
+    fs::File::options().write(true).open(&header).unwrap().set_modified(time).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 1);
+}
+
+/// Compiled with another one, or with other headers by a run that names them: that is no reason to compile.
+#[test]
+fn a_compiler_that_is_gone_and_headers_given_by_hand_are_no_reason() {
+    let world = with_headers_and_compiler();
+    fs::remove_file(world.scratch("../bin/kernel-gcc")).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), 1);
+    let given = world.path("/usr/src/given");
+    fs::create_dir_all(given.join("include/linux")).unwrap();
+    fs::write(given.join("include/linux/a.h"), "").unwrap();
+    let option = format!("--kernelsourcedir={}", given.display());
+    world.ok(&["build", "--force", "m/1.0", &option]);
+    world.ok(&["install", "--force", "m/1.0"]);
+    let made = makes(&world);
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(&world), made);
+}
+
+#[test]
+fn a_build_that_writes_into_the_headers_is_made_once() {
+    let world = World::new();
+    headers(&world, "", "gcc 12");
+    let header = world.path(format!("/lib/modules/{K}/build/include/generated/prepared.h"));
+    fs::create_dir_all(header.parent().unwrap()).unwrap();
+    world.package("m", "1.0").recipe(&format!("echo x >> {}", header.display()));
+    world.ok(&["install", "m/1.0"]);
+    for _ in 0..2 {
+        world.ok(&["autoinstall"]);
+        assert_eq!(makes(&world), 1);
+    }
+}
+
+#[test]
+fn a_failed_build_is_tried_again_with_other_headers() {
+    let world = World::new();
+    headers(&world, "", "gcc 12");
+    world.write(HEADER, "#define OLD\n");
+    std::os::unix::fs::symlink("../../../usr/src/common", world.path(format!("/lib/modules/{K}/source")))
+        .unwrap();
+    world.package("m", "1.0").recipe("exit 2");
+    world.ok(&["add", "m/1.0"]);
+    world.dkms(&["autoinstall"]).exits(11);
+    world.dkms(&["autoinstall"]).exits(11).complains("not tried again");
+    world.write(HEADER, "#define NEW 1\n");
+    world.dkms(&["autoinstall"]).exits(11).is_silent_about("not tried again");
+}

@@ -79,9 +79,12 @@ impl Engine<'_> {
             self.system.ui.warn(format!("{id}: {error}"));
             under_way.leave();
         }
-        let mut inputs = preparation.inputs;
+        let mut inputs = preparation.inputs.filter(|_| result.is_err());
         if let (true, Some(inputs)) = (writes_source, &mut inputs) {
             inputs.source = Fingerprint::take(&self.source_paths(id)).unwrap_or_default();
+        }
+        if let Some(inputs) = &mut inputs {
+            self.note_surroundings(inputs, &id.target.release, preparation.toolchain.cc.as_deref());
         }
         self.remember(id, inputs, result.as_ref().err());
         if result.as_ref().is_err_and(Error::is_for_crash_reporters) {

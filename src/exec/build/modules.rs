@@ -42,6 +42,9 @@ impl Engine<'_> {
         record.no_weak_modules = preparation.conf.no_weak_modules.is_yes();
         record.depends_rebuild = preparation.conf.depends_rebuild.is_yes();
         record.inputs = preparation.inputs.clone();
+        if let Some(inputs) = &mut record.inputs {
+            self.note_surroundings(inputs, &place.id.target.release, preparation.toolchain.cc.as_deref());
+        }
         if record.modules.iter().any(|module| module.signature == Some(Signature::None)) {
             record.cannot_sign = preparation.signer.as_ref().and_then(note_failure);
         }
