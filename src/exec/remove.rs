@@ -91,13 +91,21 @@ impl Engine<'_> {
         })
     }
 
+    /// Whether modules of a kernel changed and it was not indexed since: a change that failed before it took anything away leaves
+    /// nothing to be done.
+    fn owes_index(&self, release: &KernelRelease) -> bool {
+        self.writer.not_indexed().contains(release)
+    }
+
     /// Runs `change` for each target; where it changed something the kernel is indexed, once, whatever failed.
     fn each_kernel(&self, targets: &[Target], mut change: impl FnMut(&Target) -> Result<bool>) -> Result<()> {
         let mut first = None;
         let mut changed: Vec<&KernelRelease> = Vec::new();
         for target in targets {
             let result = change(target);
-            if !matches!(result, Ok(false)) && !changed.contains(&&target.release) {
+            let has_changed =
+                result.as_ref().map_or_else(|_| self.owes_index(&target.release), |changed| *changed);
+            if has_changed && !changed.contains(&&target.release) {
                 changed.push(&target.release);
             }
             match result {
@@ -144,16 +152,19 @@ impl Engine<'_> {
     pub(super) fn unbuild(&self, package: &PackageId, target: &Target, caller: RemoveCaller) -> Result<bool> {
         let id = BuildId::new(package.clone(), target.clone());
         let under_way = self.writer.intend(Intent::Unbuild { build: Key::of(&id) })?;
-        let result = self.unbuild_now(&id, caller);
+        let uninstalled = self.uninstall_if_installed(package, target, caller);
+        if uninstalled.is_err() && !self.owes_index(&target.release) {
+            return uninstalled;
+        }
+        let result = uninstalled.and_then(|changed| self.discard_build(&id).map(|()| changed));
         if result.is_err() {
             under_way.leave();
         }
         result
     }
 
-    fn unbuild_now(&self, id: &BuildId, caller: RemoveCaller) -> Result<bool> {
+    fn discard_build(&self, id: &BuildId) -> Result<()> {
         let BuildId { package, target } = id;
-        let changed = self.uninstall_if_installed(package, target, caller)?;
         self.writer.forget_failure(id)?;
         match self.tree().built(id) {
             Some(built) => self.writer.discard(built)?,
@@ -162,6 +173,6 @@ impl Engine<'_> {
                 self.system.ui.say(format!("Module {package} is not built for kernel {target}. Skipping..."));
             }
         }
-        Ok(changed)
+        Ok(())
     }
 }

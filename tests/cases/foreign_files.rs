@@ -5,6 +5,7 @@ use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const STRANGER: u32 = 12345;
 
@@ -74,6 +75,94 @@ fn copy_is_never_setuid_at_any_moment() {
         assert!(octal.len() <= 3, "no special bits: {line}");
     }
     assert!(!text.lines().any(|line| line.contains("chown")), "nothing is given to anybody");
+}
+
+/// Another user looks at the copy all the time while it is made. Nothing there is ever setuid, theirs, or writable by them.
+#[test]
+fn watcher_of_twenty_copies_of_2500_files_never_has_a_chance() {
+    let world = World::new();
+    let dir = world.scratch("driver");
+    world.package_in(&dir, "m", "1.0");
+    for number in 0..2_500 {
+        let file = dir.join(format!("tool{number}"));
+        fs::write(&file, "#!/bin/sh\n").unwrap();
+        if is_root() {
+            std::os::unix::fs::chown(&file, Some(STRANGER), Some(STRANGER)).unwrap();
+        }
+        set_mode(&file, 0o6777);
+    }
+    let copies = world.path("/usr/src");
+    let done = AtomicBool::new(false);
+    let me = nix::unistd::geteuid().as_raw();
+    let watch = || {
+        let (mut looks, mut chances) = (0_usize, Vec::new());
+        while !done.load(Ordering::Relaxed) {
+            for copy in fs::read_dir(&copies).into_iter().flatten().flatten() {
+                for entry in fs::read_dir(copy.path()).into_iter().flatten().flatten() {
+                    let Ok(data) = entry.metadata() else { continue };
+                    looks += 1;
+                    if data.mode() & 0o7022 != 0 && !data.is_symlink() || data.uid() != me {
+                        chances.push((entry.path(), data.mode()));
+                    }
+                }
+            }
+        }
+        (looks, chances)
+    };
+    let (looks, chances) = std::thread::scope(|scope| {
+        let watcher = scope.spawn(watch);
+        for _ in 0..20 {
+            world.ok(&["add", dir.to_str().unwrap()]);
+            world.ok(&["remove", "m/1.0", "--all"]);
+            fs::remove_dir_all(world.path("/usr/src/m-1.0")).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        watcher.join().unwrap()
+    });
+    assert!(looks > 1_000, "it saw something: {looks}");
+    assert!(chances.is_empty(), "{} chances: {:?}", chances.len(), chances.first());
+}
+
+/// Another user exchanges files for links to what only root may read, all the time while they are copied.
+#[test]
+fn file_that_is_exchanged_for_a_link_is_never_followed() {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    let world = World::new();
+    let dir = world.scratch("driver");
+    world.package_in(&dir, "m", "1.0");
+    let secret = world.scratch("secret");
+    fs::write(&secret, "secret").unwrap();
+    let names: Vec<String> = (0..200).map(|number| format!("file{number}")).collect();
+    for name in &names {
+        fs::write(dir.join(name), "plain").unwrap();
+        symlink(&secret, world.scratch(&format!("link-{name}"))).unwrap();
+    }
+    let done = AtomicBool::new(false);
+    let exchange = || {
+        while !done.load(Ordering::Relaxed) {
+            for name in &names {
+                let (one, other) = (dir.join(name), world.scratch(&format!("link-{name}")));
+                renameat2(AT_FDCWD, &one, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE).unwrap();
+            }
+        }
+    };
+    let mut added = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(exchange);
+        for _ in 0..60 {
+            let ended = world.dkms(&["add", dir.to_str().unwrap()]);
+            added += usize::from(ended.code == Some(0));
+            let copy = world.path("/usr/src/m-1.0");
+            for entry in fs::read_dir(&copy).into_iter().flatten().flatten() {
+                let is_file = entry.file_type().unwrap().is_file();
+                assert!(!is_file || fs::read(entry.path()).unwrap() != b"secret", "{entry:?} was followed");
+            }
+            world.dkms(&["remove", "m/1.0", "--all"]);
+            let _ = fs::remove_dir_all(copy);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(added > 0, "some were added");
 }
 
 #[test]

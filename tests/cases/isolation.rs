@@ -136,3 +136,66 @@ fn a_full_tree_loses_nothing_and_the_next_run_has_room() {
     world.ok(&["autoinstall"]);
     assert!(world.status().contains(&line("big/1.0", K, "installed")));
 }
+
+/// As few inodes as a tree can have: with each number more the command comes a step further.
+#[test]
+fn an_add_that_runs_out_of_inodes_leaves_nothing() {
+    let world = World::new();
+    world.package("m", "1.0");
+    let mut failed = 0;
+    for inodes in 2..40 {
+        let mount = format!(
+            "mount -t tmpfs -o nr_inodes={inodes},mode=755 none $root/var/lib/dkms; cd $root/var/lib/dkms"
+        );
+        let after = "find . -mindepth 1 ! -name .lock; echo ---; $dkms status; $dkms autoinstall >&2";
+        let ended = apart(&world, &format!("{mount}; $dkms add m/1.0 >&2; code=$?; {after}; exit $code"));
+        let (left, status) = ended.stdout.split_once("---").unwrap();
+        if ended.code == Some(0) {
+            assert!(status.contains("m/1.0: added"), "{ended:?}");
+            break;
+        }
+        failed += 1;
+        assert_eq!((left.trim(), status.trim()), ("", ""), "{ended:?}");
+        ended.complains("No space left").is_silent_about("broken").is_silent_about("unfinished");
+    }
+    assert!((1..38).contains(&failed), "it failed, and then did not: {failed}");
+}
+
+#[rstest]
+#[case::uninstall("uninstall m/1.0")]
+#[case::remove("remove m/1.0 --all")]
+#[case::unbuild("unbuild m/1.0 --all")]
+fn a_removal_that_read_only_modules_refuse_is_not_carried_out_later(#[case] command: &str) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.package("n", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let before = (world.status(), world.names(&format!("/lib/modules/{K}")), world.depmods(K));
+    let freeze =
+        "mount --bind $root/lib/modules $root/lib/modules; mount -o remount,ro,bind $root/lib/modules";
+    let ended = apart(&world, &format!("{freeze}; $dkms {command}"));
+    assert_ne!(ended.code, Some(0));
+    ended.complains("Read-only file system").is_silent_about("run as root");
+    world.ok(&["add", "n/1.0"]).is_silent_about("unfinished");
+    world.ok(&["remove", "n/1.0", "--all"]).is_silent_about("unfinished");
+    assert_eq!((world.status(), world.names(&format!("/lib/modules/{K}")), world.depmods(K)), before);
+}
+
+/// What the caller's shell or machine lacks is no fault of the package: the next caller's try is a new one.
+#[rstest]
+#[case::no_compiler("rm $bin/kernel-cc", "kernel-cc m.c")]
+#[case::file_size("ulimit -f 1", "head -c 9000000 /dev/zero >fill")]
+#[case::processes("true", "echo 'sh: 1: Cannot fork: Resource temporarily unavailable'; exit 2")]
+fn a_failure_that_the_caller_caused_is_not_remembered(#[case] limit: &str, #[case] recipe: &str) {
+    let world = World::new();
+    world.package("m", "1.0").recipe(&format!("{recipe} || exit 2"));
+    world.program("kernel-cc", "exit 0");
+    world.ok(&["add", "m/1.0"]);
+    let bin = world.scratch("../bin");
+    let ended = apart(&world, &format!("bin={}; {limit}; $dkms autoinstall", bin.display()));
+    ended.exits(11).is_silent_about("not tried again");
+    let made = world.calls("make").len();
+    world.program("kernel-cc", "exit 0");
+    world.dkms(&["autoinstall"]).is_silent_about("not tried again");
+    assert_eq!(world.calls("make").len(), made + 1);
+}

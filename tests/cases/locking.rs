@@ -276,3 +276,26 @@ fn what_packs_settles_unfinished_work_first(#[case] args: &[&str]) {
     assert_eq!(world.depmods(K), depmods + 1);
     assert!(!world.has("/var/lib/dkms/.dkms-intents.json"));
 }
+
+/// Two containers that share a tree: in each the process has the same pid.
+#[test]
+fn equal_pids_in_two_pid_namespaces_do_not_write_at_once() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.package("slow", "1.0").recipe(
+        ": > \"$HOME/begun\"; i=0; until [ -e \"$HOME/go\" ] || [ $i = 400 ]; do sleep 0.02; i=$((i+1)); done",
+    );
+    let mut first = world.start_in_container(&["build", "slow/1.0"]);
+    wait_until("the build begins", || world.scratch("begun").exists() || first.is_over());
+    let text = world.read("/var/lib/dkms/.lock");
+    let pid = text.lines().next().unwrap().to_owned();
+    let mut second = world.start_in_container(&["add", "m/1.0"]);
+    wait_until("the second one waits", || second.stderr().contains("Waiting") || second.is_over());
+    assert!(!second.is_over(), "{}", second.stderr());
+    assert!(second.stderr().contains(&format!("process {pid} (")), "{}", second.stderr());
+    fs::write(world.scratch("go"), "").unwrap();
+    first.wait().exits(0);
+    second.wait().exits(0);
+    assert_eq!(world.read("/var/lib/dkms/.lock").lines().next(), Some(&*pid), "the second one's is the same");
+    assert_eq!(world.status(), ["m/1.0: added".into(), line("slow/1.0", K, "built")]);
+}

@@ -408,23 +408,24 @@ fn settle(world: &World) -> BTreeMap<String, Vec<u8>> {
     state(world)
 }
 
-/// Eight processes at once, of which some are killed, round after round; DKMS_TEST_ROUNDS and DKMS_TEST_SEED choose.
+/// Twenty processes at once, some in pid namespaces of their own, of which some are killed, round after round;
+/// DKMS_TEST_ROUNDS and DKMS_TEST_SEED choose.
 #[test]
 fn whatever_happens_at_once_and_is_killed_the_tree_is_that_of_a_serial_run() {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
     };
-    let (rounds, seed) = (number("DKMS_TEST_ROUNDS", 200), number("DKMS_TEST_SEED", 1));
+    let (rounds, seed) = (number("DKMS_TEST_ROUNDS", 250), number("DKMS_TEST_SEED", 1));
     let wanted = settle(&busy());
     let world = busy();
     let mut numbers = Numbers(seed);
     let mut killed = 0;
     for round in 0..rounds {
         let mut running = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..20 {
             let package = PACKAGES[numbers.next(4)];
             let kernel = [K, OTHER][numbers.next(2)];
-            let started = match numbers.next(8) {
+            let started = match numbers.next(10) {
                 0 => world.start(&["autoinstall", "-k", kernel]),
                 1 => world.start(&["install", "--force", package, "-k", kernel]),
                 2 => world.start(&["uninstall", package, "-k", kernel]),
@@ -432,6 +433,8 @@ fn whatever_happens_at_once_and_is_killed_the_tree_is_that_of_a_serial_run() {
                 4 => world.start(&["remove", package, "--all"]),
                 5 => world.start(&["build", "--force", package, "-k", kernel]),
                 6 => world.start_hook("kernel-postinst", &[kernel]),
+                7 => world.start_in_container(&["install", package, "-k", kernel]),
+                8 => world.start_in_container(&["uninstall", package, "-k", kernel]),
                 _ => world.start_hook("kernel-prerm", &[kernel]),
             };
             running.push(started);
@@ -450,5 +453,5 @@ fn whatever_happens_at_once_and_is_killed_the_tree_is_that_of_a_serial_run() {
         assert!(found.is_empty(), "seed {seed}, round {round}:\n{}", found.join("\n"));
         world.ok(&["fsck"]);
     }
-    tell(&format!("{rounds} rounds of eight processes, {killed} killed"));
+    tell(&format!("{rounds} rounds of twenty processes, {killed} killed"));
 }

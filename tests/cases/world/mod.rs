@@ -209,6 +209,14 @@ impl World {
         Running::start(self.command("env", &words), &self.dir.path().join("log"))
     }
 
+    /// Starts `dkms` in a pid namespace of its own, as a container would.
+    pub fn start_in_container(&self, args: &[&str]) -> Running {
+        let namespace = if nix::unistd::geteuid().is_root() { "-p" } else { "-rp" };
+        let words = [namespace, "--fork", "--kill-child", "--mount-proc", env!("CARGO_BIN_EXE_dkms")];
+        let words: Vec<&str> = words.iter().chain(args).copied().collect();
+        Running::start(self.command("unshare", &words), &self.dir.path().join("log"))
+    }
+
     pub fn dkms(&self, args: &[&str]) -> Ended {
         self.start(args).wait()
     }
