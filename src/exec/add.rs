@@ -55,7 +55,7 @@ impl Engine<'_> {
     }
 
     /// The package of a subject, added if it is not. A directory or a tarball is always an addition: that its package is there
-    /// already is an error that callers test for.
+    /// already is an error that callers test for. Forced, a directory's content becomes the source of the package that is there.
     ///
     /// # Errors
     /// Those of `add`, but not POST_ADD's.
@@ -65,6 +65,13 @@ impl Engine<'_> {
                 Ok(added) => return Ok(added),
                 Err(error @ Error::Broken { .. }) => return Err(error),
                 Err(_) => {}
+            }
+        }
+        if let (Subject::Directory(dir), true) = (subject, options.force) {
+            let id = self.identify(subject, target)?;
+            if let Ok(added) = self.added(&id) {
+                self.take_over(&resolve(dir)?, &id, options, target)?;
+                return Ok(added);
             }
         }
         let (added, post_add) = self.register(subject, options, target)?;
@@ -144,6 +151,17 @@ impl Engine<'_> {
             }
         };
         Ok((added, conf.script(Script::PostAdd).map(str::to_owned)))
+    }
+
+    /// Makes a directory's content the source of a package that is added, unless it is that already.
+    fn take_over(&self, dir: &Path, id: &PackageId, options: AddOptions<'_>, target: &Target) -> Result<()> {
+        let source_dir = self.source_dir(id);
+        let Some(dir) = self.needs_copy(dir, id, &source_dir)? else { return Ok(()) };
+        let own_conf = dir.join("dkms.conf");
+        self.conf(id, options.conf.unwrap_or(&own_conf), target, Strictness::Strict)?;
+        self.import(&dir, &source_dir, true)?;
+        self.system.ui.say(format!("Copied {} to {}.", dir.display(), source_dir.display()));
+        Ok(())
     }
 
     /// Links a package of the source tree into the DKMS tree, and says so.

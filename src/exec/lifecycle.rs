@@ -141,8 +141,8 @@ impl Engine<'_> {
 
     /// The package of a job, added once for all its kernels; `None` where there is no kernel to work for.
     fn job_package(&self, job: &Job) -> Result<Option<Added>> {
-        // Forcing means the build or installation; of what is given as a tarball, its loading too.
-        let force = job.force.force && matches!(job.subject, Subject::Archive(_));
+        // Forcing means the build or installation; of what is given as a file or directory, its coming in too.
+        let force = job.force.force && !matches!(job.subject, Subject::Package(_));
         let options = AddOptions { conf: job.conf.as_deref(), force, ..AddOptions::default() };
         job.targets.first().map(|target| self.ensure_added(&job.subject, options, target)).transpose()
     }
@@ -150,6 +150,12 @@ impl Engine<'_> {
     fn build_for(&self, job: &Job, added: &Added, id: &BuildId) -> Result<Built> {
         let options = BuildOptions { conf: job.conf.as_deref(), force: job.force.clone(), jobs: None };
         self.build(added, id, options)
+    }
+
+    /// Whether a job came with a source that is not what was built.
+    fn has_new_source(&self, job: &Job, id: &BuildId) -> bool {
+        let is_directory = matches!(job.subject, Subject::Directory(_));
+        is_directory && self.tree().built(id).is_none_or(|built| self.staleness(&built).is_some())
     }
 
     /// Installs a package for one kernel, without indexing it; `None` if it is installed already.
@@ -164,6 +170,7 @@ impl Engine<'_> {
                 self.system.ui.say(skip.to_string());
                 return Ok(None);
             }
+            InstallPlan::Install if self.has_new_source(job, &id) => Some(self.build_for(job, added, &id)?),
             InstallPlan::Install => {
                 self.tree().built(&id).map(|built| self.sign_if_due(built)).transpose()?
             }

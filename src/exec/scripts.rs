@@ -7,6 +7,7 @@ use super::make::quote;
 use crate::conf::Script;
 use crate::model::{Error, PackageId, Result};
 use crate::system::process::{Output, Status};
+use nix::sys::statvfs::{FsFlags, statvfs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,10 @@ struct Found {
 
 impl Engine<'_> {
     /// The file behind a script's line: the administrator's in `/etc/dkms/M` where that is executable, else the
-    /// package's below `dir`. A missing or non-executable file is told, and is no failure.
+    /// package's below `dir`. A missing or non-executable file is told, and is no failure: packages build like that everywhere.
+    ///
+    /// # Errors
+    /// The script could run, and the mount forbids it.
     fn find_script(
         &self,
         id: &PackageId,
@@ -28,25 +32,29 @@ impl Engine<'_> {
         line: &str,
         dir: &Path,
         real: &Path,
-    ) -> Option<Found> {
+    ) -> Result<Option<Found>> {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let word = word.trim_start_matches('/');
         let overriding = self.system.path("/etc/dkms").join(id.name.as_str());
         let runs =
             |path: &Path| path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok();
         if runs(&overriding.join(word)) {
-            return Some(Found { file: overriding.join(word), dir: overriding, rest: rest.to_owned() });
+            return Ok(Some(Found { file: overriding.join(word), dir: overriding, rest: rest.to_owned() }));
         }
         if runs(&real.join(word)) {
-            return Some(Found { file: dir.join(word), dir: dir.to_owned(), rest: rest.to_owned() });
+            return Ok(Some(Found { file: dir.join(word), dir: dir.to_owned(), rest: rest.to_owned() }));
+        }
+        let file = real.join(word);
+        if has_x_bit(&file) && is_on_noexec(&file) {
+            return Err(Error::ScriptOnNoexec { script: script.directive(), path: dir.join(word) });
         }
         self.system.ui.warn(format!(
             "The {} script of {id} is not executable or does not exist: {}\n{}",
             script.directive(),
             dir.join(word).display(),
-            why_it_cannot_run(&real.join(word), &self.tree().source(id).join(word)),
+            why_it_is_skipped(&file, &self.tree().source(id).join(word)),
         ));
-        None
+        Ok(None)
     }
 
     /// Runs PRE_BUILD or POST_BUILD: a shell command line in the build directory, with its output in the log.
@@ -61,7 +69,7 @@ impl Engine<'_> {
         log: &mut StepLog,
     ) -> Result<()> {
         let id = &build.id.package;
-        let Some(found) = self.find_script(id, script, line, &build.shown, &build.real) else {
+        let Some(found) = self.find_script(id, script, line, &build.shown, &build.real)? else {
             return Ok(());
         };
         let shell = format!("{} {}", quote(&found.file), found.rest);
@@ -93,7 +101,7 @@ impl Engine<'_> {
         environment: Option<&Environment>,
     ) -> Result<Status> {
         let source = self.tree().source(id);
-        let Some(found) = self.find_script(id, script, line, &source, &source) else {
+        let Some(found) = self.find_script(id, script, line, &source, &source)? else {
             return Ok(Status::Exited(0));
         };
         // A script without its `#!` line is run by the shell that execs it.
@@ -131,16 +139,21 @@ impl Engine<'_> {
     }
 }
 
+fn has_x_bit(file: &Path) -> bool {
+    fs_err::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+fn is_on_noexec(file: &Path) -> bool {
+    statvfs(file).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_NOEXEC))
+}
+
 /// `real` is the file, of which a build has a copy, and `source` the one in the source.
-fn why_it_cannot_run(real: &Path, source: &Path) -> String {
+fn why_it_is_skipped(real: &Path, source: &Path) -> String {
     match fs_err::metadata(real) {
         Err(_) => "The file does not exist; it is skipped.".to_owned(),
         Ok(data) if !data.is_file() => "It is not a file; it is skipped.".to_owned(),
-        Ok(data) if data.permissions().mode() & 0o111 == 0 => {
-            format!("It has no x bit and is skipped. To have it run: chmod +x {}", quote(source))
-        }
-        // Root may start every file with an x bit, except where the mount forbids it.
-        Ok(_) => "Its file system is mounted noexec; it is skipped.".to_owned(),
+        Ok(_) if has_x_bit(real) => "This user may not execute it; it is skipped.".to_owned(),
+        Ok(_) => format!("It has no x bit and is skipped. To have it run: chmod +x {}", quote(source)),
     }
 }
 

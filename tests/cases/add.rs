@@ -1,6 +1,6 @@
 //! The action add.
 
-use crate::world::{K, World, write};
+use crate::world::{K, World, elf, write};
 use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -253,4 +253,51 @@ fn remedy_for_a_broken_package_takes_its_modules_out() {
     ended.exits(4).complains("dkms remove m/1.0 --all");
     world.shell("dkms remove m/1.0 --all").exits(0);
     assert!(world.tree().is_empty() && !world.has(&format!("/lib/modules/{}/updates", crate::world::K)));
+}
+
+/// A driver's author edits, and installs what the directory holds now.
+#[rstest]
+#[case::a_copy_of_it_is_added("home/driver")]
+#[case::it_is_the_source_itself("root/usr/src/m-1.0")]
+fn install_of_a_directory_takes_over_its_source_when_forced(#[case] place: &str) {
+    let world = World::new();
+    let dir = world.scratch("..").join(place);
+    world.package_in(&dir, "m", "1.0").file("gone.c", "");
+    let here = |command: &str| world.shell(&format!("cd {} && dkms {command}", dir.display()));
+    here("install .").exits(0);
+    let (installed, makes) =
+        (world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")), || world.calls("make").len());
+    let made = makes();
+    fs::remove_file(dir.join("gone.c")).unwrap();
+    fs::write(dir.join("m.ko.in"), elf::versioned("m", "1.0", "EDITED")).unwrap();
+    here("install .").exits(3);
+    here("install . --force").exits(0);
+    assert_eq!(fs::read(&installed).unwrap(), elf::versioned("m", "1.0", "EDITED"));
+    assert!(!world.has("/usr/src/m-1.0/gone.c"));
+    assert_eq!(makes(), made + 1);
+    here("install . --force").exits(0);
+    assert_eq!(makes(), made + 1, "nothing has changed since");
+    fs::write(dir.join("m.ko.in"), elf::versioned("m", "1.0", "AGAIN")).unwrap();
+    here("build . --force").exits(0);
+    here("install m/1.0 --force").exits(0);
+    assert_eq!(fs::read(&installed).unwrap(), elf::versioned("m", "1.0", "AGAIN"));
+    world.ok(&["autoinstall"]);
+    assert_eq!(makes(), made + 2);
+}
+
+#[test]
+fn directory_with_a_bad_conf_does_not_replace_a_source() {
+    let world = World::new();
+    let dir = world.scratch("driver");
+    world.package_in(&dir, "m", "1.0");
+    let here = |command: &str| world.shell(&format!("cd {} && dkms {command}", dir.display()));
+    here("install .").exits(0);
+    fs::write(dir.join("dkms.conf"), "PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME[1]=m\n")
+        .unwrap();
+    let before = world.everything();
+    here("install . --force").exits(8);
+    let after = world.everything();
+    assert!(before.keys().eq(after.keys()));
+    assert_eq!(before.get("/usr/src/m-1.0/dkms.conf"), after.get("/usr/src/m-1.0/dkms.conf"));
+    assert_eq!(world.status(), [crate::world::line("m/1.0", K, "installed")]);
 }

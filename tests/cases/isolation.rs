@@ -199,3 +199,57 @@ fn a_failure_that_the_caller_caused_is_not_remembered(#[case] limit: &str, #[cas
     world.dkms(&["autoinstall"]).is_silent_about("not tried again");
     assert_eq!(world.calls("make").len(), made + 1);
 }
+
+/// Skipped, a PRE_BUILD would leave a module that was compiled from something else.
+#[rstest]
+#[case::pre_build("PRE_BUILD", "/var/lib/dkms", 126, "added")]
+#[case::post_build("POST_BUILD", "/var/lib/dkms", 126, "added")]
+#[case::pre_install("PRE_INSTALL", "/usr/src", 101, "built")]
+#[case::post_install("POST_INSTALL", "/usr/src", 0, "installed")]
+fn a_script_on_a_noexec_mount_fails_with_the_reason(
+    #[case] script: &str,
+    #[case] place: &str,
+    #[case] code: i32,
+    #[case] state: &str,
+) {
+    let world = World::new();
+    world.package("m", "1.0").conf(&format!("{script}=do.sh")).script("do.sh", "exit 0");
+    let place = format!("$root{place}");
+    let mount = format!("mount --bind {place} {place}; mount -o remount,bind,noexec {place}");
+    let ended = apart(&world, &format!("{mount}; $dkms install m/1.0"));
+    ended.exits(code).complains(&format!("{script} cannot run")).complains("mounted noexec");
+    let wanted = match state {
+        "added" => "m/1.0: added".to_owned(),
+        state => line("m/1.0", K, state),
+    };
+    assert_eq!(world.status(), [wanted]);
+    // Where the mount is another one it runs, and no failure is remembered.
+    world.ok(&["autoinstall"]).is_silent_about("not tried again");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
+
+#[test]
+fn a_script_without_x_bit_is_skipped_with_the_command_that_gives_it_one() {
+    let world = World::new();
+    world.package("m", "1.0").conf("PRE_BUILD=do.sh").file("do.sh", "#!/bin/sh\ntouch \"$HOME/done\"\n");
+    let ended = world.ok(&["build", "m/1.0"]);
+    let remedy = ended.stderr.split("To have it run: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    world.shell(&remedy).exits(0);
+    world.ok(&["build", "m/1.0", "--force"]);
+    assert!(world.scratch("done").exists());
+}
+
+#[rstest]
+#[case("/var/lib/dkms", "add m/1.0")]
+#[case("/var/lib/dkms", "install m/1.0")]
+#[case("/usr/src", "add $root/../home/driver")]
+fn a_read_only_place_is_called_that(#[case] place: &str, #[case] command: &str) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.package_in(&world.scratch("driver"), "n", "1.0");
+    let place = format!("$root{place}");
+    let mount = format!("mount --bind {place} {place}; mount -o remount,bind,ro {place}");
+    let ended = apart(&world, &format!("{mount}; $dkms {command}"));
+    ended.complains("the file system is read-only").is_silent_about(" root");
+    assert_ne!(ended.code, Some(0));
+}

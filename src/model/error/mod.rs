@@ -107,6 +107,11 @@ pub enum Error {
         status: u8,
         log: Option<PathBuf>,
     },
+    /// A script may be executed, and its file system forbids it.
+    ScriptOnNoexec {
+        script: &'static str,
+        path: PathBuf,
+    },
     PreInstallFailed {
         status: u8,
     },
@@ -287,6 +292,7 @@ impl Error {
             Self::Excluded { .. } => 77,
             Self::PreInstallFailed { .. } => 101,
             Self::ScriptFailed { status, .. } => *status,
+            Self::ScriptOnNoexec { .. } => 126,
             Self::FailedBefore { code, .. } => *code,
             Self::Interrupted { signal, .. } => 128 + u8::try_from(*signal).unwrap_or(127),
         })

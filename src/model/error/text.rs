@@ -64,6 +64,7 @@ impl fmt::Display for Error {
             | Self::Excluded { .. }
             | Self::DependencyMissing { .. }
             | Self::ScriptFailed { .. }
+            | Self::ScriptOnNoexec { .. }
             | Self::MakeFailed { .. }
             | Self::FailedBefore { .. }
             | Self::BuildDirectoryGone { .. }
@@ -218,6 +219,11 @@ impl Error {
                 write!(f, "{script} failed with exit status {status}.")?;
                 log.iter().try_for_each(|log| write!(f, "\nConsult {} for more information.", log.display()))
             }
+            Self::ScriptOnNoexec { script, path } => write!(
+                f,
+                "{script} cannot run: {} is on a file system that is mounted noexec.\nMount it without that option, or name another tree with --dkmstree or --sourcetree.",
+                path.display()
+            ),
             Self::MakeFailed { build, log, first_error } => {
                 write!(
                     f,
