@@ -87,7 +87,7 @@ fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
 /// Says what went wrong; for a command line that nobody understands, also what could have been said.
 fn tell(error: &Error, system: &System) {
     match error {
-        Error::Reported(_) => {}
+        Error::Told(_) => {}
         error if error.is_warning() => system.ui.warn(error.to_string()),
         error => system.ui.error(error.to_string()),
     }

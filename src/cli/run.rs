@@ -24,7 +24,8 @@ pub fn perform(request: &Request, settings: &Settings, system: &System) -> Resul
             return conf_view::print(subject, conf.as_deref(), target, *format, settings, system);
         }
         Request::Check { targets, full, format } => {
-            return check_view::print(targets, *full, *format, &exec::Reader::new(settings, system));
+            let reader = exec::Reader::new(settings, system);
+            return Ok(check_view::print(targets, *full, *format, &reader));
         }
         Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),
         Request::GenerateMok { release } => {

@@ -92,8 +92,7 @@ impl Engine<'_> {
             Subject::Package(id) => return Ok(id.clone()),
             Subject::Directory(dir) => resolve(dir)?,
             Subject::Archive(archive) => {
-                let text = format!("{} has to be loaded first: dkms ldtarball.", archive.display());
-                return Err(Error::Usage { code: 2, text });
+                return Err(Error::NotLoaded { archive: archive.clone() });
             }
         };
         let kernel = self.kernel(&target.release);
@@ -180,9 +179,7 @@ impl Engine<'_> {
             return Ok(None);
         }
         if real(self.settings.source_tree.clone()).starts_with(dir) {
-            let text =
-                format!("{} contains the source tree itself and cannot be copied into it.", dir.display());
-            return Err(Error::Usage { code: 1, text });
+            return Err(Error::HoldsSourceTree { dir: dir.to_owned() });
         }
         self.require_writable_sources()?;
         Ok(Some(dir.to_owned()))

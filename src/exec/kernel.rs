@@ -58,7 +58,7 @@ fn unbuild_kernel(
                 Err(error) => {
                     changed = true;
                     engine.tell(&error);
-                    failed.push((package.id.clone(), error.exit_code().0));
+                    failed.push((package.id.clone(), error));
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! The actions build, install and match: one package at a time, for one kernel after the other.
 
-use super::Engine;
 use super::add::AddOptions;
 use super::build::BuildOptions;
 use super::install::InstallOptions;
 use super::uninstall::RemoveCaller;
-use crate::model::{BuildId, BuildState, Error, ExitCode, PackageName, Result, Target};
+use super::{Engine, Failures};
+use crate::model::{BuildId, BuildState, Error, PackageName, Result, Target};
 use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Subject};
 use crate::tree::{Added, Built, Installed};
@@ -26,19 +26,16 @@ fn for_each_target(
     targets: &[Target],
     mut each: impl FnMut(&Target) -> Result<()>,
 ) -> Result<()> {
-    let mut first: Option<ExitCode> = None;
+    if let [target] = targets {
+        engine.go_on()?;
+        return each(target);
+    }
+    let mut failures = Failures::default();
     for target in targets {
         engine.go_on()?;
-        match each(target) {
-            Ok(()) => {}
-            Err(error) if targets.len() == 1 => return Err(error),
-            Err(error) => {
-                engine.tell(&error);
-                first.get_or_insert(error.exit_code());
-            }
-        }
+        failures.note(engine, each(target));
     }
-    first.map_or(Ok(()), |code| Err(Error::Reported(code)))
+    failures.result()
 }
 
 /// The action `build`.
@@ -86,8 +83,7 @@ pub fn match_kernel(
     if let Some(name) = package
         && !engine.tree().name_dir(name).is_dir()
     {
-        let text = format!("The module {name} is not located in the DKMS tree.");
-        return Err(Error::Usage { code: 3, text });
+        return Err(Error::NameNotInTree(name.clone()));
     }
     let wanted = snapshot.packages.iter().filter(|found| {
         package.is_none_or(|name| *name == found.id.name)
@@ -99,7 +95,7 @@ pub fn match_kernel(
         return Ok(());
     }
     engine.require_headers(&target.release)?;
-    let mut first = None;
+    let mut failures = Failures::default();
     let mut installed = Vec::new();
     for id in ids {
         engine.system.ui.say(format!("Module: {} Version: {}", id.name, id.version));
@@ -113,19 +109,10 @@ pub fn match_kernel(
             Some(added) => engine.install_one(&job, &added, target),
             None => Ok(None),
         });
-        match result {
-            Ok(proof) => installed.extend(proof),
-            Err(error) => {
-                engine.tell(&error);
-                first.get_or_insert(error.exit_code());
-            }
-        }
+        installed.extend(failures.note(engine, result).flatten());
     }
-    if let Err(error) = engine.finish(target, installed, force) {
-        engine.tell(&error);
-        first.get_or_insert(error.exit_code());
-    }
-    first.map_or(Ok(()), |code| Err(Error::Reported(code)))
+    failures.note(engine, engine.finish(target, installed, force));
+    failures.result()
 }
 
 impl Engine<'_> {

@@ -127,6 +127,27 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What goes on after failures: each is told when it comes, and the first one is how the whole ended.
+#[derive(Debug, Default)]
+struct Failures {
+    first: Option<Error>,
+}
+
+impl Failures {
+    fn note<T>(&mut self, engine: &Engine<'_>, result: Result<T>) -> Option<T> {
+        result
+            .map_err(|error| {
+                engine.tell(&error);
+                self.first.get_or_insert(error);
+            })
+            .ok()
+    }
+
+    fn result(self) -> Result<()> {
+        self.first.map_or(Ok(()), |error| Err(Error::Told(Box::new(error))))
+    }
+}
+
 /// What every effect needs: what can be known, and the right to write.
 #[derive(Debug)]
 pub struct Engine<'a> {
@@ -235,7 +256,7 @@ impl<'a> Engine<'a> {
     pub fn tell_of(&self, id: &PackageId, error: &Error) {
         let text = error.to_string();
         self.tell(error);
-        if !matches!(error, Error::Reported(_)) && !text.contains(&id.to_string()) {
+        if !matches!(error, Error::Told(_)) && !text.contains(&id.to_string()) {
             self.system.ui.note(format!("The package is {id}."));
         }
     }
@@ -243,7 +264,7 @@ impl<'a> Engine<'a> {
     /// Tells an error as it is, or as the warning that it only is.
     pub fn tell(&self, error: &Error) {
         match error {
-            Error::Reported(_) => {}
+            Error::Told(_) => {}
             error if error.is_warning() => self.system.ui.warn(error.to_string()),
             error => self.system.ui.error(error.to_string()),
         }

@@ -1,7 +1,7 @@
 //! The actions uninstall, unbuild and remove: one package, some kernels, one depmod for each.
 
-use super::Engine;
 use super::uninstall::RemoveCaller;
+use super::{Engine, Failures};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::plan::request::Targets;
 use crate::tree::{Intent, Key};
@@ -99,7 +99,7 @@ impl Engine<'_> {
 
     /// Runs `change` for each target; where it changed something the kernel is indexed, once, whatever failed.
     fn each_kernel(&self, targets: &[Target], mut change: impl FnMut(&Target) -> Result<bool>) -> Result<()> {
-        let mut first = None;
+        let mut failures = Failures::default();
         let mut changed: Vec<&KernelRelease> = Vec::new();
         for target in targets {
             let result = change(target);
@@ -108,18 +108,12 @@ impl Engine<'_> {
             if has_changed && !changed.contains(&&target.release) {
                 changed.push(&target.release);
             }
-            match result {
-                Ok(_) => {}
-                Err(error) => {
-                    self.tell(&error);
-                    first.get_or_insert(error.exit_code());
-                }
-            }
+            failures.note(self, result);
         }
         for release in changed {
             self.index_after_removal(release);
         }
-        first.map_or(Ok(()), |code| Err(Error::Reported(code)))
+        failures.result()
     }
 
     /// A kernel whose modules are gone must not list them; that depmod failed changes nothing about their being gone.

@@ -7,7 +7,7 @@ mod text;
 pub use archive::ArchiveProblem;
 pub use packaging::PackagingProblem;
 
-use crate::model::{Arch, BuildId, KernelRelease, PackageId, Target};
+use crate::model::{Arch, BuildId, KernelRelease, PackageId, PackageName, Target};
 use std::path::PathBuf;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,13 +25,23 @@ impl ExitCode {
 /// Everything that ends an action. `Display` is the text behind the `Error! ` prefix; further lines say what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// The message is out already; only the code remains.
-    Reported(ExitCode),
+    /// The first of several errors, all of which have been told.
+    Told(Box<Error>),
     /// The command line contradicts itself or lacks something. The code is that of the check that failed.
     Usage {
         code: u8,
         text: String,
     },
+    /// A tarball in the place of a package.
+    NotLoaded {
+        archive: PathBuf,
+    },
+    /// A directory that cannot be copied into the source tree, which is in it.
+    HoldsSourceTree {
+        dir: PathBuf,
+    },
+    /// No version of it is in the tree.
+    NameNotInTree(PackageName),
     /// An option nobody knows: the usage is printed with it.
     UnknownOption(String),
     /// No action, or a word that is none.
@@ -183,7 +193,7 @@ pub enum Error {
     },
     KernelRemovalFailed {
         target: Target,
-        failed: Vec<(PackageId, u8)>,
+        failed: Vec<(PackageId, Error)>,
     },
     /// Every module was made, and the result did not get its place in the tree.
     ResultNotStored {
@@ -247,8 +257,11 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode(match self {
-            Self::Reported(code) => code.0,
+            Self::Told(error) => error.exit_code().0,
             Self::Usage { code, .. } => *code,
+            Self::NotLoaded { .. } => 2,
+            Self::HoldsSourceTree { .. } => 1,
+            Self::NameNotInTree(_) => 3,
             Self::Archive { problem, .. } => problem.exit_code(),
             Self::Packaging { problem, .. } => problem.exit_code(),
             Self::NotRoot { .. }

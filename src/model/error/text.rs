@@ -11,7 +11,14 @@ const READ_ONLY: &str = "Read-only file system";
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reported(code) => write!(f, "exit status {}", code.0),
+            Self::Told(error) => error.fmt(f),
+            Self::NotLoaded { archive } => {
+                write!(f, "{} has to be loaded first: dkms ldtarball.", archive.display())
+            }
+            Self::HoldsSourceTree { dir } => {
+                write!(f, "{} contains the source tree itself and cannot be copied into it.", dir.display())
+            }
+            Self::NameNotInTree(name) => write!(f, "The module {name} is not located in the DKMS tree."),
             Self::Usage { text, .. } | Self::Io { text } => f.write_str(text),
             Self::UnknownOption(option) => write!(f, "Unknown option: {option}"),
             Self::UnknownAction(action) if action.is_empty() => f.write_str("No action was specified."),
@@ -349,7 +356,7 @@ impl Error {
             }
             Self::KernelRemovalFailed { target, failed } => {
                 write!(f, "Could not remove every module of kernel {target}:")?;
-                failed.iter().try_for_each(|(id, code)| write!(f, " {id}({code})"))
+                failed.iter().try_for_each(|(id, error)| write!(f, " {id}({})", error.exit_code().0))
             }
             _ => Ok(()),
         }
