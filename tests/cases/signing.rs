@@ -215,3 +215,18 @@ fn missing_openssl_is_named_with_what_secure_boot_does() {
         .complains("Modules are not signed: openssl is not installed")
         .complains("will refuse modules that are not signed");
 }
+
+/// Kernels accept elliptic curves; dkms does not verify them, and neither calls them verified nor throws them away.
+#[test]
+fn signature_of_an_elliptic_curve_is_kept_and_not_called_verified() {
+    let world = world(None);
+    let dir = world.path("/etc/keys").display().to_string();
+    let request = "openssl req -new -x509 -batch -newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes -subj /CN=curve";
+    world.shell(&format!("cd {dir} && {request} -outform DER -out c.der -keyout k.pem 2>/dev/null")).exits(0);
+    let built = world.ok(&["build", "m/1.0"]);
+    built.complains("m.ko: the signature is not checked").is_silent_about("unsigned");
+    assert!(world.ok(&["status", "--format", "json"]).stdout.contains("\"signer\": \"curve\""));
+    assert!(world.read(&module("")).ends_with(MAGIC));
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["autoinstall"]).is_silent_about("signed");
+}
