@@ -209,11 +209,20 @@ impl World {
         Running::start(self.command("env", &words), &self.dir.path().join("log"))
     }
 
-    /// Starts `dkms` in a pid namespace of its own, as a container would.
+    /// Starts `dkms` as the first process of a pid namespace of its own.
     pub fn start_in_container(&self, args: &[&str]) -> Running {
+        self.start_first(&[&[env!("CARGO_BIN_EXE_dkms")], args].concat())
+    }
+
+    /// Starts `dkms` as the child of the first process of a pid namespace of its own.
+    pub fn start_below_first(&self, args: &str) -> Running {
+        self.start_first(&["sh", "-c", &format!("dkms {args}; exit $?")])
+    }
+
+    fn start_first(&self, command: &[&str]) -> Running {
         let namespace = if nix::unistd::geteuid().is_root() { "-p" } else { "-rp" };
-        let words = [namespace, "--fork", "--kill-child", "--mount-proc", env!("CARGO_BIN_EXE_dkms")];
-        let words: Vec<&str> = words.iter().chain(args).copied().collect();
+        let words = [namespace, "--fork", "--kill-child", "--mount-proc"];
+        let words: Vec<&str> = words.iter().chain(command).copied().collect();
         Running::start(self.command("unshare", &words), &self.dir.path().join("log"))
     }
 
