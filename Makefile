@@ -29,7 +29,7 @@ SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
 	tests/lib/need packaging/demo packaging/make-deb \
 	packaging/debian/dkms-autopkgtest packaging/debian/fill-scripts $(wildcard packaging/debian/*.in) \
-	$(wildcard src/exec/package/data/*.p*) $(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
+	$(wildcard src/archive/package/data/*.p*) $(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
 
 # Configuration that is sourced by sh: nothing in it is used there, and it carries no first line.
 SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf

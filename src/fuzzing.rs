@@ -1,15 +1,16 @@
 //! What the fuzz targets in `fuzz/` call: every parser of files that somebody else wrote, with what must hold of any bytes.
 //! The tests call them with the corpus.
 
+use crate::archive::tarball::{link_leading_out, unpack};
 use crate::conf::eval::{Evaluator, Scope, evaluate, evaluate_by_bash, is_native};
 use crate::conf::{Values, WHITELIST};
-use crate::exec::{link_leading_out, parse_modules_dep, unpack};
+use crate::inspect::check::parse_modules_dep;
 use crate::kernel::module_file::{
     ModuleFile, compare_modules, decompress, has_signature, split_signature, strip_signature,
 };
 use crate::signing::{identify, signer_name, verify};
 use crate::system::Distribution;
-use crate::tree::{BuildRecord, FailureRecord, InstallRecord, Intent, Pending};
+use crate::tree::{BuildRecord, Entry, FailureRecord, InstallRecord, Pending};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ pub fn record(text: &[u8]) {
     same::<BuildRecord>(text);
     same::<InstallRecord>(text);
     same::<FailureRecord>(text);
-    same::<Vec<Intent>>(text);
+    same::<Vec<Entry>>(text);
     same::<Vec<Pending>>(text);
     for key in serde_json::from_slice::<Vec<Pending>>(text).unwrap_or_default() {
         drop(key.target());

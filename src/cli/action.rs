@@ -4,7 +4,7 @@ use crate::plan::request::PackageForm;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Add,
     Remove,
     Build,
@@ -61,23 +61,23 @@ const WORDS: [(&str, Action); 24] = [
 
 impl Action {
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
+    pub(crate) fn parse(word: &str) -> Option<Self> {
         WORDS.iter().find(|(text, _)| *text == word).map(|(_, action)| *action)
     }
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         WORDS.iter().find(|(_, action)| *action == self).map_or("", |(text, _)| text)
     }
 
     /// Whether every dkms knows the word: only these cannot name a module once an action is given.
     #[must_use]
-    pub fn is_classic(self) -> bool {
+    pub(crate) fn is_classic(self) -> bool {
         !matches!(self, Self::Conf | Self::Check | Self::Fsck | Self::MakePackage(_) | Self::Removed(_))
     }
 
     /// Every action that exists, for the usage text.
-    pub fn all() -> impl Iterator<Item = &'static str> {
+    pub(crate) fn all() -> impl Iterator<Item = &'static str> {
         WORDS.iter().filter(|(_, action)| !matches!(action, Self::Removed(_))).map(|(text, _)| *text)
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// The command line, before it is asked whether it makes sense.
 #[derive(Debug, Clone, Default)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     pub action: Option<Action>,
     pub module: Option<String>,
     pub version: Option<String>,
@@ -87,7 +87,7 @@ fn grammar() -> Command {
 ///
 /// # Errors
 /// A word that the scan let through and clap does not take; that is a mistake of ours, told as a usage error.
-pub(super) fn parse(words: &[String], action: Option<Action>) -> Result<Arguments, Error> {
+pub(crate) fn parse(words: &[String], action: Option<Action>) -> Result<Arguments, Error> {
     let matches = grammar()
         .try_get_matches_from(words)
         .map_err(|e| Error::Usage { code: 2, text: e.to_string().trim().to_owned() })?;

@@ -1,8 +1,9 @@
 //! What `check` prints: a line for each kernel and for each thing that is wrong with it, or JSON.
 
-use crate::exec::{KernelCheck, Reader};
+use crate::inspect::check::{KernelCheck, check};
 use crate::model::{ExitCode, Target};
 use crate::plan::request::ConfFormat;
+use crate::session::Session;
 use crate::system::System;
 use serde::Serialize;
 
@@ -17,10 +18,10 @@ struct Document<'a> {
 }
 
 /// Checks and tells: 0, or 1 where something is wrong.
-pub fn print(targets: &[Target], full: bool, format: ConfFormat, reader: &Reader<'_>) -> ExitCode {
-    let checks: Vec<KernelCheck> = targets.iter().map(|target| reader.check(target, full)).collect();
+pub(crate) fn print(targets: &[Target], full: bool, format: ConfFormat, session: &Session<'_>) -> ExitCode {
+    let checks: Vec<KernelCheck> = targets.iter().map(|target| check(session, target, full)).collect();
     let complete = checks.iter().all(|check| check.findings.is_empty());
-    let system = reader.system;
+    let system = session.system;
     match format {
         ConfFormat::Json => {
             let document = Document { schema: SCHEMA, complete, kernels: &checks };

@@ -10,7 +10,7 @@ use crate::tree::Tree;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
-pub(super) fn print(
+pub(crate) fn print(
     subject: &Subject,
     conf: Option<&Path>,
     target: &Target,

@@ -1,29 +1,32 @@
 //! What `fsck` prints: a line for each inconsistency, and what was done about it.
 
 use crate::conf::Settings;
-use crate::exec::{Engine, Reader};
+use crate::inspect::fsck::disorders;
 use crate::model::{Error, ExitCode, Result};
+use crate::ops;
+use crate::ops::repair::repair;
+use crate::session::Session;
 use crate::system::System;
 
 /// Looks, or looks and repairs.
 ///
 /// # Errors
 /// Something is inconsistent, or still is: exit status 1.
-pub fn print(repair: bool, settings: &Settings, system: &System) -> Result<ExitCode> {
+pub(crate) fn print(repairs: bool, settings: &Settings, system: &System) -> Result<ExitCode> {
     if !settings.dkms_tree.is_dir() {
         system.ui.say(format!("{} is consistent: it does not exist.", settings.dkms_tree.display()));
         return Ok(ExitCode::SUCCESS);
     }
     let shown = settings.dkms_tree.display();
-    if repair {
-        let repaired = Engine::lock(settings, system)?.repair()?;
+    if repairs {
+        let repaired = repair(&ops::change(settings, system)?)?;
         system.ui.say(match repaired {
             0 => format!("{shown} is consistent."),
             repaired => format!("{shown} is consistent now; {repaired} repaired."),
         });
         return Ok(ExitCode::SUCCESS);
     }
-    let found = Reader::new(settings, system).disorders(false);
+    let found = disorders(&Session::look(settings, system), false);
     if found.is_empty() {
         system.ui.say(format!("{shown} is consistent."));
         return Ok(ExitCode::SUCCESS);

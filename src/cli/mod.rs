@@ -11,14 +11,14 @@ mod scan;
 mod status;
 mod usage;
 
-pub use action::Action;
-pub use run::{is_switched_off, perform, report_error, tell_report};
-pub use usage::usage;
+pub(crate) use action::Action;
+pub(crate) use run::perform;
+pub(crate) use usage::usage;
 
 use crate::conf::Settings;
 use crate::model::{Error, ExitCode};
 use crate::plan::request::Request;
-use crate::system::{System, signals};
+use crate::system::{System, prepare_process, signals};
 use args::Arguments;
 use scan::Scan;
 
@@ -32,15 +32,9 @@ pub fn main() -> std::process::ExitCode {
     std::process::ExitCode::from(run(&words, &system).0)
 }
 
-/// Files and directories get their usual modes, and signals arrive, whatever the caller's masks.
-pub(crate) fn prepare_process() {
-    signals::unblock();
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-}
-
 /// Runs one command line.
 #[must_use]
-pub fn run(words: &[String], system: &System) -> ExitCode {
+pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
     let code = match parse(words, system) {
         Ok(Some(args)) => execute(&args, system),
         Ok(None) => return ExitCode::SUCCESS,

@@ -21,7 +21,7 @@ const STATUS_FORMATS: [(&str, StatusFormat); 3] =
 ///
 /// # Errors
 /// The first check that fails, with the exit code that callers know.
-pub(super) fn request(args: &Arguments, settings: &Settings, system: &System) -> Result<Request> {
+pub(crate) fn request(args: &Arguments, settings: &Settings, system: &System) -> Result<Request> {
     use Action as A;
     let usage = |code: u8, text: &str| Err(Error::Usage { code, text: text.to_owned() });
     if args.binaries_only && args.source_only {
@@ -355,7 +355,7 @@ impl Checker<'_> {
 
 /// # Errors
 /// The tree, or where it would be made, takes no file of ours.
-pub(super) fn require_writable(tree: &Path) -> Result<()> {
+pub(crate) fn require_writable(tree: &Path) -> Result<()> {
     check_writable(tree).map_err(|e| Error::NotWritable { path: tree.to_owned(), why: e.to_string() })
 }
 

@@ -2,10 +2,18 @@
 
 use super::request::require_writable;
 use super::{check_view, conf_view, fsck_view, status};
+use crate::archive::source::AddOptions;
+use crate::archive::{package, tarball};
+use crate::build::signer::generate_mok;
 use crate::conf::Settings;
-use crate::exec::{self, Engine, Job, Report};
-use crate::model::{Error, ExitCode, KernelRelease, Result, Target};
+use crate::model::{Error, ExitCode, Result, Target};
+use crate::ops::add::add;
+use crate::ops::autoinstall::is_switched_off;
+use crate::ops::lifecycle::{self, Job};
+use crate::ops::report::{report_error, tell_report};
+use crate::ops::{self, kernel, remove};
 use crate::plan::request::{Force, Request, Subject};
+use crate::session::{Session, WriteSession};
 use crate::system::System;
 use crate::tree::Tree;
 use std::path::Path;
@@ -14,7 +22,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// What the user or caller must be told, with its exit code.
-pub fn perform(request: &Request, settings: &Settings, system: &System) -> Result<ExitCode> {
+pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -> Result<ExitCode> {
     match request {
         Request::Status { filters, format } => {
             status::print(filters, *format, settings, system);
@@ -24,12 +32,12 @@ pub fn perform(request: &Request, settings: &Settings, system: &System) -> Resul
             return conf_view::print(subject, conf.as_deref(), target, *format, settings, system);
         }
         Request::Check { targets, full, format } => {
-            let reader = exec::Reader::new(settings, system);
-            return Ok(check_view::print(targets, *full, *format, &reader));
+            let session = Session::look(settings, system);
+            return Ok(check_view::print(targets, *full, *format, &session));
         }
         Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),
         Request::GenerateMok { release } => {
-            exec::generate_mok(release, settings, system)?;
+            generate_mok(release, settings, system)?;
             return Ok(ExitCode::SUCCESS);
         }
         Request::Autoinstall { target, force } => {
@@ -37,26 +45,33 @@ pub fn perform(request: &Request, settings: &Settings, system: &System) -> Resul
         }
         Request::Mktarball { package, conf, targets, content, archive } => {
             let (conf, archive) = (conf.as_deref(), archive.as_deref());
-            let packing = exec::Packing { package, conf, targets, content: *content, archive };
-            exec::mktarball(&packing, settings, system)?;
+            let packing = tarball::Packing { package, conf, targets, content: *content, archive };
+            let session = match ops::change(settings, system) {
+                Ok(session) => Some(session),
+                // The tarball may go elsewhere.
+                Err(Error::NotWritable { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let writer = session.as_ref().map(|session| &session.writer);
+            tarball::mktarball(&packing, writer, settings, system)?;
             return Ok(ExitCode::SUCCESS);
         }
         Request::MakePackage { form, package, conf, targets, content } => {
             let conf = conf.as_deref();
-            let packaging = exec::Packaging { form: *form, package, conf, targets, content: *content };
-            exec::make_package(&packaging, settings, system)?;
+            let packaging = package::Packaging { form: *form, package, conf, targets, content: *content };
+            package::make_package(&packaging, &ops::change(settings, system)?)?;
             return Ok(ExitCode::SUCCESS);
         }
         request => {
             if let Some((archive, target, force)) = rpm_package(request) {
-                exec::install_rpm(archive, system)?;
+                tarball::install_rpm(archive, system)?;
                 return autoinstall(target, &force, settings, system);
             }
         }
     }
     check_removal(request, settings, system)?;
-    let engine = Engine::lock(settings, system)?;
-    change(request, &engine).map(|()| ExitCode::SUCCESS)
+    let session = ops::change(settings, system)?;
+    change(request, &session).map(|()| ExitCode::SUCCESS)
 }
 
 /// Whoever may not take the lock is told first that a package is not there.
@@ -95,38 +110,37 @@ fn rpm_package(request: &Request) -> Option<(&Path, &Target, Force)> {
         Request::Ldtarball { archive, force, target } => (archive, target, forced(*force)),
         _ => return None,
     };
-    exec::is_rpm(archive).then_some((archive.as_path(), target, force))
+    tarball::is_rpm(archive).then_some((archive.as_path(), target, force))
 }
 
 /// The requests that change one package or kernel.
-fn change(request: &Request, engine: &Engine<'_>) -> Result<()> {
+fn change(request: &Request, session: &WriteSession<'_>) -> Result<()> {
     match request {
         Request::Add { subject, conf, target, force, safe_upgrade } => {
-            let options =
-                exec::AddOptions { conf: conf.as_deref(), force: *force, safe_upgrade: *safe_upgrade };
-            engine.add(subject, options, target).map(|_| ())
+            let options = AddOptions { conf: conf.as_deref(), force: *force, safe_upgrade: *safe_upgrade };
+            add(session, subject, options, target).map(|_| ())
         }
         Request::Build { subject, conf, targets, force } => {
             let (subject, conf, force) = (subject.clone(), conf.clone(), force.clone());
-            exec::build_all(engine, &Job { subject, conf, targets: targets.clone(), force })
+            lifecycle::build_all(session, &Job { subject, conf, targets: targets.clone(), force })
         }
         Request::Install { subject, conf, targets, force } => {
             let (subject, conf, force) = (subject.clone(), conf.clone(), force.clone());
-            exec::install_all(engine, &Job { subject, conf, targets: targets.clone(), force })
+            lifecycle::install_all(session, &Job { subject, conf, targets: targets.clone(), force })
         }
-        Request::Uninstall { package, targets } => exec::uninstall_all(engine, package, targets),
-        Request::Unbuild { package, targets } => exec::unbuild_all(engine, package, targets),
+        Request::Uninstall { package, targets } => remove::uninstall_all(session, package, targets),
+        Request::Unbuild { package, targets } => remove::unbuild_all(session, package, targets),
         Request::Remove { package, targets, safe_upgrade } => {
-            exec::remove_all(engine, package, targets, *safe_upgrade)
+            remove::remove_all(session, package, targets, *safe_upgrade)
         }
         Request::Match { target, template, package, force } => {
-            exec::match_kernel(engine, target, template, package.as_ref(), force)
+            lifecycle::match_kernel(session, target, template, package.as_ref(), force)
         }
-        Request::KernelPreinst { release, arch } => exec::kernel_preinst(engine, release, arch.as_ref()),
-        Request::KernelPrerm { release, arch } => exec::kernel_prerm(engine, release, arch.as_ref()),
+        Request::KernelPreinst { release, arch } => kernel::kernel_preinst(session, release, arch.as_ref()),
+        Request::KernelPrerm { release, arch } => kernel::kernel_prerm(session, release, arch.as_ref()),
         Request::Ldtarball { archive, force, target } => {
-            let options = exec::AddOptions { force: *force, ..exec::AddOptions::default() };
-            engine.add(&Subject::Archive(archive.clone()), options, target).map(|_| ())
+            let options = AddOptions { force: *force, ..AddOptions::default() };
+            add(session, &Subject::Archive(archive.clone()), options, target).map(|_| ())
         }
         Request::Status { .. }
         | Request::Conf { .. }
@@ -139,21 +153,15 @@ fn change(request: &Request, engine: &Engine<'_>) -> Result<()> {
     }
 }
 
-/// Whether the administrator switched autoinstall off.
-#[must_use]
-pub fn is_switched_off(system: &System) -> bool {
-    system.path("/etc/dkms/no-autoinstall").exists()
-}
-
 fn autoinstall(target: &Target, force: &Force, settings: &Settings, system: &System) -> Result<ExitCode> {
     if is_switched_off(system) {
         system.ui.say("Automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
         return Ok(ExitCode::SUCCESS);
     }
-    let engine = Engine::lock(settings, system)?;
-    let report = exec::autoinstall(&engine, target, force)?;
+    let session = ops::change(settings, system)?;
+    let report = ops::autoinstall::autoinstall(&session, target, force)?;
     for (_, error) in report.failed.iter().filter(|(_, error)| matches!(error, Error::FailedBefore { .. })) {
-        engine.tell(error);
+        session.tell(error);
     }
     tell_report(&report, &target.release, system);
     if !report.without_headers.is_empty() {
@@ -164,46 +172,4 @@ fn autoinstall(target: &Target, force: &Force, settings: &Settings, system: &Sys
         Some(error) => Err(error),
         None => Ok(ExitCode::SUCCESS),
     }
-}
-
-/// The lines that callers match.
-pub fn tell_report(report: &Report, release: &KernelRelease, system: &System) {
-    if report.nothing_due {
-        return;
-    }
-    let line = |what: &str, names: Vec<String>| {
-        if !names.is_empty() {
-            system.ui.say(format!("Autoinstall on {release} {what} for module(s) {}.", names.join(" ")));
-        }
-    };
-    line("succeeded", report.succeeded.iter().map(ToString::to_string).collect());
-    line("was skipped", report.skipped.iter().map(|(id, _)| id.name.to_string()).collect());
-    for (id, why) in &report.skipped {
-        if system.ui.is_verbose() {
-            system.ui.say(format!("{id}: {why}"));
-        }
-    }
-    line(
-        "failed",
-        report.failed.iter().map(|(id, error)| format!("{}({})", id.name, error.exit_code().0)).collect(),
-    );
-    for (id, why) in &report.blocked {
-        system.ui.error(format!("{id} cannot be installed for kernel {release}: {why}."));
-    }
-    for (id, names) in &report.deferred {
-        system.ui.say(format!("{id} waits for {}, which nobody has added yet.", names.join(", ")));
-    }
-}
-
-/// What a report means for an exit status; the reasons are out already.
-#[must_use]
-pub fn report_error(report: &Report, release: &KernelRelease) -> Option<Error> {
-    if report.failed.is_empty() && report.blocked.is_empty() {
-        return None;
-    }
-    Some(Error::AutoinstallFailed {
-        release: release.clone(),
-        failed: report.failed.iter().map(|(id, error)| (id.name.to_string(), error.exit_code().0)).collect(),
-        unresolved: report.blocked.iter().map(|(id, _)| id.name.to_string()).collect(),
-    })
 }

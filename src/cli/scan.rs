@@ -60,7 +60,7 @@ const DEPRECATED: [&str; 3] = ["--no-initrd", "--no-clean-kernel", "--no-prepare
 
 /// What the scan ends with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Scan {
+pub(crate) enum Scan {
     /// Every word is understood.
     Complete {
         words: Vec<String>,
@@ -76,7 +76,7 @@ pub(super) enum Scan {
 ///
 /// # Errors
 /// The first argument that cannot be.
-pub(super) fn scan(args: &[String], mut quiet: impl FnMut()) -> Result<Scan, Error> {
+pub(crate) fn scan(args: &[String], mut quiet: impl FnMut()) -> Result<Scan, Error> {
     let (mut words, mut notes) = (Vec::new(), Vec::new());
     let mut action = None;
     let mut rest = args.iter();

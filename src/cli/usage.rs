@@ -42,7 +42,7 @@ const OPTIONS: [(&str, &str); 31] = [
 
 /// What `--help` prints.
 #[must_use]
-pub fn usage() -> String {
+pub(crate) fn usage() -> String {
     let mut text = String::from(
         "Usage: dkms [action] [options] [module/version | directory | dkms.conf | tarball]\n\nActions:\n",
     );

@@ -16,14 +16,14 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// One file that was read, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfFile {
+pub(crate) struct ConfFile {
     pub path: PathBuf,
     pub evaluator: Evaluator,
 }
 
 /// The values that a chain of files ends with.
 #[derive(Debug, Clone)]
-pub struct Effective {
+pub(crate) struct Effective {
     pub values: Values,
     /// In the order of reading; the first is the package's own.
     pub files: Vec<ConfFile>,
@@ -40,7 +40,7 @@ pub struct Effective {
 impl Effective {
     /// `bash` if any file needed it.
     #[must_use]
-    pub fn evaluator(&self) -> Evaluator {
+    pub(crate) fn evaluator(&self) -> Evaluator {
         if self.files.iter().any(|file| file.evaluator == Evaluator::Bash) {
             Evaluator::Bash
         } else {
@@ -67,7 +67,7 @@ impl Effective {
 ///
 /// # Errors
 /// `conf` is missing or unreadable; or bash cannot run or takes too long.
-pub fn read(
+pub(crate) fn read(
     conf: &Path,
     overrides: &[PathBuf],
     variables: BTreeMap<String, String>,

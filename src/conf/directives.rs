@@ -3,50 +3,8 @@
 use super::{Effective, Values};
 use std::path::PathBuf;
 
-/// The names that come through from a dkms.conf, in the order in which they are read for the second time.
-pub const WHITELIST: [&str; 36] = [
-    "PACKAGE_NAME",
-    "PACKAGE_VERSION",
-    "POST_ADD",
-    "POST_BUILD",
-    "POST_INSTALL",
-    "POST_REMOVE",
-    "PRE_BUILD",
-    "PRE_INSTALL",
-    "BUILD_DEPENDS",
-    "BUILD_DEPENDS_REBUILD",
-    "BUILD_EXCLUSIVE_ARCH",
-    "BUILD_EXCLUSIVE_CONFIG",
-    "BUILD_EXCLUSIVE_KERNEL",
-    "BUILD_EXCLUSIVE_KERNEL_MIN",
-    "BUILD_EXCLUSIVE_KERNEL_MAX",
-    "MAKE",
-    "MAKE_MATCH",
-    "PATCH",
-    "PATCH_MATCH",
-    "BUILT_MODULE_NAME",
-    "BUILT_MODULE_LOCATION",
-    "DEST_MODULE_NAME",
-    "DEST_MODULE_LOCATION",
-    "STRIP",
-    "AUTOINSTALL",
-    "NO_WEAK_MODULES",
-    "OBSOLETE_BY",
-    "CLEAN",
-    "REMAKE_INITRD",
-    "MODULES_CONF",
-    "MODULES_CONF_OBSOLETES",
-    "MODULES_CONF_ALIAS_TYPE",
-    "MODULES_CONF_OBSOLETE_ONLY",
-    // Ours: how this package's failures count for whoever triggered the build.
-    "on_failure",
-    "ON_FAILURE",
-    // Ours: whether the modules belong into the initramfs.
-    "INITRAMFS",
-];
-
 /// Directives that are read and have no effect any more, but for OBSOLETE_BY.
-pub const DEPRECATED: [&str; 7] = [
+pub(crate) const DEPRECATED: [&str; 7] = [
     "CLEAN",
     "OBSOLETE_BY",
     "REMAKE_INITRD",
@@ -58,7 +16,7 @@ pub const DEPRECATED: [&str; 7] = [
 
 /// A yes-or-no directive; what is neither is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flag {
+pub(crate) enum Flag {
     Unset,
     Yes,
     No,
@@ -76,14 +34,14 @@ impl Flag {
     }
 
     #[must_use]
-    pub fn is_yes(self) -> bool {
+    pub(crate) fn is_yes(self) -> bool {
         self == Self::Yes
     }
 }
 
 /// When a package's own program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Script {
+pub(crate) enum Script {
     PostAdd,
     PreBuild,
     PostBuild,
@@ -95,7 +53,7 @@ pub enum Script {
 impl Script {
     /// The directive that names it.
     #[must_use]
-    pub fn directive(self) -> &'static str {
+    pub(crate) fn directive(self) -> &'static str {
         match self {
             Self::PostAdd => "POST_ADD",
             Self::PreBuild => "PRE_BUILD",
@@ -109,7 +67,7 @@ impl Script {
 
 /// One module of a package: a record of the BUILT_* and DEST_* arrays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Module {
+pub(crate) struct Module {
     pub index: usize,
     pub built_name: String,
     /// Below the build directory; empty, or ending in a slash.
@@ -125,14 +83,14 @@ pub struct Module {
 impl Module {
     /// The built file, below the build directory.
     #[must_use]
-    pub fn built_file(&self) -> PathBuf {
+    pub(crate) fn built_file(&self) -> PathBuf {
         PathBuf::from(format!("{}{}.ko", self.built_location, self.built_name))
     }
 }
 
 /// A dkms.conf, understood.
 #[derive(Debug, Clone)]
-pub struct PackageConf {
+pub(crate) struct PackageConf {
     /// The package's own file.
     pub path: PathBuf,
     pub name: String,
@@ -158,7 +116,7 @@ pub struct PackageConf {
 
 /// INITRAMFS: whether the modules of a package go into the image that the kernel starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InInitramfs {
+pub(crate) enum InInitramfs {
     /// Whatever else selects them.
     Yes,
     /// Only where the administrator lists them.
@@ -170,7 +128,7 @@ pub enum InInitramfs {
 impl PackageConf {
     /// Understands the values; `location` replaces where the package wants its modules.
     #[must_use]
-    pub fn from_values(effective: &Effective, location: Option<&str>) -> Self {
+    pub(crate) fn from_values(effective: &Effective, location: Option<&str>) -> Self {
         let values = effective.values.clone();
         let text = |name: &str| values.get(name).unwrap_or_default().to_owned();
         let some = |name: &str| values.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
@@ -200,7 +158,7 @@ impl PackageConf {
 
     /// Whether the package's modules belong into the initramfs.
     #[must_use]
-    pub fn in_initramfs(&self) -> InInitramfs {
+    pub(crate) fn in_initramfs(&self) -> InInitramfs {
         match self.initramfs.as_deref().unwrap_or_default() {
             value if value.eq_ignore_ascii_case("yes") => InInitramfs::Yes,
             value if value.eq_ignore_ascii_case("no") => InInitramfs::No,
@@ -210,26 +168,26 @@ impl PackageConf {
 
     /// Every value, also those that have no field here.
     #[must_use]
-    pub fn values(&self) -> &Values {
+    pub(crate) fn values(&self) -> &Values {
         &self.values
     }
 
     /// The program of the package for a moment, with its arguments.
     #[must_use]
-    pub fn script(&self, script: Script) -> Option<&str> {
+    pub(crate) fn script(&self, script: Script) -> Option<&str> {
         self.values.get(script.directive()).map(str::trim).filter(|line| !line.is_empty())
     }
 
     /// An element of one of the BUILD_EXCLUSIVE_* directives, if it says something.
     #[must_use]
-    pub fn exclusive(&self, directive: &str, index: usize) -> Option<&str> {
+    pub(crate) fn exclusive(&self, directive: &str, index: usize) -> Option<&str> {
         self.values.at(directive, index).filter(|value| !value.is_empty())
     }
 
     /// The make command for a kernel; `matches` tells whether an expression matches its release.
     /// `None` means the kernel's own make with M= set to the build directory.
     #[must_use]
-    pub fn make_command(&self, matches: impl Fn(&str) -> bool) -> Option<&str> {
+    pub(crate) fn make_command(&self, matches: impl Fn(&str) -> bool) -> Option<&str> {
         let value = |name: &str, i: usize| self.values.at(name, i).filter(|value| !value.is_empty());
         let mut chosen = if value("MAKE_MATCH", 0).is_none() { value("MAKE", 0) } else { None };
         for (index, command) in self.values.elements("MAKE") {
@@ -242,7 +200,7 @@ impl PackageConf {
 
     /// The patches for a kernel, in order.
     #[must_use]
-    pub fn patches(&self, matches: impl Fn(&str) -> bool) -> Vec<&str> {
+    pub(crate) fn patches(&self, matches: impl Fn(&str) -> bool) -> Vec<&str> {
         let wanted = |index: usize| {
             self.values.at("PATCH_MATCH", index).filter(|expr| !expr.is_empty()).is_none_or(&matches)
         };
@@ -309,4 +267,17 @@ fn strips(value: Option<&str>) -> Option<bool> {
 fn is_deprecated_use(values: &Values, name: &str) -> bool {
     let harmless = |value: &str| name == "CLEAN" && matches!(value, "true" | "/bin/true" | "/usr/bin/true");
     values.elements(name).any(|(_, value)| !value.is_empty() && !harmless(value))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn dkms_conf_5_knows_every_directive() {
+        let manual = include_str!("../../packaging/man/dkms.conf.5").replace("\\-", "-");
+        for directive in crate::conf::WHITELIST {
+            let known = manual.to_uppercase().contains(&directive.to_uppercase());
+            let of_a_family = directive.starts_with("MODULES_CONF") && manual.contains("MODULES_CONF*");
+            assert!(known || of_a_family, "{directive} is not in dkms.conf(5)");
+        }
+    }
 }

@@ -5,16 +5,18 @@
 
 mod chain;
 mod directives;
-pub mod eval;
+pub(crate) mod eval;
 mod settings;
 mod validate;
 mod values;
+mod whitelist;
 
-pub use chain::{ConfFile, Effective, read as read_chain};
-pub use directives::{DEPRECATED, Flag, InInitramfs, Module, PackageConf, Script, WHITELIST};
-pub use settings::{Compressors, Jobs, OnFailure, Overrides, Settings};
-pub use validate::Strictness;
-pub use values::Values;
+pub(crate) use chain::Effective;
+pub(crate) use directives::{Flag, InInitramfs, Module, PackageConf, Script};
+pub(crate) use settings::{Jobs, OnFailure, Overrides, Settings};
+pub(crate) use validate::Strictness;
+pub(crate) use values::Values;
+pub(crate) use whitelist::WHITELIST;
 
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
@@ -25,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// For whom a dkms.conf is evaluated: what its variables show.
 #[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     /// The package, unless a directory is only being asked for its name.
     pub package: Option<&'a PackageId>,
     pub kernel: &'a Kernel,
@@ -36,7 +38,7 @@ pub struct View<'a> {
 ///
 /// # Errors
 /// The file is missing or unreadable, bash cannot run or takes too long, or the values are invalid.
-pub fn read_package(
+pub(crate) fn read_package(
     conf: &Path,
     view: View<'_>,
     strictness: Strictness,
@@ -50,7 +52,7 @@ pub fn read_package(
 ///
 /// # Errors
 /// They are invalid; every problem is named.
-pub fn understand(
+pub(crate) fn understand(
     effective: &Effective,
     conf: &Path,
     strictness: Strictness,
@@ -74,7 +76,7 @@ pub fn understand(
 ///
 /// # Errors
 /// The file is missing or unreadable, or bash cannot run or takes too long.
-pub fn read_effective(
+pub(crate) fn read_effective(
     conf: &Path,
     view: View<'_>,
     settings: &Settings,
@@ -92,7 +94,7 @@ pub fn read_effective(
 
 /// The files that may change a package's values, weakest first, whether they exist or not.
 #[must_use]
-pub fn override_names(package: &PackageId, view: View<'_>, system: &System) -> Vec<PathBuf> {
+pub(crate) fn override_names(package: &PackageId, view: View<'_>, system: &System) -> Vec<PathBuf> {
     let (m, v, k, a) = (&package.name, &package.version, &view.kernel.release, view.arch);
     [
         format!("{m}"),

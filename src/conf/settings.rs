@@ -37,7 +37,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// How many compile jobs run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Jobs {
+pub(crate) enum Jobs {
     Limited(usize),
     /// `-j0`: a bare `-j` for make.
     Unlimited,
@@ -54,7 +54,7 @@ impl Jobs {
 
     /// The limit that a job server needs.
     #[must_use]
-    pub fn limit(self) -> usize {
+    pub(crate) fn limit(self) -> usize {
         match self {
             Self::Limited(n) => n,
             Self::Unlimited => 1024,
@@ -74,7 +74,7 @@ impl fmt::Display for Jobs {
 
 /// What a package that fails means for whoever triggered its build: a kernel's or a driver's installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
+pub(crate) enum OnFailure {
     /// It is reported so that nobody can overlook it, and the caller goes on.
     #[default]
     Warn,
@@ -84,7 +84,7 @@ pub enum OnFailure {
 
 /// Options of the compressors, as their own command lines have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Compressors {
+pub(crate) struct Compressors {
     pub gzip: Option<String>,
     pub xz: Option<String>,
     pub zstd: Option<String>,
@@ -92,7 +92,7 @@ pub struct Compressors {
 
 /// What the command line puts over the files.
 #[derive(Debug, Clone, Default)]
-pub struct Overrides {
+pub(crate) struct Overrides {
     pub dkms_tree: Option<PathBuf>,
     pub source_tree: Option<PathBuf>,
     pub install_tree: Option<PathBuf>,
@@ -109,7 +109,7 @@ pub struct Overrides {
 
 /// The configuration in effect.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub source_tree: PathBuf,
     pub dkms_tree: PathBuf,
     pub install_tree: PathBuf,
@@ -139,7 +139,7 @@ impl Settings {
     /// Reads the files and applies the command line. A file that cannot be read or a value that cannot be used is
     /// named in a warning, and its default holds: a broken configuration must not keep modules from a kernel.
     #[must_use]
-    pub fn load(overrides: Overrides, system: &System) -> Self {
+    pub(crate) fn load(overrides: Overrides, system: &System) -> Self {
         let values = read(&GENERAL, None, system);
         let text = |name: &str| values.get(name).filter(|value| !value.is_empty());
         let tree = |given: Option<&PathBuf>, name: &str, default: &str| match (given, text(name)) {
@@ -187,7 +187,7 @@ impl Settings {
 
     /// Where modules of every package go below a kernel's directory; `None` where each dkms.conf decides.
     #[must_use]
-    pub fn effective_location(&self, system: &System) -> Option<String> {
+    pub(crate) fn effective_location(&self, system: &System) -> Option<String> {
         match &self.addon_modules_dir {
             Some(dir) => Some(format!("/{}", dir.trim_start_matches('/'))),
             None => system.host.distribution.family.module_location().map(str::to_owned),
@@ -196,14 +196,14 @@ impl Settings {
 
     /// The facts of a kernel, where these settings have it.
     #[must_use]
-    pub fn kernel(&self, release: &KernelRelease) -> Kernel {
+    pub(crate) fn kernel(&self, release: &KernelRelease) -> Kernel {
         let (build_dir, config) = (self.kernel_source_dir.as_deref(), self.kernel_config.as_deref());
         Kernel::new(release.clone(), &self.install_tree, &self.boot, build_dir, config)
     }
 
     /// The signing values, read when they are needed because they may contain `$kernelver`.
     #[must_use]
-    pub fn signing(&self, release: &KernelRelease, system: &System) -> SigningSettings {
+    pub(crate) fn signing(&self, release: &KernelRelease, system: &System) -> SigningSettings {
         let values = read(&SIGNING, Some(release), system);
         let text = |name: &str| values.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
         SigningSettings {
@@ -216,7 +216,7 @@ impl Settings {
 
     /// The command to run after changes to a kernel's modules.
     #[must_use]
-    pub fn post_transaction(&self, release: &KernelRelease, system: &System) -> Option<String> {
+    pub(crate) fn post_transaction(&self, release: &KernelRelease, system: &System) -> Option<String> {
         if self.no_post_transaction {
             return None;
         }

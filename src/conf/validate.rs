@@ -6,14 +6,14 @@ use std::collections::HashSet;
 
 /// How much is checked. Lenient checks hold for any use; strict ones where something is about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strictness {
+pub(crate) enum Strictness {
     Lenient,
     Strict,
 }
 
 /// Every problem of the values, each one sentence that names the directive. None means valid.
 #[must_use]
-pub(super) fn check(conf: &PackageConf, values: &Values, strictness: Strictness) -> Vec<String> {
+pub(crate) fn check(conf: &PackageConf, values: &Values, strictness: Strictness) -> Vec<String> {
     let mut problems = Vec::new();
     if values.is_empty() {
         problems.push("The file leaves no value behind: does it exit, or fail under 'set -e'?".to_owned());

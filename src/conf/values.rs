@@ -8,37 +8,37 @@ use std::collections::BTreeMap;
 /// Directive -> index -> value; a scalar is index 0. A directive without any element is not held at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Values(BTreeMap<String, BTreeMap<usize, String>>);
+pub(crate) struct Values(BTreeMap<String, BTreeMap<usize, String>>);
 
 impl Values {
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// The value at index 0.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.at(name, 0)
     }
 
     #[must_use]
-    pub fn at(&self, name: &str, index: usize) -> Option<&str> {
+    pub(crate) fn at(&self, name: &str, index: usize) -> Option<&str> {
         self.0.get(name)?.get(&index).map(String::as_str)
     }
 
     /// The elements that are set, by ascending index; arrays may be sparse.
-    pub fn elements(&self, name: &str) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn elements(&self, name: &str) -> impl Iterator<Item = (usize, &str)> {
         self.0.get(name).into_iter().flatten().map(|(index, value)| (*index, value.as_str()))
     }
 
     /// The highest index that is set.
     #[must_use]
-    pub fn highest(&self, name: &str) -> Option<usize> {
+    pub(crate) fn highest(&self, name: &str) -> Option<usize> {
         self.0.get(name)?.last_key_value().map(|(index, _)| *index)
     }
 
-    pub fn set(&mut self, name: &str, index: usize, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: &str, index: usize, value: impl Into<String>) {
         match self.0.get_mut(name) {
             Some(elements) => {
                 elements.insert(index, value.into());
@@ -50,29 +50,29 @@ impl Values {
     }
 
     /// Removes all elements of a directive.
-    pub fn remove(&mut self, name: &str) -> Option<BTreeMap<usize, String>> {
+    pub(crate) fn remove(&mut self, name: &str) -> Option<BTreeMap<usize, String>> {
         self.0.remove(name)
     }
 
     /// Every element that is set, by name and index.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, usize, &str)> {
         self.0.iter().flat_map(|(name, elements)| {
             elements.iter().map(move |(index, value)| (name.as_str(), *index, value.as_str()))
         })
     }
 
     /// The directives with at least one element.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Takes over every element of `other`; elements that only `self` has stay.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (name, index, value) in other.iter() {
             self.set(name, index, value);
         }

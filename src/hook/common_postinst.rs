@@ -3,15 +3,19 @@
 
 use super::policy::{self, Failure};
 use super::{Hook, kernels, run};
-use crate::cli::is_switched_off;
+use crate::archive::source::AddOptions;
 use crate::conf::{Overrides, Settings, Strictness};
-use crate::exec::{self, AddOptions, Engine, Job};
+use crate::install::transaction::index_after_removal;
 use crate::kernel::default_arch;
 use crate::model::{
     Arch, BuildId, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
 };
+use crate::ops::autoinstall::is_switched_off;
+use crate::ops::lifecycle::{self, Job};
+use crate::ops::{self, remove};
 use crate::plan::request::{Force, Subject};
-use crate::system::journal::Severity;
+use crate::session::WriteSession;
+use crate::system::syslog::Severity;
 use std::process::ExitCode;
 
 /// The program. 0 where the package is loaded, also if it does not build, unless `on_failure` says `fail`.
@@ -44,7 +48,7 @@ fn work(hook: &mut Hook) -> Result<u8> {
     }
     let block = policy::loud_block(&failures);
     hook.system.ui.note(&block);
-    hook.journal.write(Severity::Error, &block);
+    hook.syslog.write(Severity::Error, &block);
     let fails = policy::fails_caller(&failures, &settings, &hook.system);
     Ok(if fails { failures.last().map_or(1, |failure| failure.code) } else { 0 })
 }
@@ -56,17 +60,17 @@ fn load_and_install(
     settings: &Settings,
 ) -> Result<Vec<Failure>> {
     let system = &hook.system;
-    let engine = Engine::lock(settings, system)?;
-    let mut to_index = exec::clear_for_upgrade(&engine, id, releases)?;
+    let session = ops::change(settings, system)?;
+    let mut to_index = remove::clear_for_upgrade(&session, id, releases)?;
     let any = target_of(hook, releases.first().or(system.host.running.as_ref()), settings)?;
-    add(hook, &engine, id, &any)?;
-    let conf = engine.conf(id, &engine.tree().source(id).join("dkms.conf"), &any, Strictness::Lenient)?;
+    add(hook, &session, id, &any)?;
+    let conf = session.conf(id, &session.tree().source(id).join("dkms.conf"), &any, Strictness::Lenient)?;
     if !conf.autoinstall.is_yes() {
-        to_index.iter().for_each(|release| engine.index_after_removal(release));
+        to_index.iter().for_each(|release| index_after_removal(&session, release));
         return Ok(Vec::new());
     }
     let mut releases = releases.to_vec();
-    let more = with_builds(&engine, id).into_iter().filter(|release| !releases.contains(release));
+    let more = with_builds(&session, id).into_iter().filter(|release| !releases.contains(release));
     releases.extend(more.collect::<Vec<_>>());
     if releases.is_empty() {
         system.ui.warn(format!(
@@ -76,10 +80,10 @@ fn load_and_install(
     let mut failures = Vec::new();
     for release in &releases {
         let target = target_of(hook, Some(release), settings)?;
-        match install_for(&engine, id, &target) {
+        match install_for(&session, id, &target) {
             Ok(indexed) => to_index.retain(|waiting| !indexed || waiting != release),
             Err(error) => {
-                engine.tell(&error);
+                session.tell(&error);
                 failures.push(Failure::of(id, &target, &error));
                 if !settings.continue_on_error {
                     break;
@@ -87,23 +91,23 @@ fn load_and_install(
             }
         }
     }
-    to_index.iter().for_each(|release| engine.index_after_removal(release));
+    to_index.iter().for_each(|release| index_after_removal(&session, release));
     Ok(failures)
 }
 
 /// Kernels of this machine for which the package brings what is built: they need no headers.
-fn with_builds(engine: &Engine<'_>, id: &PackageId) -> Vec<KernelRelease> {
-    let package = engine.tree().package(id.clone(), &engine.settings.source_tree);
+fn with_builds(session: &WriteSession<'_>, id: &PackageId) -> Vec<KernelRelease> {
+    let package = session.tree().package(id.clone(), &session.settings.source_tree);
     let builds = package.map(|package| package.builds).unwrap_or_default();
     let releases = builds.into_iter().map(|build| build.target.release);
-    releases.filter(|release| engine.kernel(release).exists()).collect()
+    releases.filter(|release| session.kernel(release).exists()).collect()
 }
 
 /// Installs the package for one kernel; tells whether the kernel was indexed. A kernel that the package does not want,
 /// or for which nothing can be made yet, is told and is no failure.
-fn install_for(engine: &Engine<'_>, id: &PackageId, target: &Target) -> Result<bool> {
-    let ui = &engine.system.ui;
-    if lacks_binaries(engine, id, target) {
+fn install_for(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<bool> {
+    let ui = &session.system.ui;
+    if lacks_binaries(session, id, target) {
         ui.note(format!(
             "This package appears to be a binaries-only package: it has no modules for kernel {target}, so none are installed for it."
         ));
@@ -111,7 +115,7 @@ fn install_for(engine: &Engine<'_>, id: &PackageId, target: &Target) -> Result<b
     }
     let subject = Subject::Package(id.clone());
     let job = Job { subject, conf: None, targets: vec![target.clone()], force: Force::default() };
-    match exec::install_all(engine, &job) {
+    match lifecycle::install_all(session, &job) {
         Ok(()) => Ok(true),
         Err(error) if error.is_refusal() => {
             ui.note(error.to_string());
@@ -128,13 +132,14 @@ fn install_for(engine: &Engine<'_>, id: &PackageId, target: &Target) -> Result<b
 }
 
 /// Adds the package: from its tarball, if it is shipped as one, else from the source tree.
-fn add(hook: &Hook, engine: &Engine<'_>, id: &PackageId, target: &Target) -> Result<()> {
+fn add(hook: &Hook, session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<()> {
     let root = hook.arg(2);
     let tarball = hook.system.path(root).join(format!("{}.dkms.tar.gz", id.source_dir_name()));
     if root.is_empty() || !tarball.is_file() {
-        return engine.add(&Subject::Package(id.clone()), AddOptions::default(), target).map(|_| ());
+        return ops::add::add(session, &Subject::Package(id.clone()), AddOptions::default(), target)
+            .map(|_| ());
     }
-    let loaded = engine.add(&Subject::Archive(tarball.clone()), AddOptions::default(), target);
+    let loaded = ops::add::add(session, &Subject::Archive(tarball.clone()), AddOptions::default(), target);
     let why = match loaded {
         Ok(added) if added.id() == id => return Ok(()),
         Ok(added) => format!("It holds {} instead of {id}.", added.id()),
@@ -148,10 +153,10 @@ fn add(hook: &Hook, engine: &Engine<'_>, id: &PackageId, target: &Target) -> Res
 }
 
 /// Without source and without a build in its tarball, nothing can be made for a kernel.
-fn lacks_binaries(engine: &Engine<'_>, id: &PackageId, target: &Target) -> bool {
-    let source = engine.tree().source_state(id, &engine.settings.source_tree);
+fn lacks_binaries(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
+    let source = session.tree().source_state(id, &session.settings.source_tree);
     let build = BuildId::new(id.clone(), target.clone());
-    source == Some(SourceState::BinariesOnly) && engine.tree().built(&build).is_none()
+    source == Some(SourceState::BinariesOnly) && session.tree().built(&build).is_none()
 }
 
 fn target_of(hook: &Hook, release: Option<&KernelRelease>, settings: &Settings) -> Result<Target> {

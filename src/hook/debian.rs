@@ -6,8 +6,9 @@ use super::due::{install_due, take_out, take_up_pending};
 use super::regenerate::{self, When};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
-use crate::exec::{self, Engine};
-use crate::system::journal::Severity;
+use crate::install::originals;
+use crate::ops;
+use crate::system::syslog::Severity;
 use std::process::ExitCode;
 
 /// What happened to a kernel.
@@ -83,7 +84,8 @@ pub fn hand_back() -> ExitCode {
     run("hand-back", |hook| {
         let settings = Settings::load(Overrides::default(), &hook.system);
         if settings.dkms_tree.is_dir() {
-            let done = Engine::lock(&settings, &hook.system).and_then(|engine| exec::hand_back(&engine));
+            let done =
+                ops::change(&settings, &hook.system).and_then(|session| originals::hand_back(&session));
             if let Err(error) = done {
                 hook.error(&error.to_string());
             }
@@ -101,7 +103,7 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
     if let Some(word) = maintainer_action(hook.system.variable("DEB_MAINT_PARAMS"))
         && !trigger.acts_on().contains(&word.as_str())
     {
-        hook.journal.write(Severity::Info, &format!("nothing to do for kernel {release}: {word}"));
+        hook.syslog.write(Severity::Info, &format!("nothing to do for kernel {release}: {word}"));
         return 0;
     }
     // The kernel's package deletes the index of a kernel that goes.
@@ -121,7 +123,7 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
             let text = format!(
                 "kernel {release} is about to be unpacked; its modules stay until new ones are ready"
             );
-            hook.journal.write(Severity::Info, &text);
+            hook.syslog.write(Severity::Info, &text);
             0
         }
         Trigger::Removed => {

@@ -3,31 +3,32 @@
 use super::Hook;
 use super::policy::{self, Failure};
 use super::regenerate::{self, When};
-use crate::cli::{is_switched_off, report_error, tell_report};
 use crate::conf::Settings;
-use crate::exec::{self, Engine, Report};
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageId, Result, Target};
+use crate::ops::autoinstall::{Report, is_switched_off};
+use crate::ops::report::{report_error, tell_report};
+use crate::ops::{self, kernel};
 use crate::plan::request::Force;
-use crate::system::journal::Severity;
+use crate::system::syslog::Severity;
 use crate::tree::{Pending, Tree};
 
 /// Takes the modules of a kernel that goes out of the tree.
 ///
 /// # Errors
 /// A package could not be taken out; the others are.
-pub(super) fn take_out(hook: &mut Hook, release: &str, settings: &Settings) -> Result<()> {
+pub(crate) fn take_out(hook: &mut Hook, release: &str, settings: &Settings) -> Result<()> {
     let release = KernelRelease::parse(release)?;
     if !settings.dkms_tree.is_dir() {
         return Ok(());
     }
-    let engine = Engine::lock(settings, &hook.system)?;
-    exec::kernel_prerm(&engine, &release, None)
+    let session = ops::change(settings, &hook.system)?;
+    kernel::kernel_prerm(&session, &release, None)
 }
 
 /// What became of a kernel's modules.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// For a caller who wants to fail when a package does, as configured.
     pub status: u8,
     /// Whether a module is missing that should be there.
@@ -39,7 +40,7 @@ pub(super) struct Outcome {
 }
 
 /// Installs what is due for a kernel, and tells it all: the terminal, the log, the caller.
-pub(super) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -> Outcome {
+pub(crate) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -> Outcome {
     if is_switched_off(&hook.system) {
         hook.note("automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
         return Outcome::default();
@@ -65,7 +66,7 @@ pub(super) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -
 }
 
 /// Kernels other than `release` that waited for their headers, and have them now.
-pub(super) fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, Pending)> {
+pub(crate) fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, Pending)> {
     let is_ready = |target: &Target| {
         let kernel = settings.kernel(&target.release);
         target.release.as_str() != release && kernel.exists() && kernel.has_headers()
@@ -77,7 +78,7 @@ pub(super) fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, 
 
 /// Installs what waited for the headers of other kernels than `release` and can be built now, with a new initramfs where
 /// that is due. Returns whether something is still missing that could be there.
-pub(super) fn take_up_pending(hook: &mut Hook, release: &str, images: When, settings: &Settings) -> bool {
+pub(crate) fn take_up_pending(hook: &mut Hook, release: &str, images: When, settings: &Settings) -> bool {
     let mut incomplete = false;
     for (target, pending) in ready_pending(release, settings) {
         hook.note(&format!(
@@ -101,8 +102,8 @@ fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(T
     if !settings.dkms_tree.is_dir() {
         return Ok((target, Report { nothing_due: true, ..Report::default() }));
     }
-    let engine = Engine::lock(settings, &hook.system)?;
-    let report = exec::autoinstall(&engine, &target, &Force::default())?;
+    let session = ops::change(settings, &hook.system)?;
+    let report = ops::autoinstall::autoinstall(&session, &target, &Force::default())?;
     Ok((target, report))
 }
 
@@ -112,10 +113,10 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
         tell_report(report, &target.release, &hook.system);
     }
     if !changes {
-        hook.journal.write(Severity::Info, &format!("kernel {}: nothing is due", target.release));
+        hook.syslog.write(Severity::Info, &format!("kernel {}: nothing is due", target.release));
     }
     for (id, why) in &report.skipped {
-        hook.journal.write(Severity::Info, &format!("kernel {}: {id} is left out: {why}", target.release));
+        hook.syslog.write(Severity::Info, &format!("kernel {}: {id} is left out: {why}", target.release));
     }
     if !report.without_headers.is_empty() {
         let ids: Vec<String> = report.without_headers.iter().map(ToString::to_string).collect();
@@ -134,7 +135,7 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
             report.installed.len(),
             names.join(" ")
         );
-        hook.journal.write(Severity::Info, &line);
+        hook.syslog.write(Severity::Info, &line);
     }
     if report_error(report, &target.release).is_none() {
         return 0;
@@ -153,6 +154,6 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
     if !hook.is_packer {
         hook.system.ui.note(&block);
     }
-    hook.journal.write(Severity::Error, &block);
+    hook.syslog.write(Severity::Error, &block);
     u8::from(policy::fails_caller(&failures, settings, &hook.system))
 }

@@ -5,16 +5,14 @@
 use super::due::{Outcome, install_due};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
-use crate::exec::Reader;
+use crate::inspect::initramfs::image_modules;
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, Target};
-use crate::system::journal::Severity;
+use crate::session::Session;
+use crate::system::syslog::Severity;
 use crate::system::{lock, streams};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Set while an image is packed: nobody then asks for another one.
-pub(super) const PACKING: &str = "DKMS_PACKING_INITRAMFS";
 
 /// `/usr/lib/dkms/initramfs RELEASE`: called before the modules of an image are selected; builds and installs what is due
 /// for the kernel, or says that the image will lack it. Always 0: an image without a module is better than none.
@@ -27,10 +25,9 @@ pub fn initramfs() -> ExitCode {
         let overrides = Overrides { no_post_transaction: true, ..Overrides::default() };
         let settings = Settings::load(overrides, &hook.system);
         if lock::is_held_by_ancestor(&settings.dkms_tree) {
-            hook.journal.write(Severity::Info, "packed by a run of dkms, which knows what it installs");
+            hook.syslog.write(Severity::Info, "packed by a run of dkms, which knows what it installs");
         } else if release.is_empty() || !settings.install_tree.join(&release).is_dir() {
-            hook.journal
-                .write(Severity::Info, &format!("kernel {release:?} has no modules; nothing is done"));
+            hook.syslog.write(Severity::Info, &format!("kernel {release:?} has no modules; nothing is done"));
         } else {
             let Outcome { missing, .. } = install_due(hook, &release, &settings);
             if !missing.is_empty() {
@@ -55,7 +52,7 @@ pub fn initramfs_modules() -> ExitCode {
     let settings = Settings::load(Overrides::default(), &hook.system);
     let wanted = KernelRelease::parse(&release).and_then(|release| {
         let arch = default_arch(&settings.kernel(&release).dir, &hook.system)?;
-        Ok(Reader::new(&settings, &hook.system).image_modules(&Target::new(release, arch), &image))
+        Ok(image_modules(&Session::look(&settings, &hook.system), &Target::new(release, arch), &image))
     });
     match wanted {
         Ok(wanted) => {

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 /// All that have headers, where configured so. Else the running one and the newest. In a chroot, whose kernel is not
 /// the running one: all, or on an upgrade the newest.
 #[must_use]
-pub fn choose(settings: &Settings, system: &System, upgrade: bool) -> Vec<KernelRelease> {
+pub(crate) fn choose(settings: &Settings, system: &System, upgrade: bool) -> Vec<KernelRelease> {
     let all = with_build_dir(settings);
     if settings.autoinstall_all_kernels {
         return all;

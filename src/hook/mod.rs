@@ -20,7 +20,7 @@ pub use initramfs::{initramfs, initramfs_modules};
 pub use kernel_install::kernel_install;
 
 use crate::model::text::shown_in_line;
-use crate::system::journal::{Journal, Severity};
+use crate::system::syslog::{Severity, Syslog};
 use crate::system::{System, streams};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 struct Hook {
     system: System,
     args: Vec<String>,
-    journal: Journal,
+    syslog: Syslog,
     /// Whether nobody wants to read again what is no news: that is for the log alone.
     repeats: bool,
     is_packer: bool,
@@ -46,12 +46,12 @@ impl Hook {
     }
 
     fn new(program: &'static str) -> Self {
-        crate::cli::prepare_process();
+        crate::system::prepare_process();
         let mut system = System::capture();
         system.patience.get_or_insert(PATIENCE);
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-        let journal = Journal::open(&format!("dkms-{program}"), &system);
-        Self { system, args, journal, repeats: false, is_packer: false }
+        let syslog = Syslog::open(&format!("dkms-{program}"), &system);
+        Self { system, args, syslog, repeats: false, is_packer: false }
     }
 
     fn arg(&self, index: usize) -> &str {
@@ -61,12 +61,12 @@ impl Hook {
     /// A line for people and for the log.
     fn note(&mut self, text: &str) {
         self.system.ui.note(format!("dkms: {text}"));
-        self.journal.write(Severity::Info, text);
+        self.syslog.write(Severity::Info, text);
     }
 
     fn error(&mut self, text: &str) {
         self.system.ui.error(text);
-        self.journal.write(Severity::Error, text);
+        self.syslog.write(Severity::Error, text);
     }
 }
 
@@ -77,8 +77,8 @@ fn run(program: &'static str, work: impl FnOnce(&mut Hook) -> u8) -> ExitCode {
         .into_iter()
         .filter_map(|name| Some(format!(" {name}={}", shown_in_line(hook.system.variable(name)?))));
     let called = format!("called with {:?}{}", hook.args.join(" "), by.collect::<String>());
-    hook.journal.write(Severity::Info, &called);
+    hook.syslog.write(Severity::Info, &called);
     let status = work(&mut hook);
-    hook.journal.write(Severity::Info, &format!("ends with status {status}"));
+    hook.syslog.write(Severity::Info, &format!("ends with status {status}"));
     ExitCode::from(status)
 }

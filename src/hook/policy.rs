@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// A package that a kernel does not have.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(crate) struct Failure {
     pub id: PackageId,
     pub target: Target,
     pub reason: String,
@@ -18,7 +18,7 @@ pub struct Failure {
 
 impl Failure {
     #[must_use]
-    pub fn of(id: &PackageId, target: &Target, error: &Error) -> Self {
+    pub(crate) fn of(id: &PackageId, target: &Target, error: &Error) -> Self {
         let reason = error.in_one_line();
         let log = error.log().cloned();
         Self { id: id.clone(), target: target.clone(), reason, log, code: error.exit_code().0 }
@@ -27,7 +27,7 @@ impl Failure {
 
 /// Whether any of the failures fails the caller: `on_failure` of the package, else of framework.conf.
 #[must_use]
-pub fn fails_caller(failures: &[Failure], settings: &Settings, system: &System) -> bool {
+pub(crate) fn fails_caller(failures: &[Failure], settings: &Settings, system: &System) -> bool {
     failures.iter().any(|failure| match package_policy(failure, settings, system).as_deref() {
         Some("fail") => true,
         Some("warn") => false,
@@ -46,7 +46,7 @@ fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Op
 
 /// The block at the end of everything that nobody overlooks.
 #[must_use]
-pub fn loud_block(failures: &[Failure]) -> String {
+pub(crate) fn loud_block(failures: &[Failure]) -> String {
     const RULE: &str = "==============================================================================";
     let mut text = format!("\n{RULE}\ndkms: these modules are MISSING:\n");
     for failure in failures {

@@ -2,9 +2,8 @@
 //! it is asked for once more: once, and only if a module that it holds or should hold is new.
 
 use super::Hook;
-use super::initramfs::PACKING;
 use crate::conf::{InInitramfs, Settings, Strictness, View, read_package};
-use crate::exec::{image_contents, listed_for_images};
+use crate::inspect::initramfs::{image_contents, listed_for_images};
 use crate::kernel::{default_arch, find_program};
 use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
 use crate::system::System;
@@ -12,9 +11,12 @@ use crate::system::process::Output;
 use crate::tree::Tree;
 use std::path::Path;
 
+/// Set while an image is packed: nobody then asks for another one.
+pub(crate) const PACKING: &str = "DKMS_PACKING_INITRAMFS";
+
 /// When an image is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(crate) enum When {
     /// Now: the caller waits.
     Now,
     /// Beside the boot, which does not wait for it; the machine does not shut down before it is done.
@@ -22,7 +24,7 @@ pub(super) enum When {
 }
 
 /// Asks for a new image of a kernel if one of these packages, just installed, belongs into it.
-pub(super) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], when: When, settings: &Settings) {
+pub(crate) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], when: When, settings: &Settings) {
     let Ok(release) = KernelRelease::parse(release) else { return };
     let image = hook.system.path("/boot").join(format!("initrd.img-{release}"));
     if installed.is_empty() || !image.is_file() || hook.system.variable(PACKING).is_some() {

@@ -1,8 +1,14 @@
 //! Looks at the machine and answers questions about it: whose a file is, who can change it. Reads only: it must not write a
 //! file or start a program.
 
-mod owner;
-mod trust;
-
-pub use owner::{Owner, Suspect, built_file, is_same_module, kept_by_others, owner, recorded_owner};
-pub use trust::{Exposure, Who, exposures};
+pub(crate) mod check;
+pub(crate) mod fsck;
+pub(crate) mod initramfs;
+pub(crate) mod inputs;
+pub(crate) mod installed;
+pub(crate) mod owner;
+pub(crate) mod pending;
+pub(crate) mod provided;
+pub(crate) mod signature;
+pub(crate) mod subject;
+pub(crate) mod trust;

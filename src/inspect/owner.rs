@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// Ours, as it was installed.
     Recorded,
     /// Ours, changed on purpose: the same module with another signature or none, compressed in another way, or rewritten by a
@@ -32,7 +32,7 @@ pub enum Owner {
 impl Owner {
     /// Whether our module is in its place, or something that was put there on purpose.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         match self {
             Self::Recorded | Self::Changed | Self::Package(_) | Self::Unknown => true,
             Self::Kernel | Self::Damaged(_) | Self::Nothing => false,
@@ -41,7 +41,7 @@ impl Owner {
 
     /// Whether the file is ours to take away.
     #[must_use]
-    pub fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         matches!(self, Self::Recorded | Self::Changed)
     }
 }
@@ -63,7 +63,7 @@ impl fmt::Display for Owner {
 
 /// A place where an installation wrote a file, or may have.
 #[derive(Debug, Clone)]
-pub struct Suspect {
+pub(crate) struct Suspect {
     pub path: PathBuf,
     /// The file of the build that went there; empty where the build is gone.
     pub built: PathBuf,
@@ -72,7 +72,7 @@ pub struct Suspect {
 
 impl Suspect {
     #[must_use]
-    pub fn recorded(file: InstalledFile, built: PathBuf) -> Self {
+    pub(crate) fn recorded(file: InstalledFile, built: PathBuf) -> Self {
         Self { path: file.path.clone(), built, recorded: Some(file) }
     }
 }
@@ -80,7 +80,7 @@ impl Suspect {
 /// Whose file stands at the place where a build was installed. `read` looks at its content even where stat(2) says that
 /// nobody wrote to it.
 #[must_use]
-pub fn owner(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &Suspect, read: bool) -> Owner {
+pub(crate) fn owner(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &Suspect, read: bool) -> Owner {
     let Suspect { path, built, recorded } = suspect;
     if path.symlink_metadata().is_err() {
         return match keeper(tree, id, path) {
@@ -150,7 +150,7 @@ fn differs_inside(found: ModuleFile, built: &Path) -> bool {
 /// Whether a module file holds the module of a build: the same image without signatures, or the same version of the same
 /// source.
 #[must_use]
-pub fn is_same_module(found: &ModuleFile, built: &Path) -> bool {
+pub(crate) fn is_same_module(found: &ModuleFile, built: &Path) -> bool {
     let Ok(built) = ModuleFile::read(built) else { return false };
     let identity =
         |file: &ModuleFile| (file.info.version_word().to_owned(), file.info.source_id().to_owned());
@@ -186,14 +186,14 @@ fn others<'a>(tree: &'a Tree, id: &'a BuildId) -> impl Iterator<Item = Installed
 
 /// The file of a build that goes to a path.
 #[must_use]
-pub fn built_file(installed: &Installed, path: &Path) -> PathBuf {
+pub(crate) fn built_file(installed: &Installed, path: &Path) -> PathBuf {
     let files = installed.built().module_files();
     files.into_iter().find(|file| file.file_name() == path.file_name()).unwrap_or_default()
 }
 
 /// Copies of files of a package that others keep as originals, each with the package that keeps it.
 #[must_use]
-pub fn kept_by_others(tree: &Tree, id: &BuildId, paths: &[PathBuf]) -> Vec<(Installed, Original)> {
+pub(crate) fn kept_by_others(tree: &Tree, id: &BuildId, paths: &[PathBuf]) -> Vec<(Installed, Original)> {
     let mut found = Vec::new();
     for other in others(tree, id) {
         let kept = stored_originals(&tree.originals(other.id().name(), &id.target));
@@ -208,6 +208,6 @@ pub fn kept_by_others(tree: &Tree, id: &BuildId, paths: &[PathBuf]) -> Vec<(Inst
 
 /// The package, other than this one, whose recorded installation put the module at a path.
 #[must_use]
-pub fn recorded_owner(tree: &Tree, id: &BuildId, path: &Path) -> Option<PackageId> {
+pub(crate) fn recorded_owner(tree: &Tree, id: &BuildId, path: &Path) -> Option<PackageId> {
     claimant(tree, id, path, &ModuleFile::read(path).ok()?)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Who can change a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub(crate) enum Who {
     Owner(u32),
     Group(u32),
     Everyone,
@@ -33,7 +33,7 @@ impl fmt::Display for Who {
 
 /// A file that another user can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exposure {
+pub(crate) struct Exposure {
     pub path: PathBuf,
     pub who: Who,
 }
@@ -41,7 +41,7 @@ pub struct Exposure {
 /// What other users can change of `paths` and everything below them, in the order of the walk. What does not exist is no
 /// exposure. Links are judged by where they lead only for `paths` themselves.
 #[must_use]
-pub fn exposures(paths: &[PathBuf], euid: u32) -> Vec<Exposure> {
+pub(crate) fn exposures(paths: &[PathBuf], euid: u32) -> Vec<Exposure> {
     let mut found = Vec::new();
     for path in paths {
         let Ok(data) = fs_err::metadata(path) else { continue };

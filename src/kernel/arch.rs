@@ -14,7 +14,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The machine has no usable name.
-pub fn default_arch(kernel_dir: &Path, system: &System) -> Result<Arch> {
+pub(crate) fn default_arch(kernel_dir: &Path, system: &System) -> Result<Arch> {
     let machine = || {
         let machine = system.host.machine.clone().ok_or(Error::ArchUnknown)?;
         Ok(wide_arch(&machine, kernel_dir, system).unwrap_or(machine))

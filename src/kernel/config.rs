@@ -4,36 +4,36 @@ use std::path::Path;
 
 /// The text of a kernel configuration and the questions that builds ask of it.
 #[derive(Debug, Clone)]
-pub struct KernelConfig {
+pub(crate) struct KernelConfig {
     text: String,
 }
 
 impl KernelConfig {
-    pub(super) fn read(path: &Path) -> Option<Self> {
+    pub(crate) fn read(path: &Path) -> Option<Self> {
         let bytes = fs_err::read(path).ok()?;
         Some(Self::parse(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     #[must_use]
-    pub fn parse(text: String) -> Self {
+    pub(crate) fn parse(text: String) -> Self {
         Self { text }
     }
 
     #[must_use]
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The value of an option, without its quotes.
     #[must_use]
-    pub fn value(&self, option: &str) -> Option<&str> {
+    pub(crate) fn value(&self, option: &str) -> Option<&str> {
         let value = self.text.lines().find_map(|line| line.strip_prefix(option)?.strip_prefix('='))?;
         Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
     }
 
     /// Whether an option is `y` or `m`. Strings and numbers do not count as set.
     #[must_use]
-    pub fn is_set(&self, option: &str) -> bool {
+    pub(crate) fn is_set(&self, option: &str) -> bool {
         self.text.lines().any(|line| {
             let value = line.strip_prefix(option).and_then(|rest| rest.strip_prefix('='));
             value.is_some_and(|value| value.starts_with(['y', 'm']))

@@ -28,7 +28,7 @@ const MOST_THREADS: usize = 4;
 ///
 /// `None` if there are none.
 #[must_use]
-pub fn headers_digest(kernel: &Kernel) -> Option<String> {
+pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
     let arches = arches(&kernel.build_dir);
     let dirs = [kernel.build_dir.clone(), kernel.build_dir.join("source"), kernel.dir.join("source")];
     let mut dirs: Vec<PathBuf> = dirs.iter().filter_map(|dir| fs_err::canonicalize(dir).ok()).collect();

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// How the files of modules end, uncompressed first.
-pub const SUFFIXES: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
+pub(crate) const SUFFIXES: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
 
 /// Every regular module file below a directory, without following links.
 #[derive(Debug, Default)]
-pub struct ModuleIndex {
+pub(crate) struct ModuleIndex {
     by_name: HashMap<String, Vec<PathBuf>>,
     compressed: [bool; 4],
 }
@@ -16,7 +16,7 @@ pub struct ModuleIndex {
 impl ModuleIndex {
     /// Walks `dir`; what cannot be read is left out.
     #[must_use]
-    pub fn scan(dir: &Path) -> Self {
+    pub(crate) fn scan(dir: &Path) -> Self {
         let mut index = Self::default();
         index.walk(dir);
         index
@@ -46,18 +46,18 @@ impl ModuleIndex {
 
     /// Files of a module, in the order in which the directories list them.
     #[must_use]
-    pub fn find(&self, module: &str) -> &[PathBuf] {
+    pub(crate) fn find(&self, module: &str) -> &[PathBuf] {
         self.by_name.get(module).map_or(&[], Vec::as_slice)
     }
 
     /// The files below a directory.
-    pub fn below<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+    pub(crate) fn below<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
         self.by_name.values().flatten().filter(move |path| path.starts_with(dir))
     }
 
     /// What follows `.ko` in new modules: as the kernel's own modules have it; of several kinds zst beats xz beats gz.
     #[must_use]
-    pub fn compression_suffix(&self) -> &'static str {
+    pub(crate) fn compression_suffix(&self) -> &'static str {
         match self.compressed {
             [_, _, _, true] => ".zst",
             [_, _, true, _] => ".xz",

@@ -6,17 +6,17 @@ mod arch;
 mod config;
 mod headers;
 mod index;
-pub mod module_file;
+pub(crate) mod module_file;
 mod toolchain;
-pub mod vmlinux;
+pub(crate) mod vmlinux;
 mod weak;
 
-pub use arch::default_arch;
-pub use config::KernelConfig;
-pub use headers::headers_digest;
-pub use index::ModuleIndex;
-pub use toolchain::{Toolchain, find_program, is_available};
-pub use weak::WeakLinks;
+pub(crate) use arch::default_arch;
+pub(crate) use config::KernelConfig;
+pub(crate) use headers::headers_digest;
+pub(crate) use index::ModuleIndex;
+pub(crate) use toolchain::{Toolchain, find_program, is_available};
+pub(crate) use weak::WeakLinks;
 
 use crate::model::KernelRelease;
 use std::collections::HashSet;
@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 
 /// A kernel release and where its files are. What is expensive to know is read once, when first asked for.
 #[derive(Debug)]
-pub struct Kernel {
+pub(crate) struct Kernel {
     pub release: KernelRelease,
     /// `<install tree>/<K>`.
     pub dir: PathBuf,
@@ -44,7 +44,7 @@ pub struct Kernel {
 impl Kernel {
     /// The kernel `release` below `install_tree`; `build_dir` and `config` as the user named them.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         release: KernelRelease,
         install_tree: &Path,
         boot: &Path,
@@ -70,14 +70,14 @@ impl Kernel {
 
     /// Whether `<install tree>/<K>` is there.
     #[must_use]
-    pub fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.dir.is_dir()
     }
 
     /// Whether the kernel itself is gone, and its directory only there for what others left in it: there are neither modules
     /// of its own, nor the list of those that are built in, nor headers.
     #[must_use]
-    pub fn is_hollow(&self) -> bool {
+    pub(crate) fn is_hollow(&self) -> bool {
         ["kernel", "modules.builtin", "modules.order", "vmlinuz", "build", "source"]
             .iter()
             .all(|name| !self.dir.join(name).exists())
@@ -85,32 +85,32 @@ impl Kernel {
 
     /// Whether modules can be built: headers are present when the build directory has `include`.
     #[must_use]
-    pub fn has_headers(&self) -> bool {
+    pub(crate) fn has_headers(&self) -> bool {
         self.build_dir.join("include").is_dir()
     }
 
     /// The release that the headers say they are for, if they do.
     #[must_use]
-    pub fn headers_release(&self) -> Option<String> {
+    pub(crate) fn headers_release(&self) -> Option<String> {
         let text = fs_err::read_to_string(self.build_dir.join("include/config/kernel.release")).ok()?;
         Some(text.trim().to_owned()).filter(|release| !release.is_empty())
     }
 
     /// The configuration, if its file can be read.
     #[must_use]
-    pub fn config(&self) -> Option<&KernelConfig> {
+    pub(crate) fn config(&self) -> Option<&KernelConfig> {
         self.config.get_or_init(|| KernelConfig::read(&self.config_path)).as_ref()
     }
 
     /// The modules below the kernel's directory.
     #[must_use]
-    pub fn modules(&self) -> &ModuleIndex {
+    pub(crate) fn modules(&self) -> &ModuleIndex {
         self.modules.get_or_init(|| ModuleIndex::scan(&self.dir))
     }
 
     /// The ELF machine of the kernel (`e_machine`), as one of its own modules has it. `None` where it has none.
     #[must_use]
-    pub fn machine(&self) -> Option<u16> {
+    pub(crate) fn machine(&self) -> Option<u16> {
         *self.machine.get_or_init(|| {
             let own = self.dir.join("kernel");
             let path = self.modules().below(&own).min()?;
@@ -121,7 +121,7 @@ impl Kernel {
     /// Whether a module is one that the kernel's package brings: `modules.order` lists those (kbuild writes it, with the
     /// names before compression).
     #[must_use]
-    pub fn has_own(&self, path: &Path) -> bool {
+    pub(crate) fn has_own(&self, path: &Path) -> bool {
         let Ok(below) = path.strip_prefix(&self.dir) else { return false };
         let below = below.to_string_lossy();
         let Some((stem, _)) = below.split_once(".ko") else { return false };
@@ -136,7 +136,7 @@ impl Kernel {
 
     /// System.map of this release, if it is installed.
     #[must_use]
-    pub fn system_map(&self) -> Option<&Path> {
+    pub(crate) fn system_map(&self) -> Option<&Path> {
         self.system_map.is_file().then_some(self.system_map.as_path())
     }
 }

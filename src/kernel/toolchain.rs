@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What a build puts into its environment and onto its make command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Toolchain {
+pub(crate) struct Toolchain {
     /// CC of the kernel's makefile fragment `.kernelvariables`, or the configured compiler where it is available.
     pub cc: Option<String>,
     /// KERNEL_CC: the configured compiler where it is available.
@@ -22,7 +22,7 @@ impl Toolchain {
     /// Reads the kernel's configuration; asks make only where that names no compiler and the headers have a
     /// `.kernelvariables`.
     #[must_use]
-    pub fn of(kernel: &Kernel, built_by_clang: Option<bool>, system: &System) -> Self {
+    pub(crate) fn of(kernel: &Kernel, built_by_clang: Option<bool>, system: &System) -> Self {
         let mut chain = Self::default();
         let Some(config) = kernel.config() else {
             chain.cc = from_kernelvariables(&kernel.build_dir, system);
@@ -50,7 +50,7 @@ impl Toolchain {
     }
 
     /// The environment of a build: names and values.
-    pub fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let pairs =
             [("CC", &self.cc), ("KERNEL_CC", &self.kernel_cc), ("LD", &self.ld), ("KERNEL_LD", &self.ld)];
         let named = pairs.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
@@ -59,7 +59,7 @@ impl Toolchain {
 
     /// The program that strips debug information.
     #[must_use]
-    pub fn strip(&self) -> &'static str {
+    pub(crate) fn strip(&self) -> &'static str {
         if self.cc.as_deref() == Some("clang") { "llvm-strip" } else { "strip" }
     }
 }
@@ -84,13 +84,13 @@ fn from_kernelvariables(build_dir: &Path, system: &System) -> Option<String> {
 
 /// Whether a command is found: by path, or in PATH.
 #[must_use]
-pub fn is_available(program: &str, system: &System) -> bool {
+pub(crate) fn is_available(program: &str, system: &System) -> bool {
     find_program(program, system).is_some()
 }
 
 /// The file of a command.
 #[must_use]
-pub fn find_program(program: &str, system: &System) -> Option<PathBuf> {
+pub(crate) fn find_program(program: &str, system: &System) -> Option<PathBuf> {
     use nix::unistd::{AccessFlags, access};
     let runs = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
     if program.contains('/') {

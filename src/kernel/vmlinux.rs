@@ -7,7 +7,7 @@ use std::path::Path;
 ///
 /// An image that says nothing, or that cannot be read, was not made by clang as far as anyone can tell.
 #[must_use]
-pub fn is_built_by_clang(vmlinux: &Path) -> Option<bool> {
+pub(crate) fn is_built_by_clang(vmlinux: &Path) -> Option<bool> {
     vmlinux.is_file().then(|| comment(vmlinux).is_some_and(|text| contains(&text, b"clang")))
 }
 

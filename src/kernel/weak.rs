@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// Every link of every kernel: which one has it, and the module that it leads to.
 #[derive(Debug, Default)]
-pub struct WeakLinks {
+pub(crate) struct WeakLinks {
     links: Vec<(KernelRelease, PathBuf)>,
 }
 
 impl WeakLinks {
     /// Walks `weak-updates` of every kernel of an install tree; what cannot be read is left out.
     #[must_use]
-    pub fn scan(install_tree: &Path) -> Self {
+    pub(crate) fn scan(install_tree: &Path) -> Self {
         let mut found = Self::default();
         let mut kernels: Vec<_> = fs_err::read_dir(install_tree).into_iter().flatten().flatten().collect();
         kernels.sort_by_key(fs_err::DirEntry::file_name);
@@ -39,13 +39,13 @@ impl WeakLinks {
     }
 
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.links.is_empty()
     }
 
     /// The kernels that use one of these module files of the kernel in `dir`, each once.
     #[must_use]
-    pub fn users(&self, dir: &Path, files: &[PathBuf]) -> Vec<KernelRelease> {
+    pub(crate) fn users(&self, dir: &Path, files: &[PathBuf]) -> Vec<KernelRelease> {
         let Ok(dir) = fs_err::canonicalize(dir) else { return Vec::new() };
         let is_one = |path: &PathBuf| {
             path.starts_with(&dir) && files.iter().any(|file| file.file_name() == path.file_name())

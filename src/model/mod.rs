@@ -4,11 +4,11 @@ mod error;
 mod name;
 mod release;
 mod state;
-pub mod text;
+pub(crate) mod text;
 mod version;
 
-pub use error::{ArchiveProblem, Error, ExitCode, PackagingProblem, Result};
-pub use name::{NameError, PackageId, PackageName, PackageVersion};
-pub use release::{Arch, BuildId, KernelRelease, Target};
-pub use state::{BuildState, SourceState};
-pub use version::compare_versions;
+pub(crate) use error::{ArchiveProblem, Error, ExitCode, PackagingProblem, Result};
+pub(crate) use name::{NameError, PackageId, PackageName, PackageVersion};
+pub(crate) use release::{Arch, BuildId, KernelRelease, Target};
+pub(crate) use state::{BuildState, SourceState};
+pub(crate) use version::compare_versions;

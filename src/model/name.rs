@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Why a text cannot be a path component of the DKMS tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameError {
+pub(crate) enum NameError {
     /// Nothing was given.
     Empty,
     /// `.` or `..`, or a name that begins with a dot, which listings of the tree skip.
@@ -39,7 +39,7 @@ impl fmt::Display for NameError {
 }
 
 /// Checks that `text` can be one directory name below the DKMS tree and one word of a status line.
-pub(super) fn check_component(text: &str) -> Result<(), NameError> {
+pub(crate) fn check_component(text: &str) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
@@ -63,7 +63,7 @@ fn is_forbidden(c: char) -> bool {
 }
 
 /// Whether `text` is a word that the tree uses itself: exactly, or by the shape `<prefix>*-*`.
-pub(super) fn is_reserved(text: &str, word: &str) -> bool {
+pub(crate) fn is_reserved(text: &str, word: &str) -> bool {
     match word.strip_suffix("*-*") {
         Some(prefix) => text.strip_prefix(prefix).is_some_and(|rest| rest.contains('-')),
         None => text == word,
@@ -77,11 +77,11 @@ macro_rules! component {
     ($(#[$doc:meta])* $name:ident, $what:literal, reserved: [$($reserved:literal),*]) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub(crate) struct $name(String);
 
         impl $name {
             /// Takes a text that can be one path component; tells why not otherwise.
-            pub fn new(text: &str) -> Result<Self, $crate::model::NameError> {
+            pub(crate) fn new(text: &str) -> Result<Self, $crate::model::NameError> {
                 $crate::model::name::check_component(text)?;
                 let reserved: &[&str] = &[$($reserved),*];
                 if reserved.iter().any(|word| $crate::model::name::is_reserved(text, word)) {
@@ -94,7 +94,7 @@ macro_rules! component {
             ///
             /// # Errors
             /// It cannot be what it should be; the error says so to them.
-            pub fn parse(text: &str) -> $crate::model::Result<Self> {
+            pub(crate) fn parse(text: &str) -> $crate::model::Result<Self> {
                 Self::new(text).map_err(|why| $crate::model::Error::BadName {
                     what: $what,
                     text: text.to_owned(),
@@ -103,7 +103,7 @@ macro_rules! component {
             }
 
             #[must_use]
-            pub fn as_str(&self) -> &str {
+            pub(crate) fn as_str(&self) -> &str {
                 &self.0
             }
         }
@@ -115,7 +115,7 @@ macro_rules! component {
         }
     };
 }
-pub(super) use component;
+pub(crate) use component;
 
 component!(
     /// What a dkms.conf calls PACKAGE_NAME and the command line calls a module.
@@ -129,20 +129,20 @@ component!(
 
 /// A package in one version, printed as `M/V`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PackageId {
+pub(crate) struct PackageId {
     pub name: PackageName,
     pub version: PackageVersion,
 }
 
 impl PackageId {
     #[must_use]
-    pub fn new(name: PackageName, version: PackageVersion) -> Self {
+    pub(crate) fn new(name: PackageName, version: PackageVersion) -> Self {
         Self { name, version }
     }
 
     /// The name of the package's directory in the source tree: `M-V`.
     #[must_use]
-    pub fn source_dir_name(&self) -> String {
+    pub(crate) fn source_dir_name(&self) -> String {
         format!("{}-{}", self.name, self.version)
     }
 }

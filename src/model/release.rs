@@ -15,20 +15,20 @@ component!(
 
 /// What a module is built for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Target {
+pub(crate) struct Target {
     pub release: KernelRelease,
     pub arch: Arch,
 }
 
 impl Target {
     #[must_use]
-    pub fn new(release: KernelRelease, arch: Arch) -> Self {
+    pub(crate) fn new(release: KernelRelease, arch: Arch) -> Self {
         Self { release, arch }
     }
 
     /// The name of a package's active link for this target: `kernel-<release>-<arch>`.
     #[must_use]
-    pub fn link_name(&self) -> String {
+    pub(crate) fn link_name(&self) -> String {
         format!("kernel-{}-{}", self.release, self.arch)
     }
 }
@@ -41,19 +41,19 @@ impl fmt::Display for Target {
 
 /// One package version built for one target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BuildId {
+pub(crate) struct BuildId {
     pub package: PackageId,
     pub target: Target,
 }
 
 impl BuildId {
     #[must_use]
-    pub fn new(package: PackageId, target: Target) -> Self {
+    pub(crate) fn new(package: PackageId, target: Target) -> Self {
         Self { package, target }
     }
 
     #[must_use]
-    pub fn name(&self) -> &PackageName {
+    pub(crate) fn name(&self) -> &PackageName {
         &self.package.name
     }
 }

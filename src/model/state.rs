@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What stands behind `<tree>/M/V/source`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceState {
+pub(crate) enum SourceState {
     /// A link to an existing directory.
     Added,
     /// A real directory that holds only dkms.conf: loaded from a binaries-only tarball.
@@ -15,7 +15,7 @@ pub enum SourceState {
 
 /// How far one build has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BuildState {
+pub(crate) enum BuildState {
     Built,
     Installed,
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// Characters of the Unicode category Cf (format): they change the direction of a line, or are not shown at all.
 #[must_use]
-pub fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}' | '\u{180e}'
@@ -16,13 +16,13 @@ pub fn is_invisible(c: char) -> bool {
 
 /// Text of several lines: what is no line break, tab or visible character stands there as an escape (`\u001b`).
 #[must_use]
-pub fn shown(text: &str) -> Cow<'_, str> {
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n')
 }
 
 /// The same for text that must stay one line, because it came from outside: line breaks are escaped too.
 #[must_use]
-pub fn shown_in_line(text: &str) -> Cow<'_, str> {
+pub(crate) fn shown_in_line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 

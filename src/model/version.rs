@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 /// the order of the zero-padded keys that dkms always used; longer runs, which those keys order wrongly (1000 < 999),
 /// compare by value too.
 #[must_use]
-pub fn compare_versions(a: &str, b: &str) -> Ordering {
+pub(crate) fn compare_versions(a: &str, b: &str) -> Ordering {
     let (a, b) = (without_blanks(a), without_blanks(b));
     let (mut a, mut b) = (a.as_slice(), b.as_slice());
     loop {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of one version of a package, for one target.
 #[derive(Debug, Clone)]
-pub enum Version {
+pub(crate) enum Version {
     /// The active link names it; `intact` tells whether its files are in place.
     Installed { intact: bool },
     /// Installed, and due to be built again. The old modules stay until the new ones are ready.
@@ -27,7 +27,7 @@ pub enum Version {
 
 /// Why a build is not what would be built now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stale {
+pub(crate) enum Stale {
     Source,
     Overrides,
     Kernel,
@@ -56,7 +56,7 @@ impl std::fmt::Display for Stale {
 
 /// Why a build is due to be signed, by the key that is configured now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignatureDue {
+pub(crate) enum SignatureDue {
     Missing,
     OtherCertificate,
 }
@@ -72,7 +72,7 @@ impl std::fmt::Display for SignatureDue {
 
 /// One package: its versions from the highest down, as far as they were asked.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     pub name: PackageName,
     pub versions: Vec<(PackageId, Version)>,
 }
@@ -81,14 +81,14 @@ impl Candidate {
     /// Whether a version settles the matter, so that lower ones need not be asked: a version that does not want the
     /// kernel leaves it to an older one.
     #[must_use]
-    pub fn is_settled_by(version: &Version) -> bool {
+    pub(crate) fn is_settled_by(version: &Version) -> bool {
         !matches!(version, Version::Known { autoinstall: true, exclusion: Some(_), .. } | Version::Broken(_))
     }
 }
 
 /// What is known before planning.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     pub candidates: Vec<Candidate>,
     /// Names of packages of which some version is installed for the target.
     pub installed: BTreeSet<PackageName>,
@@ -96,7 +96,7 @@ pub struct Facts {
 
 /// How much one step has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
+pub(crate) enum Need {
     Build,
     /// Built already, and not as it should be.
     Rebuild(Stale),
@@ -109,7 +109,7 @@ pub enum Need {
 impl Need {
     /// Whether a compiler runs, and the kernel's headers are needed.
     #[must_use]
-    pub fn compiles(&self) -> bool {
+    pub(crate) fn compiles(&self) -> bool {
         match self {
             Self::Build | Self::Rebuild(_) => true,
             Self::Install | Self::Sign(_) => false,
@@ -119,7 +119,7 @@ impl Need {
 
 /// One package version to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     pub id: PackageId,
     pub need: Need,
     /// Steps that must have succeeded before.
@@ -128,7 +128,7 @@ pub struct Step {
 
 /// Why a package cannot be installed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Blocked {
+pub(crate) enum Blocked {
     /// Packages that are known, not installed, and not going to be.
     Missing(Vec<String>),
     /// The packages wait for each other.
@@ -146,7 +146,7 @@ impl std::fmt::Display for Blocked {
 
 /// What is due, and what is not.
 #[derive(Debug, Clone, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// In an order that respects `after`; otherwise in listing order.
     pub steps: Vec<Step>,
     pub satisfied: Vec<PackageName>,
@@ -169,7 +169,7 @@ struct Wanted {
 
 /// Decides for every candidate.
 #[must_use]
-pub fn plan_autoinstall(facts: Facts) -> Plan {
+pub(crate) fn plan_autoinstall(facts: Facts) -> Plan {
     let known: BTreeSet<String> = facts.candidates.iter().map(|c| c.name.to_string()).collect();
     let installed: BTreeSet<String> = facts.installed.iter().map(ToString::to_string).collect();
     let mut plan = Plan::default();

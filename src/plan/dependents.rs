@@ -5,14 +5,14 @@ use std::fmt;
 
 /// A build of a package that says BUILD_DEPENDS_REBUILD, with what it depends on.
 #[derive(Debug, Clone)]
-pub struct Dependent {
+pub(crate) struct Dependent {
     pub id: PackageId,
     pub depends: Vec<Dependency>,
 }
 
 /// One dependency of a build.
 #[derive(Debug, Clone)]
-pub struct Dependency {
+pub(crate) struct Dependency {
     pub name: String,
     /// The version that the build recorded.
     pub recorded: Option<String>,
@@ -24,14 +24,14 @@ pub struct Dependency {
 
 /// A build that is due again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rebuild {
+pub(crate) struct Rebuild {
     pub id: PackageId,
     pub why: Replaced,
 }
 
 /// The dependency that is another one now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replaced {
+pub(crate) struct Replaced {
     pub name: String,
     pub recorded: Option<String>,
     pub installed: String,
@@ -63,7 +63,7 @@ impl Dependency {
 
 /// Every build that is due, after those that it depends on; otherwise, and in a circle, in the order given.
 #[must_use]
-pub fn plan_rebuilds(dependents: Vec<Dependent>) -> Vec<Rebuild> {
+pub(crate) fn plan_rebuilds(dependents: Vec<Dependent>) -> Vec<Rebuild> {
     let due = |dependent: &Dependent| dependent.depends.iter().find_map(Dependency::replaced);
     let mut waiting: Vec<(Dependent, Replaced)> =
         dependents.into_iter().filter_map(|dependent| due(&dependent).map(|why| (dependent, why))).collect();

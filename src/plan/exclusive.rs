@@ -9,7 +9,7 @@ use std::fmt;
 
 /// The condition of a dkms.conf that a kernel does not meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exclusion {
+pub(crate) struct Exclusion {
     /// The directive with its index.
     pub directive: String,
     pub value: String,
@@ -28,7 +28,7 @@ impl fmt::Display for Exclusion {
 
 /// The modules of a package that a kernel can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Buildable {
+pub(crate) struct Buildable {
     /// For each module, in order: nothing, or why not.
     pub modules: Vec<Option<Exclusion>>,
     /// Set when the package as a whole does not want the kernel.
@@ -37,7 +37,7 @@ pub struct Buildable {
 
 impl Buildable {
     #[must_use]
-    pub fn has(&self, index: usize) -> bool {
+    pub(crate) fn has(&self, index: usize) -> bool {
         self.modules.get(index).is_some_and(Option::is_none)
     }
 }
@@ -45,7 +45,7 @@ impl Buildable {
 /// Decides from the conf and the kernel's facts; `config` is `None` where the configuration file does not exist, and
 /// then its condition is not asked.
 #[must_use]
-pub fn buildable(conf: &PackageConf, target: &Target, config: Option<&KernelConfig>) -> Buildable {
+pub(crate) fn buildable(conf: &PackageConf, target: &Target, config: Option<&KernelConfig>) -> Buildable {
     let conditions = Conditions { conf, target, config };
     let global = conditions.failing(0);
     let modules: Vec<Option<Exclusion>> = (0..conf.modules.len())
@@ -131,7 +131,7 @@ impl Conditions<'_> {
 /// Whether OBSOLETE_BY makes a package obsolete for a kernel: the release decides, then the ABI behind its first dash;
 /// a limit without ABI is reached by its release.
 #[must_use]
-pub fn is_obsolete(kernel: &crate::model::KernelRelease, limit: &str) -> bool {
+pub(crate) fn is_obsolete(kernel: &crate::model::KernelRelease, limit: &str) -> bool {
     let split = |text: &str| {
         let (release, abi) = text.split_once('-').unwrap_or((text, ""));
         (release.to_owned(), abi.to_owned())

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Why nothing is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Skip {
+pub(crate) enum Skip {
     AlreadyBuilt(BuildId),
     AlreadyInstalled(BuildId),
 }
@@ -30,13 +30,13 @@ impl fmt::Display for Skip {
 
 /// What `build` does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BuildPlan {
+pub(crate) enum BuildPlan {
     Skip(Skip),
     Build,
 }
 
 #[must_use]
-pub fn plan_build(build: &BuildId, state: Option<BuildState>, force: bool) -> BuildPlan {
+pub(crate) fn plan_build(build: &BuildId, state: Option<BuildState>, force: bool) -> BuildPlan {
     match state {
         Some(_) if !force => BuildPlan::Skip(Skip::AlreadyBuilt(build.clone())),
         _ => BuildPlan::Build,
@@ -45,7 +45,7 @@ pub fn plan_build(build: &BuildId, state: Option<BuildState>, force: bool) -> Bu
 
 /// What `install` does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InstallPlan {
+pub(crate) enum InstallPlan {
     Skip(Skip),
     /// Install what is built.
     Install,
@@ -54,7 +54,12 @@ pub enum InstallPlan {
 
 /// `intact` tells whether the installed files are still there.
 #[must_use]
-pub fn plan_install(build: &BuildId, state: Option<BuildState>, intact: bool, force: bool) -> InstallPlan {
+pub(crate) fn plan_install(
+    build: &BuildId,
+    state: Option<BuildState>,
+    intact: bool,
+    force: bool,
+) -> InstallPlan {
     match state {
         Some(BuildState::Installed) if intact && !force => {
             InstallPlan::Skip(Skip::AlreadyInstalled(build.clone()))

@@ -1,9 +1,9 @@
 //! Decisions: pure functions from facts to plans, each yes and no with its reason. No I/O.
 
-pub mod autoinstall;
-pub mod dependents;
+pub(crate) mod autoinstall;
+pub(crate) mod dependents;
 mod exclusive;
-pub mod lifecycle;
-pub mod request;
+pub(crate) mod lifecycle;
+pub(crate) mod request;
 
-pub use exclusive::{Buildable, Exclusion, buildable, is_obsolete};
+pub(crate) use exclusive::{Buildable, Exclusion, buildable, is_obsolete};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// What a package is given by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub(crate) enum Subject {
     Package(PackageId),
     /// A directory with a dkms.conf, which names the package.
     Directory(PathBuf),
@@ -15,7 +15,7 @@ pub enum Subject {
 
 /// What a tarball is to hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     #[default]
     Both,
     SourceOnly,
@@ -24,7 +24,7 @@ pub enum Content {
 
 /// A package for another machine's package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PackageForm {
+pub(crate) enum PackageForm {
     /// A Debian package with the source, and with what is built.
     Deb,
     /// Debian packages that hold the modules of one kernel each.
@@ -38,7 +38,7 @@ pub enum PackageForm {
 impl PackageForm {
     /// The action that makes it.
     #[must_use]
-    pub fn action(self) -> &'static str {
+    pub(crate) fn action(self) -> &'static str {
         match self {
             Self::Deb => "mkdeb",
             Self::ModulesDeb => "mkbmdeb",
@@ -49,7 +49,7 @@ impl PackageForm {
 
     /// The directory of a version in the DKMS tree where callers find the result.
     #[must_use]
-    pub fn dir_name(self) -> &'static str {
+    pub(crate) fn dir_name(self) -> &'static str {
         match self {
             Self::Deb => "deb",
             Self::ModulesDeb => "bmdeb",
@@ -61,7 +61,7 @@ impl PackageForm {
 
 /// A filter of `status`: `None` lets everything pass. The texts are shell wildcards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub(crate) struct Filter {
     pub name: Option<String>,
     pub version: Option<String>,
     pub release: Option<String>,
@@ -70,7 +70,7 @@ pub struct Filter {
 
 /// The kernels that an action is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Targets {
+pub(crate) enum Targets {
     These(Vec<Target>),
     /// `--all`: those for which the package is built.
     AllBuilt,
@@ -78,7 +78,7 @@ pub enum Targets {
 
 /// How an action on one package is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Force {
+pub(crate) struct Force {
     pub force: bool,
     pub version_override: bool,
     /// A built module may name another kernel release than the one that it is for.
@@ -90,20 +90,20 @@ pub struct Force {
 impl Force {
     /// Whether nothing is forced.
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         !(self.force || self.version_override || self.vermagic || self.safe_upgrade)
     }
 
     /// Whether what failed before is tried again.
     #[must_use]
-    pub fn overrides_memory(&self) -> bool {
+    pub(crate) fn overrides_memory(&self) -> bool {
         self.force || self.vermagic
     }
 }
 
 /// How `conf` prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ConfFormat {
+pub(crate) enum ConfFormat {
     #[default]
     Text,
     Json,
@@ -111,7 +111,7 @@ pub enum ConfFormat {
 
 /// How `status` prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum StatusFormat {
+pub(crate) enum StatusFormat {
     #[default]
     Text,
     /// As dkms 2 printed it.
@@ -121,7 +121,7 @@ pub enum StatusFormat {
 
 /// What to do. Every combination that a variant can hold makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
+pub(crate) enum Request {
     Add {
         subject: Subject,
         conf: Option<PathBuf>,

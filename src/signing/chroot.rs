@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// A container, whose first process sees the same root as we do, is no chroot.
 #[must_use]
-pub fn in_chroot(root: &Path, env: &BTreeMap<String, String>, euid: u32) -> bool {
+pub(crate) fn in_chroot(root: &Path, env: &BTreeMap<String, String>, euid: u32) -> bool {
     is_faked(env) || mounts_differ(root) || (euid == 0 && roots_differ(root))
 }
 

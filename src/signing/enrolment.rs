@@ -21,7 +21,7 @@ const ATTRIBUTES: usize = 4;
 
 /// Who demands signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enforcement {
+pub(crate) enum Enforcement {
     SecureBoot,
     /// `module.sig_enforce`, on the command line or in the kernel's configuration.
     SigEnforce,
@@ -38,7 +38,7 @@ impl fmt::Display for Enforcement {
 
 /// How far a certificate is from being trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enrolment {
+pub(crate) enum Enrolment {
     Enrolled,
     /// It was imported; somebody has to confirm it at the next boot.
     Pending,
@@ -47,7 +47,7 @@ pub enum Enrolment {
 
 /// Why an unsigned module, or one signed by a stranger, would be refused on this machine; `None` if it would not.
 #[must_use]
-pub fn enforcement(facts: &SigningFacts) -> Option<Enforcement> {
+pub(crate) fn enforcement(facts: &SigningFacts) -> Option<Enforcement> {
     let is_on = |name: &str, vendor: &str| variable(facts.root, name, vendor).last().copied() == Some(1);
     if is_on("SecureBoot", GLOBAL) && !is_on("MokSBStateRT", SHIM) {
         return Some(Enforcement::SecureBoot);
@@ -61,7 +61,7 @@ pub fn enforcement(facts: &SigningFacts) -> Option<Enforcement> {
 ///
 /// # Errors
 /// It is no certificate.
-pub fn enrolment(root: &Path, certificate: &[u8]) -> Result<Enrolment, String> {
+pub(crate) fn enrolment(root: &Path, certificate: &[u8]) -> Result<Enrolment, String> {
     let certificate = identify(certificate)?;
     let holds = |list: &[u8]| x509_entries(list).any(|der| der == certificate.der);
     let trusted =
@@ -75,7 +75,7 @@ pub fn enrolment(root: &Path, certificate: &[u8]) -> Result<Enrolment, String> {
 
 /// The certificates that firmware and shim trust, each by its [`super::certificate_digest`].
 #[must_use]
-pub fn trusted_certificates(root: &Path) -> Vec<String> {
+pub(crate) fn trusted_certificates(root: &Path) -> Vec<String> {
     trusted_lists(root).iter().flat_map(|list| x509_entries(list).map(sha256).collect::<Vec<_>>()).collect()
 }
 

@@ -9,7 +9,7 @@ const POLICY_TOOL: &str = "update-secureboot-policy";
 
 /// A key and its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyPair {
+pub(crate) struct KeyPair {
     /// A path, or a `pkcs11:` URI.
     pub key: String,
     pub certificate: PathBuf,
@@ -17,7 +17,7 @@ pub struct KeyPair {
 
 /// A pair of which neither file exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingKeys {
+pub(crate) struct MissingKeys {
     pub key: PathBuf,
     pub certificate: PathBuf,
     /// To be run in order before the pair is made; may already make it.
@@ -26,21 +26,21 @@ pub struct MissingKeys {
 
 impl MissingKeys {
     #[must_use]
-    pub fn pair(&self) -> KeyPair {
+    pub(crate) fn pair(&self) -> KeyPair {
         KeyPair { key: self.key.to_string_lossy().into_owned(), certificate: self.certificate.clone() }
     }
 }
 
 /// A program of the distribution that takes part in making keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preparation {
+pub(crate) struct Preparation {
     pub program: PathBuf,
     pub args: Vec<&'static str>,
     pub env: Vec<(&'static str, &'static str)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Keys {
+pub(crate) enum Keys {
     Ready(KeyPair),
     Missing(MissingKeys),
 }
@@ -57,7 +57,7 @@ enum Origin {
 ///
 /// # Errors
 /// There is none, and none may be made.
-pub fn find_keys(settings: &SigningSettings, facts: &SigningFacts) -> Result<Keys, Reason> {
+pub(crate) fn find_keys(settings: &SigningSettings, facts: &SigningFacts) -> Result<Keys, Reason> {
     let (pair, origin) = locate(settings, facts);
     let certificate_exists = exists(&pair.certificate)?;
     if is_token(&pair.key) {
@@ -145,7 +145,7 @@ fn rooted_key(key: &str, facts: &SigningFacts) -> String {
     if is_token(key) { key.to_owned() } else { facts.rooted(key).to_string_lossy().into_owned() }
 }
 
-pub(super) fn is_token(key: &str) -> bool {
+pub(crate) fn is_token(key: &str) -> bool {
     key.starts_with("pkcs11:")
 }
 

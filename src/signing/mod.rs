@@ -1,7 +1,7 @@
 //! Whether the modules of one kernel are signed, with which tool, key and certificate.
 //!
 //! Reads the world and decides; it must not create or change a file, run a program, or print. What has to be made
-//! first, keys, goes out as data for `exec::sign`.
+//! first, keys, goes out as data for `build::sign`.
 
 mod chroot;
 mod enrolment;
@@ -9,14 +9,15 @@ mod keys;
 mod reason;
 mod tool;
 mod verify;
+pub(crate) mod wanted;
 
-pub use chroot::in_chroot;
-pub use enrolment::{Enforcement, Enrolment, enforcement, enrolment, trusted_certificates};
-pub use keys::{KeyPair, Keys, MissingKeys, Preparation, find_keys};
-pub use reason::Reason;
-pub use verify::{
-    CertificateIdentity, SignatureFlaw, Unsupported, Verification, identify, signer_name, verify,
-};
+pub(crate) use chroot::in_chroot;
+pub(crate) use enrolment::{Enforcement, Enrolment, enforcement, enrolment, trusted_certificates};
+pub(crate) use keys::{KeyPair, Keys, MissingKeys, Preparation, find_keys};
+pub(crate) use reason::Reason;
+pub(crate) use verify::{SignatureFlaw, Unsupported, Verification, identify, signer_name, verify};
+
+pub(crate) use wanted::Wanted;
 
 use crate::model::KernelRelease;
 use crate::system::digest::sha256;
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// What framework.conf says; an empty value is as good as none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SigningSettings {
+pub(crate) struct SigningSettings {
     pub sign_file: Option<String>,
     pub mok_signing_key: Option<String>,
     pub mok_certificate: Option<String>,
@@ -35,7 +36,7 @@ pub struct SigningSettings {
 
 /// What is known about the machine and the kernel.
 #[derive(Debug, Clone, Copy)]
-pub struct SigningFacts<'a> {
+pub(crate) struct SigningFacts<'a> {
     /// In front of every fixed or configured path; `/` but for tests and images.
     pub root: &'a Path,
     /// The distribution id; only how it begins counts.
@@ -78,7 +79,7 @@ impl SigningFacts<'_> {
 
 /// Everything that signing one module takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
+pub(crate) struct Signer {
     pub tool: PathBuf,
     /// As the tool wants it: `sha256`.
     pub hash: String,
@@ -90,14 +91,14 @@ pub struct Signer {
 impl Signer {
     /// Tool, certificate and, where it is a file, key.
     #[must_use]
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let key = (!self.has_token()).then(|| PathBuf::from(&self.key));
         [self.tool.clone(), self.certificate.clone()].into_iter().chain(key).collect()
     }
 
     /// Whether the key is on a token.
     #[must_use]
-    pub fn has_token(&self) -> bool {
+    pub(crate) fn has_token(&self) -> bool {
         keys::is_token(&self.key)
     }
 }
@@ -112,7 +113,7 @@ impl fmt::Display for Signer {
 
 /// Whether modules are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signing {
+pub(crate) enum Signing {
     On(Signer),
     /// Once the key and the certificate, neither of which exists, have been made.
     Generate {
@@ -124,7 +125,7 @@ pub enum Signing {
 
 /// Decides for one kernel: the first thing that speaks against signing is the reason.
 #[must_use]
-pub fn decide(settings: &SigningSettings, facts: &SigningFacts) -> Signing {
+pub(crate) fn decide(settings: &SigningSettings, facts: &SigningFacts) -> Signing {
     signer(settings, facts).unwrap_or_else(Signing::Off)
 }
 
@@ -156,7 +157,7 @@ fn signer(settings: &SigningSettings, facts: &SigningFacts) -> Result<Signing, R
 /// What tells certificates apart: SHA-256 of the DER form, hexadecimal; of the file's content where that is no certificate
 /// that we read.
 #[must_use]
-pub fn certificate_digest(content: &[u8]) -> String {
+pub(crate) fn certificate_digest(content: &[u8]) -> String {
     match identify(content) {
         Ok(certificate) => sha256(&certificate.der),
         Err(_) => sha256(content),
@@ -174,7 +175,7 @@ pub(crate) mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     /// A machine in a directory, and what `decide` makes of it.
-    pub struct World {
+    pub(crate) struct World {
         pub dir: tempfile::TempDir,
         pub family: &'static str,
         pub config: Option<&'static str>,
@@ -183,12 +184,12 @@ pub(crate) mod tests {
         release: KernelRelease,
     }
 
-    pub const CONFIG: &str = "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_HASH=\"sha256\"\n";
-    pub const KERNEL: &str = "6.1.0-55-amd64";
-    pub const BUILD_TOOL: &str = "/lib/modules/6.1.0-55-amd64/build/scripts/sign-file";
+    pub(crate) const CONFIG: &str = "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_HASH=\"sha256\"\n";
+    pub(crate) const KERNEL: &str = "6.1.0-55-amd64";
+    pub(crate) const BUILD_TOOL: &str = "/lib/modules/6.1.0-55-amd64/build/scripts/sign-file";
 
     impl World {
-        pub fn new(family: &'static str) -> Self {
+        pub(crate) fn new(family: &'static str) -> Self {
             Self {
                 dir: tempfile::tempdir().unwrap(),
                 family,
@@ -199,28 +200,28 @@ pub(crate) mod tests {
             }
         }
 
-        pub fn path(&self, path: &str) -> PathBuf {
+        pub(crate) fn path(&self, path: &str) -> PathBuf {
             self.dir.path().join(path.trim_start_matches('/'))
         }
 
-        pub fn text(&self, path: &str) -> String {
+        pub(crate) fn text(&self, path: &str) -> String {
             self.path(path).display().to_string()
         }
 
-        pub fn file(self, path: &str, content: &str) -> Self {
+        pub(crate) fn file(self, path: &str, content: &str) -> Self {
             let file = self.path(path);
             fs_err::create_dir_all(file.parent().unwrap()).unwrap();
             fs_err::write(file, content).unwrap();
             self
         }
 
-        pub fn program(self, path: &str) -> Self {
+        pub(crate) fn program(self, path: &str) -> Self {
             let world = self.file(path, "#!/bin/sh\n");
             fs_err::set_permissions(world.path(path), std::fs::Permissions::from_mode(0o755)).unwrap();
             world
         }
 
-        pub fn with_facts<T>(&self, use_them: impl FnOnce(&SigningFacts) -> T) -> T {
+        pub(crate) fn with_facts<T>(&self, use_them: impl FnOnce(&SigningFacts) -> T) -> T {
             let modules_dir = self.path("/lib/modules").join(KERNEL);
             use_them(&SigningFacts {
                 root: self.dir.path(),
@@ -234,7 +235,7 @@ pub(crate) mod tests {
             })
         }
 
-        pub fn decide(&self) -> Signing {
+        pub(crate) fn decide(&self) -> Signing {
             self.with_facts(|facts| decide(&self.settings, facts))
         }
     }

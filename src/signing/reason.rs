@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     SwitchedOff,
     InChroot,
     NoConfig {
@@ -46,7 +46,7 @@ impl Reason {
     /// Whether somebody should do something about it: signing was wanted and possible, but for this. A strict run
     /// fails here; what the administrator or the kernel has chosen is no problem.
     #[must_use]
-    pub fn is_problem(&self) -> bool {
+    pub(crate) fn is_problem(&self) -> bool {
         !matches!(self, Self::SwitchedOff | Self::InChroot | Self::NoConfig { .. } | Self::NoHash { .. })
     }
 

@@ -5,7 +5,7 @@ use nix::unistd::{AccessFlags, access};
 use std::path::{Path, PathBuf};
 
 /// The sign tool; a configured one is taken or missed, never replaced by another.
-pub fn find(configured: Option<&str>, facts: &SigningFacts) -> Result<PathBuf, Reason> {
+pub(crate) fn find(configured: Option<&str>, facts: &SigningFacts) -> Result<PathBuf, Reason> {
     let tool = match configured {
         Some(path) => facts.rooted(path),
         None => of_distribution(facts)
@@ -31,7 +31,7 @@ fn of_distribution(facts: &SigningFacts) -> Option<PathBuf> {
     }
 }
 
-pub fn is_executable(path: &Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     path.is_file() && access(path, AccessFlags::X_OK).is_ok()
 }
 

@@ -25,7 +25,7 @@ const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.1
 
 /// Why a signature is worth nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignatureFlaw {
+pub(crate) enum SignatureFlaw {
     Missing,
     /// What is appended is no signature.
     Malformed(String),
@@ -56,7 +56,7 @@ impl fmt::Display for SignatureFlaw {
 
 /// How far a signature without flaws was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verification {
+pub(crate) enum Verification {
     /// It is that of the module and the certificate.
     Verified,
     /// It names the certificate; whether it is that of the module is left to the kernel.
@@ -65,7 +65,7 @@ pub enum Verification {
 
 /// A kind of signature that is not verified here, by its object identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unsupported {
+pub(crate) enum Unsupported {
     Digest(String),
     Key(String),
 }
@@ -83,7 +83,11 @@ impl fmt::Display for Unsupported {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn verify(image: &[u8], signature: &[u8], certificate: &[u8]) -> Result<Verification, SignatureFlaw> {
+pub(crate) fn verify(
+    image: &[u8],
+    signature: &[u8],
+    certificate: &[u8],
+) -> Result<Verification, SignatureFlaw> {
     let signer = parse_signer(signature)?;
     let certificate = parse_certificate(certificate).map_err(SignatureFlaw::Certificate)?;
     if !is_of(&signer.sid, &certificate) {
@@ -119,13 +123,13 @@ pub fn verify(image: &[u8], signature: &[u8], certificate: &[u8]) -> Result<Veri
 
 /// Who signed, as `modinfo` says it: the common name of the issuer, else the key's identifier.
 #[must_use]
-pub fn signer_name(signature: &[u8]) -> Option<String> {
+pub(crate) fn signer_name(signature: &[u8]) -> Option<String> {
     parse_signer(signature).ok().map(|signer| describe(&signer.sid))
 }
 
 /// A certificate as the kernel's keyrings and the firmware's lists know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateIdentity {
+pub(crate) struct CertificateIdentity {
     pub der: Vec<u8>,
     /// How `/proc/keys` names it: the subject key identifier, else the serial number, hexadecimal.
     pub key_id: String,
@@ -133,7 +137,7 @@ pub struct CertificateIdentity {
 
 /// # Errors
 /// The text is no certificate.
-pub fn identify(certificate: &[u8]) -> Result<CertificateIdentity, String> {
+pub(crate) fn identify(certificate: &[u8]) -> Result<CertificateIdentity, String> {
     let certificate = parse_certificate(certificate)?;
     let id = subject_key_identifier(&certificate).unwrap_or_else(|| {
         let serial = certificate.tbs_certificate.serial_number.as_bytes();

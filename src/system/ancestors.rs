@@ -4,7 +4,7 @@ use std::iter;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
+pub(crate) struct Process {
     pub pid: u32,
     /// Its name, of at most 15 bytes.
     pub command: String,
@@ -16,13 +16,13 @@ pub struct Process {
 impl Process {
     /// `None` if there is none.
     #[must_use]
-    pub fn read(pid: u32) -> Option<Self> {
+    pub(crate) fn read(pid: u32) -> Option<Self> {
         parse(pid, &fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 }
 
 /// The parent, its parent, and so on; without the first of all.
-pub fn ancestors() -> impl Iterator<Item = Process> {
+pub(crate) fn ancestors() -> impl Iterator<Item = Process> {
     let read = |pid: u32| Process::read(pid).filter(|process| process.pid > 1);
     iter::successors(read(std::os::unix::process::parent_id()), move |process| read(process.parent))
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// Variables by name. Names and values that are not UTF-8 are left out.
-pub type Environment = BTreeMap<String, String>;
+pub(crate) type Environment = BTreeMap<String, String>;
 
 /// What must not reach a build, a script or a dkms.conf. `*` stands for any ending.
 ///
@@ -124,13 +124,13 @@ const GENERAL: [&str; 14] = [
 
 /// Whether a variable of the caller is kept from programs.
 #[must_use]
-pub fn is_withheld(name: &str) -> bool {
+pub(crate) fn is_withheld(name: &str) -> bool {
     name != EXCEPTION && WITHHELD.iter().any(|pattern| fits(name, pattern))
 }
 
 /// Whether a variable is for every program: the only ones that pass where the caller's are meant for its own.
 #[must_use]
-pub fn is_general(name: &str) -> bool {
+pub(crate) fn is_general(name: &str) -> bool {
     GENERAL.iter().any(|pattern| fits(name, pattern))
 }
 
@@ -145,7 +145,7 @@ fn fits(name: &str, pattern: &str) -> bool {
 
 /// A search path in which the administrator's programs are found, as cron's and su's are not.
 #[must_use]
-pub fn with_sbin(path: &str) -> String {
+pub(crate) fn with_sbin(path: &str) -> String {
     let mut dirs: Vec<&str> = path.split(':').filter(|dir| !dir.is_empty()).collect();
     for dir in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
         if !dirs.contains(&dir) {

@@ -23,7 +23,7 @@ const TEMPORARY: &str = ".dkms-";
 const RANDOM: usize = 6;
 
 /// Makes a directory and its parents, mode 0755.
-pub fn create_dirs(path: &Path) -> io::Result<()> {
+pub(crate) fn create_dirs(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -35,19 +35,19 @@ pub fn create_dirs(path: &Path) -> io::Result<()> {
 }
 
 /// Waits until the entries of a directory are on disk.
-pub fn sync_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     fs_err::File::open(path)?.sync_all()
 }
 
 /// Writes `content` under its final name: complete, synced, mode `mode`.
 ///
 /// The temporary file is a hidden neighbour, made exclusively, and goes away if anything fails.
-pub fn publish_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn publish_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     publish_with(path, mode, |file| file.write_all(content).map_err(|e| named(path, e)))
 }
 
 /// Copies a regular file to its final name, like [`publish_file`], with the given mode.
-pub fn publish_copy(from: &Path, to: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn publish_copy(from: &Path, to: &Path, mode: u32) -> io::Result<()> {
     let mut source = fs_err::File::open(from)?;
     publish_with(to, mode, |file| io::copy(source.file_mut(), file).map(|_| ()).map_err(|e| named(to, e)))
 }
@@ -72,7 +72,7 @@ fn publish_twin(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Lets `fill` write a temporary neighbour, then gives it its final name, like [`publish_file`].
-pub fn publish_with<E: From<io::Error>>(
+pub(crate) fn publish_with<E: From<io::Error>>(
     path: &Path,
     mode: u32,
     fill: impl FnOnce(&mut std::fs::File) -> Result<(), E>,
@@ -87,7 +87,7 @@ pub fn publish_with<E: From<io::Error>>(
 }
 
 /// Writes a file anew in one step, like [`publish_file`], without waiting for the disk: what a power failure may take.
-pub fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut temporary = temporary_in(parent(path)?)?;
     temporary.write_all(content).map_err(|e| named(path, e))?;
     temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
@@ -95,14 +95,14 @@ pub fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// Writes a file in a staged directory: [`publish_dir`] syncs it with all others before it gets its name.
-pub fn stage_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn stage_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create_file(path)?;
     file.write_all(content).map_err(|e| named(path, e))?;
     file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// Makes `link` a symbolic link with exactly this target text, replacing a link or file of that name.
-pub fn publish_link(target: &Path, link: &Path) -> io::Result<()> {
+pub(crate) fn publish_link(target: &Path, link: &Path) -> io::Result<()> {
     let dir = parent(link)?;
     let mut builder = tempfile::Builder::new();
     let neighbour = builder
@@ -116,7 +116,7 @@ pub fn publish_link(target: &Path, link: &Path) -> io::Result<()> {
 
 /// Moves a finished directory to its final name. A directory that stands there is exchanged, and returned as the path
 /// where it now is (the place that `staged` had).
-pub fn publish_dir(staged: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
+pub(crate) fn publish_dir(staged: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
     use nix::fcntl::{RenameFlags, renameat2};
     sync_tree(staged)?;
     let replaced = if path.symlink_metadata().is_ok() {
@@ -171,7 +171,7 @@ fn sync_tree(dir: &Path) -> io::Result<()> {
 
 /// Moves a file to another place of the same file system, or copies it and deletes the source where that is another
 /// one; the directory of the target is made.
-pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     create_dirs(parent(to)?)?;
     match std::fs::rename(from, to) {
         // rename(2) does nothing, and succeeds, where both names are links to one file.
@@ -186,7 +186,7 @@ pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Gives a file a second place without touching the first: a hard link, or a copy on another file system.
-pub fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
     create_dirs(parent(to)?)?;
     remove_file(to)?;
     if std::fs::hard_link(from, to).is_err() {
@@ -197,7 +197,7 @@ pub fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// What the two ends of a file hold: all of it where that is at most 8 MiB, else the first and the last 4 MiB. However large a
 /// log is, this is what looking at it costs.
-pub fn read_ends(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_ends(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::{Read, Seek, SeekFrom};
     const END: u64 = 4 << 20;
     let mut file = fs_err::File::open(path)?;
@@ -215,18 +215,18 @@ pub fn read_ends(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Gives a file a second name; the directory of that is made.
-pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
     create_dirs(parent(to)?)?;
     std::fs::hard_link(from, to).map_err(|e| named(to, e))
 }
 
 /// A new directory with a unique name, mode 0755.
-pub fn temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
+pub(crate) fn temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     temporary_dir_with(parent, prefix, 0o755)
 }
 
 /// The same, and nobody else can enter it before it gets its final mode.
-pub fn closed_temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
+pub(crate) fn closed_temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     temporary_dir_with(parent, prefix, 0o700)
 }
 
@@ -243,14 +243,19 @@ fn temporary_dir_with(parent: &Path, prefix: &str, mode: u32) -> io::Result<Path
 
 /// A new directory that only we can enter, for content that nobody has judged yet; it goes with its value. The place for
 /// such directories is the administrator's: one that is not there is not made.
-pub fn private_dir(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir> {
+pub(crate) fn private_dir(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).rand_bytes(6).permissions(std::fs::Permissions::from_mode(0o700));
     builder.tempdir_in(parent).map_err(|e| named(parent, e))
 }
 
 /// Writes a new file from a reader, with this mode and time of change (seconds); returns how much it was.
-pub fn write_new(path: &Path, content: &mut dyn io::Read, mode: u32, modified: u64) -> io::Result<u64> {
+pub(crate) fn write_new(
+    path: &Path,
+    content: &mut dyn io::Read,
+    mode: u32,
+    modified: u64,
+) -> io::Result<u64> {
     let mut options = fs_err::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?.into_parts().0;
     let written = io::copy(content, &mut file).map_err(|e| named(path, e))?;
@@ -263,17 +268,17 @@ pub fn write_new(path: &Path, content: &mut dyn io::Read, mode: u32, modified: u
 }
 
 /// Makes a new symbolic link.
-pub fn make_link(target: &Path, link: &Path) -> io::Result<()> {
+pub(crate) fn make_link(target: &Path, link: &Path) -> io::Result<()> {
     symlink(target, link)
 }
 
 /// Deletes a file or link; that it is gone already is fine.
-pub fn remove_file(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     ignore_missing(fs_err::remove_file(path))
 }
 
 /// Deletes a directory with its content; that it is gone already is fine. Links are not followed.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
         Ok(data) if data.is_dir() => ignore_missing(fs_err::remove_dir_all(path)),
         Ok(_) => remove_file(path),
@@ -282,13 +287,13 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 }
 
 /// Deletes a directory if it is empty; tells whether it is gone.
-pub fn remove_empty_dir(path: &Path) -> bool {
+pub(crate) fn remove_empty_dir(path: &Path) -> bool {
     std::fs::remove_dir(path).is_ok()
 }
 
 /// Deletes what writers that were killed left in a directory under temporary names. For whoever holds the lock, in
 /// directories where nobody else writes.
-pub fn remove_leftovers(dir: &Path) {
+pub(crate) fn remove_leftovers(dir: &Path) {
     for path in leftovers(dir) {
         let _ = remove_tree(&path);
     }
@@ -296,7 +301,7 @@ pub fn remove_leftovers(dir: &Path) {
 
 /// What stands in a directory under temporary names.
 #[must_use]
-pub fn leftovers(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn leftovers(dir: &Path) -> Vec<PathBuf> {
     let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
     let temporary = entries.filter(|entry| is_temporary(&entry.file_name().to_string_lossy()));
     temporary.map(|entry| entry.path()).collect()
@@ -309,7 +314,7 @@ fn is_temporary(name: &str) -> bool {
 
 /// Deletes `dir` and then its parents while they are empty, up to but without `top`. One that is gone already, by a run
 /// that was killed before it came to the parents, does not end this.
-pub fn remove_empty_dirs(dir: &Path, top: &Path) {
+pub(crate) fn remove_empty_dirs(dir: &Path, top: &Path) {
     let mut current = dir;
     let is_gone = |dir: &Path| remove_empty_dir(dir) || dir.symlink_metadata().is_err();
     while current != top && current.starts_with(top) && is_gone(current) {
@@ -321,17 +326,17 @@ pub fn remove_empty_dirs(dir: &Path, top: &Path) {
 }
 
 /// Creates a new file in the place of whatever has that name. A link is replaced, not followed.
-pub fn create_file(path: &Path) -> io::Result<std::fs::File> {
+pub(crate) fn create_file(path: &Path) -> io::Result<std::fs::File> {
     remove_file(path)?;
     let mut options = fs_err::OpenOptions::new();
     Ok(options.write(true).create_new(true).mode(0o644).open(path)?.into_parts().0)
 }
 
-pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs_err::rename(from, to)
 }
 
-pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
@@ -343,7 +348,7 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     let options = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let dir = openat(AT_FDCWD, from, options, Mode::empty()).map_err(|e| named(from, e.into()))?;
     copy_dir(dir, from, to)
@@ -427,7 +432,7 @@ fn keep_attributes(dir: &Path, data: &std::fs::Metadata) -> io::Result<()> {
 
 /// Makes everything at and below `path` independent of who made it and when: directories and what can be executed have mode
 /// 0755, other files 0644, and all were changed `seconds` after 1970. Files of other owners become ours by being copies.
-pub fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
+pub(crate) fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
     use nix::sys::stat::{UtimensatFlags, utimensat};
     use nix::sys::time::TimeSpec;
     let data = fs_err::symlink_metadata(path)?;
@@ -446,7 +451,7 @@ pub fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
 }
 
 /// Whether this process could create entries in the directory, or in the nearest existing one above it.
-pub fn check_writable(path: &Path) -> io::Result<()> {
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     use nix::unistd::{AccessFlags, access};
     let existing = path.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
     access(existing, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
@@ -454,7 +459,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 
 /// Whether a path leads below `top`, however either is spelled.
 #[must_use]
-pub fn lies_below(path: &Path, top: &Path) -> bool {
+pub(crate) fn lies_below(path: &Path, top: &Path) -> bool {
     let real = |path: &Path| {
         let existing = path.ancestors().find(|part| part.exists())?;
         let rest = path.strip_prefix(existing).ok()?;
@@ -466,7 +471,7 @@ pub fn lies_below(path: &Path, top: &Path) -> bool {
 
 /// Whether two files hold the same bytes.
 #[must_use]
-pub fn same_content(a: &Path, b: &Path) -> bool {
+pub(crate) fn same_content(a: &Path, b: &Path) -> bool {
     let size =
         |path: &Path| fs_err::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|data| data.size());
     match (size(a), size(b)) {

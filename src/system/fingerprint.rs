@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What some files and directories were at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     /// Digest of names, kinds, sizes and times of change: cheap to take again.
     pub stat: String,
     /// Digest of names, kinds, permissions to execute, and contents.
@@ -20,7 +20,7 @@ pub struct Fingerprint {
 
 /// How files compare with what they were.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Comparison {
+pub(crate) enum Comparison {
     Same,
     /// The same content, newly written: the new fingerprint is cheaper to compare with the next time.
     Rewritten(Fingerprint),
@@ -32,7 +32,7 @@ impl Fingerprint {
     ///
     /// # Errors
     /// Something cannot be read.
-    pub fn take(paths: &[PathBuf]) -> io::Result<Self> {
+    pub(crate) fn take(paths: &[PathBuf]) -> io::Result<Self> {
         let entries = list(paths)?;
         Ok(Self { stat: stat_of(&entries), content: content_of(&entries)? })
     }
@@ -41,7 +41,7 @@ impl Fingerprint {
     ///
     /// # Errors
     /// Something cannot be read.
-    pub fn compare(&self, paths: &[PathBuf]) -> io::Result<Comparison> {
+    pub(crate) fn compare(&self, paths: &[PathBuf]) -> io::Result<Comparison> {
         let entries = list(paths)?;
         let stat = stat_of(&entries);
         if stat == self.stat {
@@ -64,7 +64,7 @@ struct Entry {
 }
 
 /// Version control keeps its own files beside the source.
-pub const NOT_SOURCE: [&str; 4] = [".git", ".svn", ".hg", ".bzr"];
+pub(crate) const NOT_SOURCE: [&str; 4] = [".git", ".svn", ".hg", ".bzr"];
 
 fn list(paths: &[PathBuf]) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The machine and the user of this run.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub(crate) struct Host {
     /// What `uname -r` prints; `None` only if that is no possible directory name.
     pub running: Option<KernelRelease>,
     /// What `uname -m` prints.
@@ -16,7 +16,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub(super) fn capture(root: &Path, env: &Environment) -> Self {
+    pub(crate) fn capture(root: &Path, env: &Environment) -> Self {
         let (running, machine) = nix::sys::utsname::uname()
             .map(|name| {
                 (name.release().to_string_lossy().into_owned(), name.machine().to_string_lossy().into_owned())
@@ -36,7 +36,7 @@ impl Host {
 
 /// Which conventions for destinations, signing and weak modules hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     Debian,
     Ubuntu,
     Arch,
@@ -65,7 +65,7 @@ impl Family {
 
     /// Where modules of every package go, below `/lib/modules/<K>`; `None` where the dkms.conf decides.
     #[must_use]
-    pub fn module_location(self) -> Option<&'static str> {
+    pub(crate) fn module_location(self) -> Option<&'static str> {
         match self {
             Self::Debian | Self::Ubuntu | Self::Arch => Some("/updates/dkms"),
             Self::Fedora | Self::Rhel => Some("/extra"),
@@ -76,19 +76,19 @@ impl Family {
 
     /// Whether kernels of the distribution lend each other modules by weak-modules(8).
     #[must_use]
-    pub fn has_weak_modules(self) -> bool {
+    pub(crate) fn has_weak_modules(self) -> bool {
         matches!(self, Self::Fedora | Self::Rhel | Self::Suse)
     }
 
     /// Whether builds are filed under the machine's own name for its architecture.
     #[must_use]
-    pub fn arch_is_machine(self) -> bool {
+    pub(crate) fn arch_is_machine(self) -> bool {
         matches!(self, Self::Debian | Self::Ubuntu | Self::Arch | Self::Gentoo)
     }
 
     /// The identifier that configuration and messages use.
     #[must_use]
-    pub fn id(self) -> &'static str {
+    pub(crate) fn id(self) -> &'static str {
         match self {
             Self::Debian => "debian",
             Self::Ubuntu => "ubuntu",
@@ -104,7 +104,7 @@ impl Family {
 
 /// What os-release(5) says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Distribution {
+pub(crate) struct Distribution {
     pub id: String,
     pub family: Family,
 }
@@ -120,7 +120,7 @@ impl Distribution {
 
     /// ID decides; where we do not know it, the first known word of ID_LIKE.
     #[must_use]
-    pub fn parse(os_release: &str) -> Self {
+    pub(crate) fn parse(os_release: &str) -> Self {
         let value = |name: &str| {
             os_release.lines().rev().find_map(|line| {
                 let value = line.trim().strip_prefix(name)?.strip_prefix('=')?.trim();

@@ -23,7 +23,7 @@ const MODE: u32 = 0o600;
 
 /// The right to change the tree, until dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _held: Flock<File>,
     nested: bool,
 }
@@ -34,13 +34,13 @@ impl Lock {
     ///
     /// # Errors
     /// The tree cannot be created or written, or its holder takes too long.
-    pub fn take(tree: &Path, system: &System) -> Result<Self> {
+    pub(crate) fn take(tree: &Path, system: &System) -> Result<Self> {
         Self::take_named(tree, NAME, system)
     }
 
     /// Whether this run works below a holder of the tree's lock.
     #[must_use]
-    pub fn is_nested(&self) -> bool {
+    pub(crate) fn is_nested(&self) -> bool {
         self.nested
     }
 
@@ -130,13 +130,13 @@ fn machine() -> String {
 
 /// Whether any process holds the lock of `tree` now; without a lock file nobody does.
 #[must_use]
-pub fn is_held(tree: &Path) -> bool {
+pub(crate) fn is_held(tree: &Path) -> bool {
     holder(tree).is_some()
 }
 
 /// The same, and the process is not this one.
 #[must_use]
-pub fn is_held_by_another(tree: &Path) -> bool {
+pub(crate) fn is_held_by_another(tree: &Path) -> bool {
     holder(tree).is_some_and(|holder| !holder.is_this_process())
 }
 
@@ -150,7 +150,7 @@ fn holder(tree: &Path) -> Option<Holder> {
 
 /// Whether a run that holds the lock of `tree` has started this one.
 #[must_use]
-pub fn is_held_by_ancestor(tree: &Path) -> bool {
+pub(crate) fn is_held_by_ancestor(tree: &Path) -> bool {
     holder(tree).is_some_and(|holder| holder.is_ancestor())
 }
 

@@ -2,25 +2,27 @@
 //!
 //! Everything that touches the machine goes through here; nothing above reads a global.
 
-pub mod ancestors;
-pub mod digest;
+pub(crate) mod ancestors;
+pub(crate) mod digest;
 mod environment;
-pub mod files;
-pub mod fingerprint;
+pub(crate) mod files;
+pub(crate) mod fingerprint;
 mod host;
-pub mod journal;
-pub mod lock;
+pub(crate) mod lock;
 mod moment;
-pub mod process;
-pub mod regex;
-pub mod signals;
-pub mod streams;
+pub(crate) mod process;
+pub(crate) mod regex;
+pub(crate) mod signals;
+pub(crate) mod streams;
+pub(crate) mod syslog;
 mod ui;
 
-pub use environment::Environment;
-pub use host::{Distribution, Family, Host};
-pub use moment::Moment;
-pub use ui::{Step, Ui};
+pub(crate) use environment::Environment;
+#[cfg(any(test, fuzzing))]
+pub(crate) use host::Distribution;
+pub(crate) use host::{Family, Host};
+pub(crate) use moment::Moment;
+pub(crate) use ui::Ui;
 
 use environment::{is_general, is_withheld, with_sbin};
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 /// The machine as one run sees it.
 #[derive(Debug)]
-pub struct System {
+pub(crate) struct System {
     /// Where the machine's `/` is: `/`, or the directory named by DKMS_ROOT.
     pub root: PathBuf,
     pub env: Environment,
@@ -47,7 +49,7 @@ impl System {
     /// come from PATH. Tests use it, and image builders.
     #[must_use]
     #[allow(clippy::disallowed_methods)]
-    pub fn capture() -> Self {
+    pub(crate) fn capture() -> Self {
         let mut env: Environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -63,13 +65,13 @@ impl System {
 
     /// From now on programs get only the variables that are for every program, because the others were meant for the caller's
     /// own programs: who packs an initramfs exports `version`, `MODULES`, `COMPRESS` and the like.
-    pub fn hide_callers_variables(&mut self) {
+    pub(crate) fn hide_callers_variables(&mut self) {
         self.foreign = true;
     }
 
     /// The place of an absolute path below the root.
     #[must_use]
-    pub fn path(&self, absolute: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, absolute: impl AsRef<Path>) -> PathBuf {
         let path = absolute.as_ref();
         if self.is_rooted() && !path.starts_with(&self.root) {
             self.root.join(path.strip_prefix("/").unwrap_or(path))
@@ -80,24 +82,24 @@ impl System {
 
     /// Whether the trees belong to a directory instead of the running machine.
     #[must_use]
-    pub fn is_rooted(&self) -> bool {
+    pub(crate) fn is_rooted(&self) -> bool {
         self.root != Path::new("/")
     }
 
     /// Whether this run may change the machine's module directories.
     #[must_use]
-    pub fn is_privileged(&self) -> bool {
+    pub(crate) fn is_privileged(&self) -> bool {
         self.host.euid == 0 || self.is_rooted()
     }
 
     #[must_use]
-    pub fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.env.get(name).map(String::as_str)
     }
 
     /// A program that gets our environment without what must not reach builds and scripts.
     #[must_use]
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> process::Command {
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> process::Command {
         let mut command = process::Command::new(program).env("PATH", &self.env["PATH"]);
         for name in self.env.keys().filter(|name| !self.is_inherited(name)) {
             command = command.env_remove(name);
@@ -107,7 +109,7 @@ impl System {
 
     /// The environment that programs and dkms.conf files see.
     #[must_use]
-    pub fn inherited_env(&self) -> Environment {
+    pub(crate) fn inherited_env(&self) -> Environment {
         let shown = self.env.iter().filter(|(name, _)| self.is_inherited(name));
         shown.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
@@ -115,4 +117,10 @@ impl System {
     fn is_inherited(&self, name: &str) -> bool {
         !is_withheld(name) && (is_general(name) || !self.foreign)
     }
+}
+
+/// Files and directories get their usual modes, and signals arrive, whatever the caller's masks.
+pub(crate) fn prepare_process() {
+    signals::unblock();
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 }

@@ -13,7 +13,7 @@ const LONGEST_TRANSACTION: u64 = 3600;
 
 /// A point in time on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// The kernel's identifier of this boot; empty where it tells none.
     boot: String,
     /// Since 1970.
@@ -26,7 +26,7 @@ impl Moment {
     /// Whether both can be in one transaction: under one holder of rpm's lock, or, where nobody holds it, in the same
     /// hour.
     #[must_use]
-    pub fn shares_transaction_with(&self, later: &Self) -> bool {
+    pub(crate) fn shares_transaction_with(&self, later: &Self) -> bool {
         let soon =
             later.seconds.checked_sub(self.seconds).is_some_and(|passed| passed <= LONGEST_TRANSACTION);
         self.boot == later.boot
@@ -37,7 +37,7 @@ impl Moment {
 
 impl System {
     #[must_use]
-    pub fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self) -> Moment {
         let boot = fs_err::read_to_string(self.path("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
         let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let locks = ["/usr/lib/sysimage/rpm/.rpm.lock", "/var/lib/rpm/.rpm.lock"];

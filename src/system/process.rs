@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// What a program reads.
 #[derive(Debug, Default)]
-pub enum Input {
+pub(crate) enum Input {
     #[default]
     Null,
     Bytes(Vec<u8>),
@@ -28,7 +28,7 @@ pub enum Input {
 
 /// Where a program's output goes.
 #[derive(Debug, Default)]
-pub enum Output {
+pub(crate) enum Output {
     #[default]
     Null,
     /// Our own stream of the same number.
@@ -41,7 +41,7 @@ pub enum Output {
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     Exited(i32),
     Signalled(i32),
     /// The time limit passed; the program and its group were killed.
@@ -50,13 +50,13 @@ pub enum Status {
 
 impl Status {
     #[must_use]
-    pub fn success(self) -> bool {
+    pub(crate) fn success(self) -> bool {
         self == Self::Exited(0)
     }
 
     /// The status as a shell would give it: 128 and the signal's number for a killed program, 124 for one out of time.
     #[must_use]
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Exited(code) => u8::try_from(code).unwrap_or(1),
             Self::Signalled(signal) => 128 + u8::try_from(signal).unwrap_or(127),
@@ -80,7 +80,7 @@ impl std::fmt::Display for Status {
 
 /// What a finished program left.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub status: Status,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
@@ -89,7 +89,7 @@ pub struct Outcome {
 impl Outcome {
     /// The last lines of standard error in one line, for a message.
     #[must_use]
-    pub fn stderr_tail(&self) -> String {
+    pub(crate) fn stderr_tail(&self) -> String {
         let text = String::from_utf8_lossy(&self.stderr);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         shown_in_line(&lines[lines.len().saturating_sub(3)..].join("; ")).into_owned()
@@ -98,7 +98,7 @@ impl Outcome {
 
 /// A directory that the program sees in place of another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bind {
+pub(crate) struct Bind {
     pub from: PathBuf,
     /// Must exist.
     pub onto: PathBuf,
@@ -106,7 +106,7 @@ pub struct Bind {
 
 /// A program to run.
 #[derive(Debug)]
-pub struct Command {
+pub(crate) struct Command {
     program: OsString,
     args: Vec<OsString>,
     env: BTreeMap<OsString, Option<OsString>>,
@@ -121,7 +121,7 @@ pub struct Command {
 }
 
 impl Command {
-    pub fn new(program: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
@@ -138,39 +138,39 @@ impl Command {
     }
 
     #[must_use]
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
     #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, args: I) -> Self {
+    pub(crate) fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, args: I) -> Self {
         self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     #[must_use]
-    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.insert(name.as_ref().to_owned(), Some(value.as_ref().to_owned()));
         self
     }
 
     #[must_use]
-    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.env.insert(name.as_ref().to_owned(), None);
         self
     }
 
     /// Starts from nothing instead of our own environment.
     #[must_use]
-    pub fn env_clear(mut self) -> Self {
+    pub(crate) fn env_clear(mut self) -> Self {
         self.clear_env = true;
         self
     }
 
     /// The working directory, as the program sees it behind its binds.
     #[must_use]
-    pub fn dir(self, dir: impl Into<PathBuf>) -> Self {
+    pub(crate) fn dir(self, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         // As a shell's `cd` leaves it, so that a program's `pwd` says the name that it was started under.
         let me = self.env("PWD", &dir);
@@ -178,45 +178,45 @@ impl Command {
     }
 
     #[must_use]
-    pub fn stdin(mut self, input: Input) -> Self {
+    pub(crate) fn stdin(mut self, input: Input) -> Self {
         self.stdin = input;
         self
     }
 
     #[must_use]
-    pub fn stdout(mut self, output: Output) -> Self {
+    pub(crate) fn stdout(mut self, output: Output) -> Self {
         self.stdout = output;
         self
     }
 
     #[must_use]
-    pub fn stderr(mut self, output: Output) -> Self {
+    pub(crate) fn stderr(mut self, output: Output) -> Self {
         self.stderr = output;
         self
     }
 
     /// Both output streams into one file.
-    pub fn log_to(self, file: &std::fs::File) -> io::Result<Self> {
+    pub(crate) fn log_to(self, file: &std::fs::File) -> io::Result<Self> {
         let (out, err) = (file.try_clone()?, file.try_clone()?);
         Ok(self.stdout(Output::File(out)).stderr(Output::File(err)))
     }
 
     /// Runs the program in a mount namespace of its own with these binds.
     #[must_use]
-    pub fn binds(mut self, binds: &[Bind]) -> Self {
+    pub(crate) fn binds(mut self, binds: &[Bind]) -> Self {
         self.binds = binds.to_vec();
         self
     }
 
     #[must_use]
-    pub fn timeout(mut self, limit: Duration) -> Self {
+    pub(crate) fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
     /// Lets every make below share the tokens of this jobserver.
     #[must_use]
-    pub fn jobserver(mut self, client: &jobserver::Client) -> Self {
+    pub(crate) fn jobserver(mut self, client: &jobserver::Client) -> Self {
         self.jobserver = Some(client.clone());
         self
     }
@@ -225,7 +225,7 @@ impl Command {
     ///
     /// # Errors
     /// Only when it could not be started or waited for; how it ended is in the outcome.
-    pub fn run(mut self) -> io::Result<Outcome> {
+    pub(crate) fn run(mut self) -> io::Result<Outcome> {
         let name = self.program.clone();
         let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", Path::new(&name).display()));
         let input = std::mem::take(&mut self.stdin);
@@ -435,13 +435,24 @@ fn enter_namespace(
 
 /// Whether programs may have mount namespaces here: tried once, with a child that does nothing.
 #[must_use]
-pub fn namespaces_allowed() -> bool {
+pub(crate) fn namespaces_allowed() -> bool {
     use std::sync::OnceLock;
     static ALLOWED: OnceLock<bool> = OnceLock::new();
     *ALLOWED.get_or_init(|| {
         let bind = Bind { from: PathBuf::from("/"), onto: PathBuf::from("/") };
         Command::new("true").binds(&[bind]).run().is_ok_and(|outcome| outcome.status.success())
     })
+}
+
+/// A path as one word of a shell line; as it is where that is one already.
+#[must_use]
+pub(crate) fn quote(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-~:@%,=".contains(c);
+    if text.chars().all(is_plain) && !text.starts_with('~') {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
 /// A compiled extended expression; unanchored.
-pub struct Regex {
+pub(crate) struct Regex {
     // The C library may keep pointers into the structure, so it never moves.
     compiled: Box<libc::regex_t>,
 }
@@ -16,7 +16,7 @@ impl Regex {
     /// # Errors
     /// The C library's words on what is wrong with `expr`.
     #[allow(unsafe_code)]
-    pub fn new(expr: &str) -> Result<Self, String> {
+    pub(crate) fn new(expr: &str) -> Result<Self, String> {
         let text = CString::new(expr).map_err(|_| String::from("NUL byte in the expression"))?;
         let mut compiled = Box::new(MaybeUninit::<libc::regex_t>::zeroed());
         let flags = libc::REG_EXTENDED | libc::REG_NOSUB;
@@ -33,7 +33,7 @@ impl Regex {
     /// Whether the expression matches somewhere in `text`. A text with a NUL byte matches nothing.
     #[must_use]
     #[allow(unsafe_code)]
-    pub fn is_match(&self, text: &str) -> bool {
+    pub(crate) fn is_match(&self, text: &str) -> bool {
         let Ok(text) = CString::new(text) else { return false };
         // SAFETY: `compiled` was filled by a successful `regcomp` and not freed yet; with no room for sub-matches asked
         // for, `regexec` reads `text`, a C string that outlives the call, and writes nothing of ours.
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Regex {
 
 /// Whether `expr` matches somewhere in `text`; an invalid expression never does.
 #[must_use]
-pub fn matches(expr: &str, text: &str) -> bool {
+pub(crate) fn matches(expr: &str, text: &str) -> bool {
     Regex::new(expr).is_ok_and(|regex| regex.is_match(text))
 }
 

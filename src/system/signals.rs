@@ -22,17 +22,17 @@ const WATCHED: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// The signal that wants us to end, if one came.
 #[must_use]
-pub fn received() -> Option<i32> {
+pub(crate) fn received() -> Option<i32> {
     Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
 /// No signal is blocked from here on, whatever the caller had blocked: what we start inherits the mask.
-pub fn unblock() {
+pub(crate) fn unblock() {
     let _ = SigSet::empty().thread_set_mask();
 }
 
 /// From now on these signals are noted. What the caller ignores, as nohup(1) does, stays ignored.
-pub fn watch() {
+pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let Ok((reader, writer)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else { return };

@@ -5,13 +5,13 @@ use std::os::fd::AsFd;
 /// Makes this process safe to run below debconf and dpkg: nothing is read from standard input, nothing reaches the
 /// caller's standard output, and no other descriptor is kept open (debconf's is 3, and a copy of it in a process that
 /// lives on would hang the caller). Source: Debian Kernel Handbook, "Kernel hooks".
-pub fn detach() {
+pub(crate) fn detach() {
     let _ = nix::unistd::dup2_stdout(std::io::stderr().as_fd());
     close_inputs();
 }
 
 /// The same for a program whose standard output is its answer.
-pub fn close_inputs() {
+pub(crate) fn close_inputs() {
     if let Ok(null) = fs_err::File::open("/dev/null") {
         let _ = nix::unistd::dup2_stdin(null.file().as_fd());
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The mouth. Shared by all threads of a run.
 #[derive(Debug, Default)]
-pub struct Ui {
+pub(crate) struct Ui {
     quiet: AtomicBool,
     /// Whether several packages are worked on at once, so that lines must say whose they are.
     parallel: AtomicBool,
@@ -19,51 +19,51 @@ pub struct Ui {
 
 impl Ui {
     /// Nothing is printed any more.
-    pub fn be_quiet(&self) {
+    pub(crate) fn be_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
     }
 
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.quiet.load(Ordering::Relaxed)
     }
 
-    pub fn set_verbose(&self, on: bool) {
+    pub(crate) fn set_verbose(&self, on: bool) {
         self.verbose.store(on, Ordering::Relaxed);
     }
 
     #[must_use]
-    pub fn is_verbose(&self) -> bool {
+    pub(crate) fn is_verbose(&self) -> bool {
         self.verbose.load(Ordering::Relaxed)
     }
 
     /// Steps are printed as one line when they end, with the package they belong to.
-    pub fn set_parallel(&self, on: bool) {
+    pub(crate) fn set_parallel(&self, on: bool) {
         self.parallel.store(on, Ordering::Relaxed);
     }
 
     /// A line for standard output.
-    pub fn say(&self, text: impl AsRef<str>) {
+    pub(crate) fn say(&self, text: impl AsRef<str>) {
         self.put(true, &format!("{}\n", text.as_ref()));
     }
 
     /// A line for standard error.
-    pub fn note(&self, text: impl AsRef<str>) {
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
         self.put(false, &format!("{}\n", text.as_ref()));
     }
 
     /// A warning: `Warning: ` and the text, on standard error.
-    pub fn warn(&self, text: impl AsRef<str>) {
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
         self.put(false, &format!("Warning: {}\n", text.as_ref()));
     }
 
     /// An error: an empty line, then `Error! ` and the text, on standard error. Callers match the prefix.
-    pub fn error(&self, text: impl AsRef<str>) {
+    pub(crate) fn error(&self, text: impl AsRef<str>) {
         self.put(false, &format!("\nError! {}\n", text.as_ref()));
     }
 
     /// Begins a step of work for `owner` (a package and its version).
-    pub fn step<'a>(&'a self, owner: &'a str, title: &'a str) -> Step<'a> {
+    pub(crate) fn step<'a>(&'a self, owner: &'a str, title: &'a str) -> Step<'a> {
         if !self.parallel.load(Ordering::Relaxed) {
             self.put(true, &format!("{title}..."));
         }
@@ -88,7 +88,7 @@ impl Ui {
 /// A step under way: a title, three dots, then ` done.` or the status in parentheses.
 #[derive(Debug)]
 #[must_use]
-pub struct Step<'a> {
+pub(crate) struct Step<'a> {
     ui: &'a Ui,
     owner: &'a str,
     title: &'a str,
@@ -96,11 +96,11 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    pub fn done(self) {
+    pub(crate) fn done(self) {
         self.end(" done.");
     }
 
-    pub fn failed(self, how: impl std::fmt::Display) {
+    pub(crate) fn failed(self, how: impl std::fmt::Display) {
         self.end(&format!("({how})"));
     }
 

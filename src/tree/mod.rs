@@ -1,29 +1,32 @@
-//! The DKMS tree on disk: sole reader, and, with the lock held, sole writer.
+//! The DKMS tree on disk: sole session, and, with the lock held, sole writer.
 //!
 //! The layout is the database, shared with every other dkms: what is on disk decides, and our records beside it are
 //! additions that anyone may delete. Only this module can make [`Added`], [`Built`] and [`Installed`]: each is a proof
 //! that the tree says so.
 
-mod intent;
+mod journal;
 mod originals;
 mod pending;
 mod record;
 mod scan;
 mod writer;
 
-pub use intent::{Intended, Intent, Key};
-pub use originals::{Original, stored_originals};
-pub use pending::Pending;
-pub use record::{
+pub(crate) use journal::{Entry, Key};
+pub(crate) use originals::{Original, stored_originals};
+pub(crate) use pending::Pending;
+pub(crate) use record::{
     BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, MovedOriginal, Signature,
     UsedFile, stage_dependency,
 };
-pub use scan::{Build, Package, Snapshot};
-pub use writer::Writer;
+pub(crate) use scan::{Build, Package, Snapshot};
+pub(crate) use writer::Writer;
 
 use crate::model::{BuildId, Error, PackageId, PackageName, Result, SourceState, Target};
 use crate::system::System;
 use std::path::{Path, PathBuf};
+
+/// Where replaced files wait until an installation is complete.
+pub(crate) const UNDO_DIR: &str = ".dkms-undo";
 
 /// Directories of a version that are no kernels.
 const BOOKKEEPING: [&str; 9] =
@@ -31,90 +34,90 @@ const BOOKKEEPING: [&str; 9] =
 
 /// The DKMS tree, by its canonical absolute path.
 #[derive(Debug, Clone)]
-pub struct Tree {
+pub(crate) struct Tree {
     root: PathBuf,
 }
 
 impl Tree {
     /// The tree at `path`: made absolute, and canonical as far as it exists, so that links compare equal.
     #[must_use]
-    pub fn at(path: &Path) -> Self {
+    pub(crate) fn at(path: &Path) -> Self {
         Self { root: canonical(path) }
     }
 
     #[must_use]
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     #[must_use]
-    pub fn name_dir(&self, name: &PackageName) -> PathBuf {
+    pub(crate) fn name_dir(&self, name: &PackageName) -> PathBuf {
         self.root.join(name.as_str())
     }
 
     #[must_use]
-    pub fn version_dir(&self, id: &PackageId) -> PathBuf {
+    pub(crate) fn version_dir(&self, id: &PackageId) -> PathBuf {
         self.name_dir(&id.name).join(id.version.as_str())
     }
 
     /// `T/M/V/source`: the link to the source tree.
     #[must_use]
-    pub fn source(&self, id: &PackageId) -> PathBuf {
+    pub(crate) fn source(&self, id: &PackageId) -> PathBuf {
         self.version_dir(id).join("source")
     }
 
     /// `T/M/V/build`: where a build sees itself, and where a failed one is left.
     #[must_use]
-    pub fn build_dir(&self, id: &PackageId) -> PathBuf {
+    pub(crate) fn build_dir(&self, id: &PackageId) -> PathBuf {
         self.version_dir(id).join("build")
     }
 
     /// `T/M/V/build/make.log`: where callers look after a failure.
     #[must_use]
-    pub fn failure_log(&self, id: &PackageId) -> PathBuf {
+    pub(crate) fn failure_log(&self, id: &PackageId) -> PathBuf {
         self.build_dir(id).join("make.log")
     }
 
     /// `T/M/V/tarball`: where mktarball writes unless told otherwise.
     #[must_use]
-    pub fn tarball_dir(&self, id: &PackageId) -> PathBuf {
+    pub(crate) fn tarball_dir(&self, id: &PackageId) -> PathBuf {
         self.version_dir(id).join("tarball")
     }
 
     /// `T/M/V/deb` and so on: where packages for other machines are found.
     #[must_use]
-    pub fn result_dir(&self, id: &PackageId, name: &str) -> PathBuf {
+    pub(crate) fn result_dir(&self, id: &PackageId, name: &str) -> PathBuf {
         self.version_dir(id).join(name)
     }
 
     /// Whether a directory of a version has this name for another purpose than the builds of a kernel.
     #[must_use]
-    pub fn is_bookkeeping(name: &str) -> bool {
+    pub(crate) fn is_bookkeeping(name: &str) -> bool {
         BOOKKEEPING.contains(&name)
     }
 
     /// `T/M/V/K/A`.
     #[must_use]
-    pub fn out_dir(&self, build: &BuildId) -> PathBuf {
+    pub(crate) fn out_dir(&self, build: &BuildId) -> PathBuf {
         self.version_dir(&build.package).join(build.target.release.as_str()).join(build.target.arch.as_str())
     }
 
     /// `T/M/kernel-K-A`: the active link.
     #[must_use]
-    pub fn link(&self, name: &PackageName, target: &Target) -> PathBuf {
+    pub(crate) fn link(&self, name: &PackageName, target: &Target) -> PathBuf {
         self.name_dir(name).join(target.link_name())
     }
 
     /// `T/M/original_module/K/A`.
     #[must_use]
-    pub fn originals(&self, name: &PackageName, target: &Target) -> PathBuf {
+    pub(crate) fn originals(&self, name: &PackageName, target: &Target) -> PathBuf {
         let kernels = self.name_dir(name).join("original_module").join(target.release.as_str());
         kernels.join(target.arch.as_str())
     }
 
     /// Active links that lead to no build.
     #[must_use]
-    pub fn broken_links(&self) -> Vec<PathBuf> {
+    pub(crate) fn broken_links(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for name in scan::directories(&self.root) {
             let entries = fs_err::read_dir(self.root.join(name)).into_iter().flatten().flatten();
@@ -128,7 +131,7 @@ impl Tree {
 
     /// Records of ours that cannot be read.
     #[must_use]
-    pub fn unreadable_records(&self) -> Vec<PathBuf> {
+    pub(crate) fn unreadable_records(&self) -> Vec<PathBuf> {
         let versions = scan::directories(&self.root).into_iter().flat_map(|name| {
             let dir = self.root.join(name);
             scan::directories(&dir).into_iter().map(move |version| dir.join(version))
@@ -148,7 +151,7 @@ impl Tree {
 
     /// Staged directories of a version: builds that are under way, or were when their process died.
     #[must_use]
-    pub fn staged(&self, id: &PackageId) -> Vec<PathBuf> {
+    pub(crate) fn staged(&self, id: &PackageId) -> Vec<PathBuf> {
         let dir = self.version_dir(id);
         let kernels = scan::directories(&dir).into_iter().map(|kernel| dir.join(kernel));
         kernels.flat_map(|kernel| writer::staged_with(&kernel, ".tmp_")).collect()
@@ -156,7 +159,7 @@ impl Tree {
 
     /// Where originals are kept: for each package and target.
     #[must_use]
-    pub fn original_dirs(&self) -> Vec<(PackageName, Target, PathBuf)> {
+    pub(crate) fn original_dirs(&self) -> Vec<(PackageName, Target, PathBuf)> {
         let mut found = Vec::new();
         for name in scan::directories(&self.root).iter().filter_map(|name| PackageName::new(name).ok()) {
             let top = self.name_dir(&name).join("original_module");
@@ -174,13 +177,13 @@ impl Tree {
 
     /// Where the kernel had the modules that those of a package replaced.
     #[must_use]
-    pub fn origins(&self, name: &PackageName, target: &Target) -> Vec<PathBuf> {
+    pub(crate) fn origins(&self, name: &PackageName, target: &Target) -> Vec<PathBuf> {
         stored_originals(&self.originals(name, target)).into_iter().map(|original| original.origin).collect()
     }
 
     /// What stands behind the source of a package; `None` if the tree does not have it.
     #[must_use]
-    pub fn source_state(&self, id: &PackageId, source_tree: &Path) -> Option<SourceState> {
+    pub(crate) fn source_state(&self, id: &PackageId, source_tree: &Path) -> Option<SourceState> {
         if !self.version_dir(id).is_dir() {
             return None;
         }
@@ -202,7 +205,7 @@ impl Tree {
     ///
     /// # Errors
     /// It is broken, or not in the tree.
-    pub fn added(&self, id: &PackageId, source_tree: &Path) -> Result<Added> {
+    pub(crate) fn added(&self, id: &PackageId, source_tree: &Path) -> Result<Added> {
         match self.source_state(id, source_tree) {
             Some(SourceState::Added | SourceState::BinariesOnly) => {
                 Ok(Added { id: id.clone(), source: self.source(id) })
@@ -214,14 +217,14 @@ impl Tree {
 
     /// The proof that a build is there, if it is.
     #[must_use]
-    pub fn built(&self, build: &BuildId) -> Option<Built> {
+    pub(crate) fn built(&self, build: &BuildId) -> Option<Built> {
         let dir = self.out_dir(build);
         dir.join("module").is_dir().then(|| Built { id: build.clone(), dir })
     }
 
     /// The proof that a build is the active one of its package and target.
     #[must_use]
-    pub fn installed(&self, build: &BuildId) -> Option<Installed> {
+    pub(crate) fn installed(&self, build: &BuildId) -> Option<Installed> {
         let built = self.built(build)?;
         let link = self.link(build.name(), &build.target);
         let text = fs_err::read_link(&link).ok()?;
@@ -233,7 +236,7 @@ impl Tree {
 
     /// The build that the active link of a package names for a target, whatever its version.
     #[must_use]
-    pub fn active(&self, name: &PackageName, target: &Target) -> Option<Installed> {
+    pub(crate) fn active(&self, name: &PackageName, target: &Target) -> Option<Installed> {
         let link = fs_err::read_link(self.link(name, target)).ok()?;
         let version = link.iter().rev().nth(2)?.to_str()?;
         let version = crate::model::PackageVersion::new(version).ok()?;
@@ -242,7 +245,7 @@ impl Tree {
 
     /// The files that recorded installations of a package, in any version, wrote for a target.
     #[must_use]
-    pub fn installed_files(&self, name: &PackageName, target: &Target) -> Vec<PathBuf> {
+    pub(crate) fn installed_files(&self, name: &PackageName, target: &Target) -> Vec<PathBuf> {
         let dir = self.name_dir(name);
         let versions = scan::directories(&dir).into_iter().map(|version| dir.join(version));
         let out = |dir: PathBuf| dir.join(target.release.as_str()).join(target.arch.as_str());
@@ -252,7 +255,7 @@ impl Tree {
 
     /// What is installed for a target, of every package.
     #[must_use]
-    pub fn active_builds(&self, target: &Target) -> Vec<Installed> {
+    pub(crate) fn active_builds(&self, target: &Target) -> Vec<Installed> {
         let names = scan::directories(&self.root);
         let names = names.iter().filter_map(|name| PackageName::new(name).ok());
         names.filter_map(|name| self.active(&name, target)).collect()
@@ -260,16 +263,16 @@ impl Tree {
 
     /// What is remembered of a build that failed.
     #[must_use]
-    pub fn failure(&self, build: &BuildId) -> Option<FailureRecord> {
+    pub(crate) fn failure(&self, build: &BuildId) -> Option<FailureRecord> {
         FailureRecord::read(&self.version_dir(&build.package), &build.target)
     }
 
-    /// Takes the lock and, with it, the right to write. For `Engine::lock` alone, which also settles what an earlier holder
+    /// Takes the lock and, with it, the right to write. For `WriteSession::lock` alone, which also settles what an earlier holder
     /// left and watches signals.
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn lock(&self, system: &System) -> Result<Writer> {
+    pub(crate) fn lock(&self, system: &System) -> Result<Writer> {
         Writer::lock(self, system)
     }
 }
@@ -295,58 +298,58 @@ fn canonical(path: &Path) -> PathBuf {
 
 /// A package whose source can be read.
 #[derive(Debug, Clone)]
-pub struct Added {
+pub(crate) struct Added {
     id: PackageId,
     source: PathBuf,
 }
 
 impl Added {
     #[must_use]
-    pub fn id(&self) -> &PackageId {
+    pub(crate) fn id(&self) -> &PackageId {
         &self.id
     }
 
     /// `T/M/V/source`.
     #[must_use]
-    pub fn source(&self) -> &Path {
+    pub(crate) fn source(&self) -> &Path {
         &self.source
     }
 
     /// The dkms.conf behind the source link.
     #[must_use]
-    pub fn conf(&self) -> PathBuf {
+    pub(crate) fn conf(&self) -> PathBuf {
         self.source.join("dkms.conf")
     }
 }
 
 /// A build whose modules are in the tree.
 #[derive(Debug, Clone)]
-pub struct Built {
+pub(crate) struct Built {
     id: BuildId,
     dir: PathBuf,
 }
 
 impl Built {
     #[must_use]
-    pub fn id(&self) -> &BuildId {
+    pub(crate) fn id(&self) -> &BuildId {
         &self.id
     }
 
     /// `T/M/V/K/A`.
     #[must_use]
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// `T/M/V/K/A/module`.
     #[must_use]
-    pub fn modules(&self) -> PathBuf {
+    pub(crate) fn modules(&self) -> PathBuf {
         self.dir.join("module")
     }
 
     /// The files of modules that the build holds, by name.
     #[must_use]
-    pub fn module_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn module_files(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs_err::read_dir(self.modules()) else { return Vec::new() };
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.retain(|file| file.file_name().and_then(|n| n.to_str()).is_some_and(is_module_file));
@@ -356,20 +359,20 @@ impl Built {
 
     /// What the build recorded, if it was ours.
     #[must_use]
-    pub fn record(&self) -> Option<BuildRecord> {
+    pub(crate) fn record(&self) -> Option<BuildRecord> {
         BuildRecord::read(&self.dir)
     }
 
     /// The digest of the symbols that it exports to other modules; `None` if it exports none.
     #[must_use]
-    pub fn exports(&self) -> Option<String> {
+    pub(crate) fn exports(&self) -> Option<String> {
         let symbols = fs_err::read(self.modules().join("Module.symvers")).ok()?;
         Some(crate::system::digest::sha256(&symbols))
     }
 
     /// The version of a dependency that the build was made with, if it recorded one.
     #[must_use]
-    pub fn dependency(&self, name: &PackageName) -> Option<String> {
+    pub(crate) fn dependency(&self, name: &PackageName) -> Option<String> {
         record::read_dependency(&self.dir, name)
     }
 }
@@ -381,24 +384,24 @@ fn is_module_file(name: &str) -> bool {
 
 /// A build that the active link names.
 #[derive(Debug, Clone)]
-pub struct Installed {
+pub(crate) struct Installed {
     built: Built,
 }
 
 impl Installed {
     #[must_use]
-    pub fn id(&self) -> &BuildId {
+    pub(crate) fn id(&self) -> &BuildId {
         &self.built.id
     }
 
     #[must_use]
-    pub fn built(&self) -> &Built {
+    pub(crate) fn built(&self) -> &Built {
         &self.built
     }
 
     /// The names of its modules, as modprobe(8) takes them.
     #[must_use]
-    pub fn module_names(&self) -> Vec<String> {
+    pub(crate) fn module_names(&self) -> Vec<String> {
         let files = self.built.module_files();
         let names = files.iter().filter_map(|file| file.file_name()?.to_str()?.split_once(".ko"));
         names.map(|(stem, _)| stem.to_owned()).collect()
@@ -408,13 +411,13 @@ impl Installed {
     ///
     /// # Errors
     /// The staged directory cannot be written.
-    pub fn carry_record(&self, staged: &Path) -> Result<()> {
+    pub(crate) fn carry_record(&self, staged: &Path) -> Result<()> {
         InstallRecord::carry(&self.built.dir, staged)
     }
 
     /// What the installation recorded, if it was ours.
     #[must_use]
-    pub fn record(&self) -> Option<InstallRecord> {
+    pub(crate) fn record(&self) -> Option<InstallRecord> {
         InstallRecord::read(&self.built.dir)
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// An original with both its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Original {
+pub(crate) struct Original {
     pub origin: PathBuf,
     pub stored: PathBuf,
 }
@@ -12,7 +12,7 @@ pub struct Original {
 impl Original {
     /// The file beside the stored one whose only line is where it came from.
     #[must_use]
-    pub fn origin_file(&self) -> PathBuf {
+    pub(crate) fn origin_file(&self) -> PathBuf {
         let mut name = self.stored.file_name().unwrap_or_default().to_owned();
         name.push(".origin");
         self.stored.with_file_name(name)
@@ -21,7 +21,7 @@ impl Original {
 
 /// Every stored original of a directory, by the `.origin` files.
 #[must_use]
-pub fn stored_originals(dir: &Path) -> Vec<Original> {
+pub(crate) fn stored_originals(dir: &Path) -> Vec<Original> {
     let mut originals = Vec::new();
     for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();

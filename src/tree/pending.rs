@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// One kernel that waits for its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pending {
+pub(crate) struct Pending {
     release: String,
     arch: String,
     /// What is due there, as `name/version`.
@@ -23,7 +23,7 @@ pub struct Pending {
 impl Pending {
     /// `None` if no kernel can be called so.
     #[must_use]
-    pub fn target(&self) -> Option<Target> {
+    pub(crate) fn target(&self) -> Option<Target> {
         Some(Target::new(KernelRelease::new(&self.release).ok()?, Arch::new(&self.arch).ok()?))
     }
 
@@ -33,20 +33,20 @@ impl Pending {
 }
 
 impl Tree {
-    pub(super) fn pending_file(&self) -> PathBuf {
+    pub(crate) fn pending_file(&self) -> PathBuf {
         self.root().join(".dkms-pending.json")
     }
 
     /// The kernels that wait for their headers. A file that cannot be understood tells nothing.
     #[must_use]
-    pub fn pending(&self) -> Vec<Pending> {
+    pub(crate) fn pending(&self) -> Vec<Pending> {
         let text = fs_err::read(self.pending_file()).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// Since when a kernel waits.
     #[must_use]
-    pub fn pending_since(&self, target: &Target) -> Option<String> {
+    pub(crate) fn pending_since(&self, target: &Target) -> Option<String> {
         self.pending().into_iter().find(|pending| pending.is_of(target)).map(|pending| pending.since)
     }
 }
@@ -56,7 +56,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn note_pending(&self, target: &Target, packages: &[PackageId]) -> Result<()> {
+    pub(crate) fn note_pending(&self, target: &Target, packages: &[PackageId]) -> Result<()> {
         let before = self.tree.pending();
         let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
         let known = before.iter().find(|pending| pending.is_of(target));
@@ -78,7 +78,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn forget_pending(&self, release: &KernelRelease) -> Result<()> {
+    pub(crate) fn forget_pending(&self, release: &KernelRelease) -> Result<()> {
         let before = self.tree.pending();
         let mut after = before.clone();
         after.retain(|pending| pending.release != release.as_str());
@@ -86,7 +86,7 @@ impl Writer {
     }
 
     /// A package that is gone waits for nothing.
-    pub(super) fn forget_pending_package(&self, id: &PackageId) -> Result<()> {
+    pub(crate) fn forget_pending_package(&self, id: &PackageId) -> Result<()> {
         let before = self.tree.pending();
         let mut after = before.clone();
         let name = id.to_string();

@@ -22,21 +22,23 @@ const UPGRADE: &str = ".dkms-rpm-upgrade.json";
 const FAILED: &str = ".dkms-failed-";
 const FORMAT: u32 = 1;
 /// Before the name of a dependency: one line with its version, as every dkms writes it.
-pub(super) const DEPENDENCY: &str = ".dep_";
+pub(crate) const DEPENDENCY: &str = ".dep_";
 
 /// What a build did with a module's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Signature {
+pub(crate) enum Signature {
     /// None was made.
     None,
+    /// None was made: the build was in a chroot, where modules are signed only on request.
+    NoneInChroot,
     /// Made with the key of this certificate: SHA-256 of its file, hexadecimal.
     Certificate(String),
 }
 
 /// One module of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModuleRecord {
+pub(crate) struct ModuleRecord {
     /// The installed stem: DEST_MODULE_NAME.
     pub name: String,
     /// The file in `module/`.
@@ -59,7 +61,7 @@ pub struct ModuleRecord {
 
 /// What a build made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BuildRecord {
+pub(crate) struct BuildRecord {
     format: u32,
     pub modules: Vec<ModuleRecord>,
     /// Modules that do not want this kernel: their installed stems.
@@ -82,7 +84,7 @@ pub struct BuildRecord {
 
 /// What a build was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// The source tree, and the administrator's patches.
     pub source: Fingerprint,
     /// What the administrator sets for the package in /etc/dkms.
@@ -107,7 +109,7 @@ pub struct Inputs {
 
 /// A file of the machine, with what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsedFile {
+pub(crate) struct UsedFile {
     pub path: PathBuf,
     pub print: Fingerprint,
 }
@@ -115,7 +117,7 @@ pub struct UsedFile {
 impl UsedFile {
     /// `None` where it cannot be read.
     #[must_use]
-    pub fn of(path: PathBuf) -> Option<Self> {
+    pub(crate) fn of(path: PathBuf) -> Option<Self> {
         let print = Fingerprint::take(std::slice::from_ref(&path)).ok()?;
         Some(Self { path, print })
     }
@@ -123,10 +125,10 @@ impl UsedFile {
 
 impl BuildRecord {
     /// The record's name in the directory of a build.
-    pub const FILE: &str = BUILD;
+    pub(crate) const FILE: &str = BUILD;
 
     #[must_use]
-    pub fn new(modules: Vec<ModuleRecord>, excluded: Vec<String>) -> Self {
+    pub(crate) fn new(modules: Vec<ModuleRecord>, excluded: Vec<String>) -> Self {
         Self {
             format: FORMAT,
             modules,
@@ -142,7 +144,7 @@ impl BuildRecord {
     /// What a record that came from another machine is worth here: it names files of its own build only, and says nothing
     /// of what is to be done.
     #[must_use]
-    pub fn foreign(mut self) -> Option<Self> {
+    pub(crate) fn foreign(mut self) -> Option<Self> {
         let is_plain = |text: &str| !text.is_empty() && !text.contains('/') && text != "." && text != "..";
         let stays =
             |text: &str| Path::new(text).components().all(|part| part != std::path::Component::ParentDir);
@@ -158,7 +160,7 @@ impl BuildRecord {
 
     /// As it can go to another machine: there the inputs are known by their content alone, and have their own places.
     #[must_use]
-    pub fn portable(mut self) -> Self {
+    pub(crate) fn portable(mut self) -> Self {
         if let Some(inputs) = &mut self.inputs {
             for print in [&mut inputs.source, &mut inputs.overrides, &mut inputs.kernel] {
                 print.stat.clear();
@@ -177,11 +179,11 @@ impl BuildRecord {
 
     /// The record in a directory, if there is one that can be read.
     #[must_use]
-    pub fn read(dir: &Path) -> Option<Self> {
+    pub(crate) fn read(dir: &Path) -> Option<Self> {
         read(&dir.join(BUILD)).filter(|record: &Self| record.format == FORMAT)
     }
 
-    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         Ok(files::publish_file(&dir.join(BUILD), &text(self)?, 0o644)?)
     }
 
@@ -189,14 +191,14 @@ impl BuildRecord {
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn stage(&self, dir: &Path) -> Result<()> {
+    pub(crate) fn stage(&self, dir: &Path) -> Result<()> {
         Ok(files::stage_file(&dir.join(BUILD), &text(self)?, 0o644)?)
     }
 }
 
 /// A file that an installation wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstalledFile {
+pub(crate) struct InstalledFile {
     pub path: PathBuf,
     pub size: u64,
     /// SHA-256 of the content, hexadecimal; empty for a symbolic link into the tree.
@@ -216,7 +218,7 @@ pub struct InstalledFile {
 impl InstalledFile {
     /// The file at `path` with the given content.
     #[must_use]
-    pub fn of(path: &Path, content: &[u8]) -> Self {
+    pub(crate) fn of(path: &Path, content: &[u8]) -> Self {
         let data = path.symlink_metadata().ok();
         Self {
             path: path.to_owned(),
@@ -230,7 +232,7 @@ impl InstalledFile {
 
     /// Whether stat(2) says that nobody has written to the file since it was recorded.
     #[must_use]
-    pub fn is_untouched(&self) -> bool {
+    pub(crate) fn is_untouched(&self) -> bool {
         let Ok(data) = self.path.symlink_metadata() else { return false };
         self.modified != 0
             && data.ino() == self.inode
@@ -241,7 +243,7 @@ impl InstalledFile {
     /// Whether the file is as it was written. Its content is read only where stat(2) does not tell, or when that is asked
     /// for.
     #[must_use]
-    pub fn is_unchanged(&self, read: bool) -> bool {
+    pub(crate) fn is_unchanged(&self, read: bool) -> bool {
         let Ok(link) = self.path.symlink_metadata() else { return false };
         let untouched = link.ino() == self.inode && modified(&link) == self.modified;
         if !read && untouched && (link.is_symlink() || link.size() == self.size) {
@@ -263,7 +265,7 @@ fn modified(data: &std::fs::Metadata) -> i128 {
 
 /// A module of the kernel that an installation moved aside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct MovedOriginal {
+pub(crate) struct MovedOriginal {
     /// Where the kernel had it.
     pub origin: PathBuf,
     /// Where it is kept.
@@ -282,7 +284,7 @@ impl MovedOriginal {
 
     /// Whether it is still kept as it was.
     #[must_use]
-    pub fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         fs_err::metadata(&self.stored).is_ok_and(|data| data.size() == self.size)
             && fs_err::read(&self.stored).is_ok_and(|content| sha256(&content) == self.sha256)
     }
@@ -290,7 +292,7 @@ impl MovedOriginal {
 
 /// What an installation wrote, and what it moved aside; other dkms know the latter by the `.origin` files only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstallRecord {
+pub(crate) struct InstallRecord {
     format: u32,
     pub files: Vec<InstalledFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -300,19 +302,19 @@ pub struct InstallRecord {
 impl InstallRecord {
     /// `originals`: all that are kept for the package and the kernel.
     #[must_use]
-    pub fn new(files: Vec<InstalledFile>, originals: Vec<Original>) -> Self {
+    pub(crate) fn new(files: Vec<InstalledFile>, originals: Vec<Original>) -> Self {
         let originals = originals.into_iter().filter_map(MovedOriginal::of).collect();
         Self { format: FORMAT, files, originals }
     }
 
-    pub(super) fn read(dir: &Path) -> Option<Self> {
+    pub(crate) fn read(dir: &Path) -> Option<Self> {
         read(&dir.join(INSTALL)).filter(|record: &Self| record.format == FORMAT)
     }
 
     /// The record as far as it can be believed: a record in a tree names files below the directory of its kernel, and originals
     /// in the place where the package's are kept. What it says beyond that is dropped.
     #[must_use]
-    pub fn within(mut self, kernel_dir: &Path, originals: &Path) -> Self {
+    pub(crate) fn within(mut self, kernel_dir: &Path, originals: &Path) -> Self {
         let lies_in = |path: &Path, top: &Path| {
             let plain = path.components().all(|part| part != std::path::Component::ParentDir);
             plain && path != top && files::lies_below(path, top)
@@ -323,25 +325,25 @@ impl InstallRecord {
         self
     }
 
-    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         Ok(files::publish_file(&dir.join(INSTALL), &text(self)?, 0o644)?)
     }
 
-    pub(super) fn carry(from: &Path, to: &Path) -> Result<()> {
+    pub(crate) fn carry(from: &Path, to: &Path) -> Result<()> {
         match Self::read(from) {
             Some(record) => Ok(files::stage_file(&to.join(INSTALL), &text(&record)?, 0o644)?),
             None => Ok(()),
         }
     }
 
-    pub(super) fn delete(dir: &Path) -> Result<()> {
+    pub(crate) fn delete(dir: &Path) -> Result<()> {
         Ok(files::remove_file(&dir.join(INSTALL))?)
     }
 }
 
 /// A build that failed, and what it was made from: it is not worth another try before that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailureRecord {
+pub(crate) struct FailureRecord {
     format: u32,
     pub inputs: Inputs,
     /// The programs that it was made with, and framework.conf.
@@ -357,7 +359,7 @@ pub struct FailureRecord {
 
 impl FailureRecord {
     #[must_use]
-    pub fn new(inputs: Inputs, tools: (Fingerprint, Vec<PathBuf>), at: String) -> Self {
+    pub(crate) fn new(inputs: Inputs, tools: (Fingerprint, Vec<PathBuf>), at: String) -> Self {
         let (tools, tool_files) = tools;
         Self { format: FORMAT, inputs, tools, tool_files, reason: String::new(), log: None, exit_code: 0, at }
     }
@@ -367,16 +369,16 @@ impl FailureRecord {
         version_dir.join(format!("{FAILED}{}-{}.json", target.release, target.arch))
     }
 
-    pub(super) fn read(version_dir: &Path, target: &Target) -> Option<Self> {
+    pub(crate) fn read(version_dir: &Path, target: &Target) -> Option<Self> {
         read(&Self::path(version_dir, target)).filter(|record: &Self| record.format == FORMAT)
     }
 
-    pub(super) fn write(&self, version_dir: &Path, target: &Target) -> Result<()> {
+    pub(crate) fn write(&self, version_dir: &Path, target: &Target) -> Result<()> {
         Ok(files::publish_file(&Self::path(version_dir, target), &text(self)?, 0o644)?)
     }
 
     /// Those of a kernel, whatever the architecture.
-    pub(super) fn delete_all(version_dir: &Path, release: &KernelRelease) -> Result<()> {
+    pub(crate) fn delete_all(version_dir: &Path, release: &KernelRelease) -> Result<()> {
         for entry in fs_err::read_dir(version_dir).into_iter().flatten().flatten() {
             let is_meant = read::<Self>(&entry.path()).is_some()
                 && entry.file_name().to_str().is_some_and(|name| {
@@ -390,7 +392,7 @@ impl FailureRecord {
         Ok(())
     }
 
-    pub(super) fn delete(version_dir: &Path, target: &Target) -> Result<()> {
+    pub(crate) fn delete(version_dir: &Path, target: &Target) -> Result<()> {
         Ok(files::remove_file(&Self::path(version_dir, target))?)
     }
 }
@@ -399,21 +401,21 @@ impl FailureRecord {
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn stage_dependency(dir: &Path, dependency: &PackageId) -> Result<()> {
+pub(crate) fn stage_dependency(dir: &Path, dependency: &PackageId) -> Result<()> {
     let path = dir.join(format!("{DEPENDENCY}{}", dependency.name));
     Ok(files::stage_file(&path, format!("{}\n", dependency.version).as_bytes(), 0o644)?)
 }
 
-pub(super) fn read_dependency(dir: &Path, name: &PackageName) -> Option<String> {
+pub(crate) fn read_dependency(dir: &Path, name: &PackageName) -> Option<String> {
     let text = fs_err::read_to_string(dir.join(format!("{DEPENDENCY}{name}"))).ok()?;
     Some(text.trim().to_owned())
 }
 
-pub(super) fn write_upgrade(version_dir: &Path, moment: &Moment) -> Result<()> {
+pub(crate) fn write_upgrade(version_dir: &Path, moment: &Moment) -> Result<()> {
     Ok(files::publish_file(&version_dir.join(UPGRADE), &text(moment)?, 0o644)?)
 }
 
-pub(super) fn take_upgrade(version_dir: &Path) -> Result<Option<Moment>> {
+pub(crate) fn take_upgrade(version_dir: &Path) -> Result<Option<Moment>> {
     let path = version_dir.join(UPGRADE);
     let moment = read(&path);
     if path.symlink_metadata().is_ok() {
@@ -423,7 +425,7 @@ pub(super) fn take_upgrade(version_dir: &Path) -> Result<Option<Moment>> {
 }
 
 /// The records in a directory that are none.
-pub(super) fn unreadable(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn unreadable(dir: &Path) -> Vec<PathBuf> {
     let entries = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_broken = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -9,14 +9,14 @@ use std::path::Path;
 
 /// One build of a package version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Build {
+pub(crate) struct Build {
     pub target: Target,
     pub state: BuildState,
 }
 
 /// One package version in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Package {
+pub(crate) struct Package {
     pub id: PackageId,
     pub source: SourceState,
     /// In the order of directory names.
@@ -25,31 +25,26 @@ pub struct Package {
 
 impl Package {
     #[must_use]
-    pub fn state(&self, target: &Target) -> Option<BuildState> {
+    pub(crate) fn state(&self, target: &Target) -> Option<BuildState> {
         self.builds.iter().find(|build| build.target == *target).map(|build| build.state)
     }
 
     #[must_use]
-    pub fn build_id(&self, target: &Target) -> BuildId {
+    pub(crate) fn build_id(&self, target: &Target) -> BuildId {
         BuildId::new(self.id.clone(), target.clone())
     }
 }
 
 /// What the tree holds, in the order of directory names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     pub packages: Vec<Package>,
 }
 
 impl Snapshot {
-    #[must_use]
-    pub fn get(&self, id: &PackageId) -> Option<&Package> {
-        self.packages.iter().find(|package| package.id == *id)
-    }
-
     /// The versions of a package, highest first.
     #[must_use]
-    pub fn versions(&self, name: &PackageName) -> Vec<&Package> {
+    pub(crate) fn versions(&self, name: &PackageName) -> Vec<&Package> {
         let mut versions: Vec<&Package> =
             self.packages.iter().filter(|package| package.id.name == *name).collect();
         versions.sort_by(|a, b| compare_versions(b.id.version.as_str(), a.id.version.as_str()));
@@ -58,7 +53,7 @@ impl Snapshot {
 
     /// Package names, each once, in listing order.
     #[must_use]
-    pub fn names(&self) -> Vec<&PackageName> {
+    pub(crate) fn names(&self) -> Vec<&PackageName> {
         let mut names: Vec<&PackageName> = self.packages.iter().map(|package| &package.id.name).collect();
         names.dedup();
         names
@@ -66,7 +61,7 @@ impl Snapshot {
 
     /// Whether some version of a package is installed for a target.
     #[must_use]
-    pub fn is_installed(&self, name: &PackageName, target: &Target) -> bool {
+    pub(crate) fn is_installed(&self, name: &PackageName, target: &Target) -> bool {
         self.packages.iter().any(|p| p.id.name == *name && p.state(target) == Some(BuildState::Installed))
     }
 }
@@ -74,7 +69,7 @@ impl Snapshot {
 impl Tree {
     /// Reads every package, version and build. Entries that cannot be part of a tree are skipped.
     #[must_use]
-    pub fn scan(&self, source_tree: &Path) -> Snapshot {
+    pub(crate) fn scan(&self, source_tree: &Path) -> Snapshot {
         let mut packages = Vec::new();
         for name in directories(self.root()).iter().filter_map(|name| PackageName::new(name).ok()) {
             for version in directories(&self.name_dir(&name)) {
@@ -91,7 +86,7 @@ impl Tree {
 
     /// Reads one package version.
     #[must_use]
-    pub fn package(&self, id: PackageId, source_tree: &Path) -> Option<Package> {
+    pub(crate) fn package(&self, id: PackageId, source_tree: &Path) -> Option<Package> {
         let source = self.source_state(&id, source_tree);
         let builds = self.builds(&id);
         // Whoever lost even the link has modules left that must be found.
@@ -124,7 +119,7 @@ impl Tree {
 
     /// Whether a version has builds; directories without modules are debris.
     #[must_use]
-    pub(super) fn has_builds(&self, id: &PackageId) -> bool {
+    pub(crate) fn has_builds(&self, id: &PackageId) -> bool {
         !self.builds(id).is_empty()
     }
 }
@@ -135,7 +130,7 @@ fn is_link_name(name: &str) -> bool {
 }
 
 /// The visible directories in `dir`, sorted by name. Links to directories count.
-pub(super) fn directories(dir: &Path) -> Vec<String> {
+pub(crate) fn directories(dir: &Path) -> Vec<String> {
     let Ok(entries) = fs_err::read_dir(dir) else { return Vec::new() };
     let mut names: Vec<String> = entries
         .flatten()

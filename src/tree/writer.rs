@@ -1,34 +1,35 @@
 //! The right to change the tree: handed out by the lock, and nothing else.
 
-use super::intent::Intents;
+use super::journal::Journal;
 use super::record::{self, DEPENDENCY};
 use super::{
     Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, MovedOriginal, Original,
     Tree,
 };
 use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, SourceState, Target};
-use crate::system::{Moment, System, files, lock::Lock};
+use crate::system::lock::Lock;
+use crate::system::{Moment, System, files};
 use std::path::{Path, PathBuf};
 
 /// Writes the tree. Each change takes the proof of the state before and returns that of the state after.
 #[derive(Debug)]
-pub struct Writer {
-    pub(super) tree: Tree,
-    pub(super) intents: Intents,
+pub(crate) struct Writer {
+    pub(crate) tree: Tree,
+    pub(crate) journal: Journal,
     _lock: Lock,
 }
 
 impl Writer {
-    pub(super) fn lock(tree: &Tree, system: &System) -> Result<Self> {
+    pub(crate) fn lock(tree: &Tree, system: &System) -> Result<Self> {
         let lock = Lock::take(tree.root(), system)?;
         // The directory exists now, so its canonical name is known.
         let tree = Tree::at(tree.root());
-        let intents = Intents::open(&tree, lock.is_nested());
-        Ok(Self { tree, intents, _lock: lock })
+        let journal = Journal::open(&tree, lock.is_nested());
+        Ok(Self { tree, journal, _lock: lock })
     }
 
     #[must_use]
-    pub fn tree(&self) -> &Tree {
+    pub(crate) fn tree(&self) -> &Tree {
         &self.tree
     }
 
@@ -36,7 +37,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn register(&self, id: &PackageId, source_dir: &Path) -> Result<Added> {
+    pub(crate) fn register(&self, id: &PackageId, source_dir: &Path) -> Result<Added> {
         let source = self.tree.source(id);
         let registered = files::create_dirs(&self.tree.build_dir(id)).map_err(Error::from).and_then(|()| {
             remove_stub(&source)?;
@@ -56,7 +57,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written, or the dkms.conf cannot be read.
-    pub fn register_binaries(&self, id: &PackageId, conf: &Path) -> Result<Added> {
+    pub(crate) fn register_binaries(&self, id: &PackageId, conf: &Path) -> Result<Added> {
         let source = self.tree.source(id);
         if source.symlink_metadata().is_ok_and(|data| data.is_symlink()) {
             files::remove_file(&source)?;
@@ -70,7 +71,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn tarball_dir(&self, id: &PackageId) -> Result<PathBuf> {
+    pub(crate) fn tarball_dir(&self, id: &PackageId) -> Result<PathBuf> {
         let dir = self.tree.tarball_dir(id);
         files::create_dirs(&dir)?;
         Ok(dir)
@@ -80,7 +81,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn result_dir(&self, id: &PackageId, name: &str) -> Result<PathBuf> {
+    pub(crate) fn result_dir(&self, id: &PackageId, name: &str) -> Result<PathBuf> {
         let dir = self.tree.result_dir(id, name);
         files::create_dirs(&dir)?;
         Ok(dir)
@@ -91,7 +92,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn stage(&self, build: &BuildId) -> Result<PathBuf> {
+    pub(crate) fn stage(&self, build: &BuildId) -> Result<PathBuf> {
         let kernel_dir = self.tree.version_dir(&build.package).join(build.target.release.as_str());
         let prefix = format!(".tmp_{}_", build.target.arch);
         remove_staged(&kernel_dir, &prefix)?;
@@ -103,7 +104,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn publish(&self, build: &BuildId, staged: &Path) -> Result<(Built, Option<PathBuf>)> {
+    pub(crate) fn publish(&self, build: &BuildId, staged: &Path) -> Result<(Built, Option<PathBuf>)> {
         let dir = self.tree.out_dir(build);
         let replaced = files::publish_dir(staged, &dir)?;
         Ok((Built { id: build.clone(), dir }, replaced))
@@ -113,7 +114,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn withdraw(&self, built: Built, replaced: Option<PathBuf>) -> Result<()> {
+    pub(crate) fn withdraw(&self, built: Built, replaced: Option<PathBuf>) -> Result<()> {
         match replaced {
             Some(old) => {
                 let _now_ours = files::publish_dir(&old, &built.dir)?;
@@ -127,7 +128,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn activate(&self, built: Built, record: &InstallRecord) -> Result<Installed> {
+    pub(crate) fn activate(&self, built: Built, record: &InstallRecord) -> Result<Installed> {
         record.write(&built.dir)?;
         let BuildId { package, target } = &built.id;
         files::publish_link(&link_text(&built.id), &self.tree.link(&package.name, target))?;
@@ -138,7 +139,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn deactivate(&self, installed: Installed) -> Result<Built> {
+    pub(crate) fn deactivate(&self, installed: Installed) -> Result<Built> {
         let built = installed.built;
         files::remove_file(&self.tree.link(built.id.name(), &built.id.target))?;
         InstallRecord::delete(&built.dir)?;
@@ -149,7 +150,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn renew_originals(&self, installed: &Installed) -> Result<()> {
+    pub(crate) fn renew_originals(&self, installed: &Installed) -> Result<()> {
         let Some(record) = installed.record() else { return Ok(()) };
         let id = installed.id();
         let kept = super::stored_originals(&self.tree.originals(id.name(), &id.target));
@@ -160,7 +161,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn renew_installation(&self, installed: &Installed, record: &InstallRecord) -> Result<()> {
+    pub(crate) fn renew_installation(&self, installed: &Installed, record: &InstallRecord) -> Result<()> {
         record.write(&installed.built.dir)
     }
 
@@ -169,7 +170,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn forget_original(&self, installed: &Installed, moved: &MovedOriginal) -> Result<()> {
+    pub(crate) fn forget_original(&self, installed: &Installed, moved: &MovedOriginal) -> Result<()> {
         if let Some(mut record) = installed.record() {
             record.originals.retain(|other| other != moved);
             record.write(&installed.built.dir)?;
@@ -185,7 +186,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn amend(&self, built: &Built, record: &BuildRecord) -> Result<()> {
+    pub(crate) fn amend(&self, built: &Built, record: &BuildRecord) -> Result<()> {
         record.write(&built.dir)
     }
 
@@ -193,7 +194,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn remember_failure(&self, build: &BuildId, record: &FailureRecord) -> Result<()> {
+    pub(crate) fn remember_failure(&self, build: &BuildId, record: &FailureRecord) -> Result<()> {
         record.write(&self.tree.version_dir(&build.package), &build.target)
     }
 
@@ -201,7 +202,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn forget_failure(&self, build: &BuildId) -> Result<()> {
+    pub(crate) fn forget_failure(&self, build: &BuildId) -> Result<()> {
         FailureRecord::delete(&self.tree.version_dir(&build.package), &build.target)
     }
 
@@ -209,7 +210,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn forget_failures(&self, id: &PackageId, release: &KernelRelease) -> Result<()> {
+    pub(crate) fn forget_failures(&self, id: &PackageId, release: &KernelRelease) -> Result<()> {
         FailureRecord::delete_all(&self.tree.version_dir(id), release)
     }
 
@@ -217,7 +218,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn forget_installation(&self, built: &Built) -> Result<()> {
+    pub(crate) fn forget_installation(&self, built: &Built) -> Result<()> {
         InstallRecord::delete(&built.dir)
     }
 
@@ -225,7 +226,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn forget_dependencies(&self, built: &Built) -> Result<()> {
+    pub(crate) fn forget_dependencies(&self, built: &Built) -> Result<()> {
         for entry in fs_err::read_dir(&built.dir)?.flatten() {
             if entry.file_name().to_string_lossy().starts_with(DEPENDENCY) {
                 files::remove_file(&entry.path())?;
@@ -238,7 +239,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn discard(&self, built: Built) -> Result<()> {
+    pub(crate) fn discard(&self, built: Built) -> Result<()> {
         self.discard_debris(&built.id)
     }
 
@@ -246,7 +247,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn discard_debris(&self, build: &BuildId) -> Result<()> {
+    pub(crate) fn discard_debris(&self, build: &BuildId) -> Result<()> {
         let out = self.tree.out_dir(build);
         let Some(kernel_dir) = out.parent() else { return Ok(()) };
         remove_staged(kernel_dir, &format!(".tmp_{}_", build.target.arch))?;
@@ -265,7 +266,7 @@ impl Writer {
     }
 
     /// Deletes the directory where originals were kept, if they are all back.
-    pub fn forget_originals(&self, name: &crate::model::PackageName, target: &Target) {
+    pub(crate) fn forget_originals(&self, name: &crate::model::PackageName, target: &Target) {
         let dir = self.tree.originals(name, target);
         remove_empty_below(&dir);
         files::remove_empty_dirs(&dir, &self.tree.name_dir(name));
@@ -275,7 +276,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn clean_staging(&self, id: &PackageId) -> Result<()> {
+    pub(crate) fn clean_staging(&self, id: &PackageId) -> Result<()> {
         let dir = self.tree.version_dir(id);
         for kernel in fs_err::read_dir(&dir).into_iter().flatten().flatten() {
             if !kernel.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -294,7 +295,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn forget(&self, id: &PackageId) -> Result<bool> {
+    pub(crate) fn forget(&self, id: &PackageId) -> Result<bool> {
         if self.tree.has_builds(id) {
             return Ok(false);
         }
@@ -305,7 +306,7 @@ impl Writer {
     }
 
     /// Deletes the directory of a package that has nothing any more, and what killed runs left in it.
-    pub fn tidy(&self, name: &crate::model::PackageName) {
+    pub(crate) fn tidy(&self, name: &crate::model::PackageName) {
         let dir = self.tree.name_dir(name);
         files::remove_leftovers(&dir);
         remove_empty_below(&dir.join("original_module"));
@@ -317,7 +318,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn mark_upgrade(&self, id: &PackageId, moment: &Moment) -> Result<()> {
+    pub(crate) fn mark_upgrade(&self, id: &PackageId, moment: &Moment) -> Result<()> {
         record::write_upgrade(&self.tree.version_dir(id), moment)
     }
 
@@ -325,18 +326,52 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub fn take_upgrade_mark(&self, id: &PackageId, now: &Moment) -> Result<bool> {
+    pub(crate) fn take_upgrade_mark(&self, id: &PackageId, now: &Moment) -> Result<bool> {
         let added = record::take_upgrade(&self.tree.version_dir(id))?;
         Ok(added.is_some_and(|added| added.shares_transaction_with(now)))
     }
 
     /// Whether a version's source can be read now.
     #[must_use]
-    pub fn is_added(&self, id: &PackageId, source_tree: &Path) -> bool {
+    pub(crate) fn is_added(&self, id: &PackageId, source_tree: &Path) -> bool {
         matches!(
             self.tree.source_state(id, source_tree),
             Some(SourceState::Added | SourceState::BinariesOnly)
         )
+    }
+
+    /// Undoes a build that was interrupted: the one that it was to replace is back, and nothing of the work remains. One
+    /// that was complete stays.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub(crate) fn undo_build(&self, id: &BuildId) -> Result<()> {
+        let out = self.tree.out_dir(id);
+        let Some(kernel_dir) = out.parent() else { return Ok(()) };
+        let is_finished = |dir: &Path| dir.join("log/make.log").is_file();
+        for staged in staged(kernel_dir, &id.target.arch) {
+            let old = ["out", "out.old"].map(|name| staged.join(name));
+            let old = old.iter().find(|dir| is_finished(dir));
+            match old {
+                Some(old) if !is_finished(&out) => {
+                    files::remove_tree(&out)?;
+                    files::rename(old, &out)?;
+                }
+                None if !is_finished(&out) && out.is_dir() && !staged.join("out").is_dir() => {
+                    files::remove_tree(&out)?;
+                }
+                _ => {}
+            }
+            files::remove_tree(&staged)?;
+        }
+        files::remove_leftovers(&out);
+        files::remove_leftovers(&self.tree.version_dir(&id.package));
+        files::remove_leftovers(&self.tree.name_dir(id.name()));
+        files::remove_empty_dir(kernel_dir);
+        if is_finished(&out) {
+            files::remove_empty_dir(&self.tree.build_dir(&id.package));
+        }
+        Ok(())
     }
 }
 
@@ -361,11 +396,11 @@ fn remove_staged(kernel_dir: &Path, prefix: &str) -> Result<()> {
 }
 
 /// The staged directories of builds for an architecture.
-pub(super) fn staged(kernel_dir: &Path, arch: &Arch) -> Vec<PathBuf> {
+pub(crate) fn staged(kernel_dir: &Path, arch: &Arch) -> Vec<PathBuf> {
     staged_with(kernel_dir, &format!(".tmp_{arch}_"))
 }
 
-pub(super) fn staged_with(kernel_dir: &Path, prefix: &str) -> Vec<PathBuf> {
+pub(crate) fn staged_with(kernel_dir: &Path, prefix: &str) -> Vec<PathBuf> {
     let is_staged = |name: &str| {
         let rest = name.strip_prefix(prefix);
         rest.is_some_and(|rest| prefix == ".tmp_" || (rest.len() == RANDOM && !rest.contains('_')))

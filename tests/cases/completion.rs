@@ -58,13 +58,3 @@ fn the_manual_page_and_the_completions_know_every_option_and_action() {
         assert!(completions.iter().all(|text| text.contains(action)), "{action} is not completed");
     }
 }
-
-#[test]
-fn dkms_conf_5_knows_every_directive() {
-    let manual = include_str!("../../packaging/man/dkms.conf.5").replace("\\-", "-");
-    for directive in dkms::conf::WHITELIST {
-        let known = manual.to_uppercase().contains(&directive.to_uppercase());
-        let of_a_family = directive.starts_with("MODULES_CONF") && manual.contains("MODULES_CONF*");
-        assert!(known || of_a_family, "{directive} is not in dkms.conf(5)");
-    }
-}

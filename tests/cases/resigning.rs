@@ -325,3 +325,25 @@ fn a_module_from_a_tarball_has_the_signature_that_it_came_with() {
     run(&world, "autoinstall");
     assert_eq!(fs::read(place(&world, "")).unwrap(), elf::versioned("m", "1.0", "SRCm1.0"));
 }
+
+/// As debian-installer and image builders do: the machine starts outside of the chroot with what was built in it.
+#[rstest]
+#[case::nothing_refuses_it(false)]
+#[case::secure_boot(true)]
+fn what_was_built_in_a_chroot_is_signed_where_the_machine_would_refuse_it(#[case] enforced: bool) {
+    let world = prepared(&FIRST.replace("try_sign_modules=true\n", ""), None);
+    world.write("/proc/1/mountinfo", "of the machine");
+    world.write("/proc/self/mountinfo", "of the chroot");
+    world.ok(&["install", "m/1.0"]);
+    fs::remove_dir_all(world.path("/proc")).unwrap();
+    assert_eq!(signer(&world), None);
+    if enforced {
+        world.write(SECURE_BOOT, [6, 0, 0, 0, 1]);
+    }
+    let ended = run(&world, "boot");
+    assert_eq!(signer(&world).as_deref(), enforced.then_some("cases"));
+    if !enforced {
+        ended.is_silent_about("signed");
+        world.ok(&["check"]).says("complete");
+    }
+}

@@ -5,7 +5,7 @@ use crate::plan::request::Filter;
 use crate::tree::Package;
 
 /// The filter, with its texts as shell wildcards. What is no valid pattern matches only itself.
-pub(super) struct Patterns {
+pub(crate) struct Patterns {
     name: Option<Pattern>,
     version: Option<Pattern>,
     release: Option<Pattern>,
@@ -31,7 +31,7 @@ impl Pattern {
 }
 
 impl Patterns {
-    pub(super) fn new(filter: &Filter) -> Self {
+    pub(crate) fn new(filter: &Filter) -> Self {
         let pattern = |text: &Option<String>| text.as_deref().map(Pattern::new);
         Self {
             name: pattern(&filter.name),
@@ -41,11 +41,11 @@ impl Patterns {
         }
     }
 
-    pub(super) fn wants_package(&self, package: &Package) -> bool {
+    pub(crate) fn wants_package(&self, package: &Package) -> bool {
         passes(&self.name, package.id.name.as_str()) && passes(&self.version, package.id.version.as_str())
     }
 
-    pub(super) fn wants_target(&self, target: &Target) -> bool {
+    pub(crate) fn wants_target(&self, target: &Target) -> bool {
         passes(&self.release, target.release.as_str()) && passes(&self.arch, target.arch.as_str())
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// What is said in one line.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     Broken {
         id: PackageId,
         source: PathBuf,
@@ -30,7 +30,7 @@ pub(super) enum Item {
 }
 
 impl Item {
-    pub(super) fn package(&self) -> &PackageId {
+    pub(crate) fn package(&self) -> &PackageId {
         match self {
             Self::Broken { id, .. } | Self::Added { id } | Self::Weak { id, .. } => id,
             Self::Build(row) => &row.id.package,
@@ -40,7 +40,7 @@ impl Item {
 
 /// One build.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     pub id: BuildId,
     pub state: BuildState,
     pub originals: bool,
@@ -49,14 +49,14 @@ pub(super) struct Row {
 
 /// What is wrong with a build or its installation, with the first file that shows it.
 #[derive(Debug)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     /// A module that was made is not there any more.
     Incomplete(PathBuf),
     /// A module is not in its place, or is not what was built.
     Differs(PathBuf),
 }
 
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     pub tree: &'a Tree,
     pub settings: &'a Settings,
     system: &'a System,
@@ -64,11 +64,11 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(tree: &'a Tree, settings: &'a Settings, system: &'a System) -> Self {
+    pub(crate) fn new(tree: &'a Tree, settings: &'a Settings, system: &'a System) -> Self {
         Self { tree, settings, system, weak: OnceCell::new() }
     }
 
-    pub(super) fn items(&self, package: &Package, filter: &Patterns) -> Vec<Item> {
+    pub(crate) fn items(&self, package: &Package, filter: &Patterns) -> Vec<Item> {
         let id = package.id.clone();
         if package.source == SourceState::Broken {
             return vec![Item::Broken { source: self.tree.source(&id), id }];
@@ -107,7 +107,7 @@ impl<'a> View<'a> {
     }
 
     /// Every module of a build, with the place where it is installed or would be.
-    pub(super) fn places(&self, built: &Built) -> Vec<(PathBuf, PathBuf)> {
+    pub(crate) fn places(&self, built: &Built) -> Vec<(PathBuf, PathBuf)> {
         let top = self.settings.install_tree.join(built.id().target.release.as_str());
         match built.record() {
             Some(record) => record

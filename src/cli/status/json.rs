@@ -64,7 +64,7 @@ struct ModuleStatus {
     installed_sha256: Option<String>,
 }
 
-pub(super) fn document(items: &[Item], view: &View<'_>) -> String {
+pub(crate) fn document(items: &[Item], view: &View<'_>) -> String {
     let mut packages: Vec<PackageStatus> = Vec::new();
     for item in items {
         let id = item.package();

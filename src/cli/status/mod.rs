@@ -14,7 +14,7 @@ use crate::tree::Tree;
 use filter::Patterns;
 use items::{Item, View};
 
-pub(super) fn print(filters: &[Filter], format: StatusFormat, settings: &Settings, system: &System) {
+pub(crate) fn print(filters: &[Filter], format: StatusFormat, settings: &Settings, system: &System) {
     let tree = Tree::at(&settings.dkms_tree);
     let snapshot = tree.scan(&settings.source_tree);
     let view = View::new(&tree, settings, system);

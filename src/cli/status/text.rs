@@ -22,7 +22,7 @@ const LEGACY: Suffixes = Suffixes {
 };
 
 /// An item as dkms 3 prints it.
-pub(super) fn line(item: &Item) -> String {
+pub(crate) fn line(item: &Item) -> String {
     match item {
         Item::Broken { id, .. } => format!("{id}: broken"),
         Item::Added { id, .. } => format!("{id}: added"),
@@ -32,7 +32,7 @@ pub(super) fn line(item: &Item) -> String {
 }
 
 /// An item as dkms 2 printed it: a comma between the package and its version.
-pub(super) fn legacy_line(item: &Item) -> String {
+pub(crate) fn legacy_line(item: &Item) -> String {
     match item {
         Item::Broken { id, .. } => format!("{}, {}: broken", id.name, id.version),
         Item::Added { id, .. } => format!("{}, {}: added", id.name, id.version),

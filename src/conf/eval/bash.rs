@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// two that hold its output are. In KiB, as bash counts.
 const LIMITS: &str = "ulimit -d 1048576 -f 16384 -c 0 2>/dev/null";
 
-pub(super) struct Runner<'a> {
+pub(crate) struct Runner<'a> {
     whitelist: &'a [&'a str],
     scope: &'a Scope,
     deadline: Instant,
@@ -30,7 +30,7 @@ pub(super) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         whitelist: &'a [&'a str],
         scope: &'a Scope,
         deadline: Instant,
@@ -39,16 +39,16 @@ impl<'a> Runner<'a> {
         Self { whitelist, scope, deadline, timeout, used: false, messages: Vec::new() }
     }
 
-    pub(super) fn was_used(&self) -> bool {
+    pub(crate) fn was_used(&self) -> bool {
         self.used
     }
 
-    pub(super) fn into_messages(self) -> Vec<String> {
+    pub(crate) fn into_messages(self) -> Vec<String> {
         self.messages
     }
 
     /// Sources the file. One that exits leaves nothing but the directives of the environment.
-    pub(super) fn first_reading(&mut self, path: &Path, text: &[u8]) -> Result<First, EvalError> {
+    pub(crate) fn first_reading(&mut self, path: &Path, text: &[u8]) -> Result<First, EvalError> {
         let path = sourced_name(path);
         let text = text.contains(&b'\r').then(|| {
             let text = String::from_utf8_lossy(text);
@@ -74,7 +74,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Carries out the steps of the second reading; returns the variables and the number of steps that could be read.
-    pub(super) fn second_reading(
+    pub(crate) fn second_reading(
         &mut self,
         plan: &Plan,
         before: &Shell,

@@ -4,7 +4,7 @@ use super::lexer::{Builder, Lexed, Lexer, Unterminated, is_metacharacter};
 use super::syntax::{Alternative, Operation, Parameter, Part, Side, Word};
 
 impl Parameter {
-    pub(super) fn plain(name: String, index: usize) -> Self {
+    pub(crate) fn plain(name: String, index: usize) -> Self {
         Self { name, index, operation: Operation::Plain }
     }
 }
@@ -15,7 +15,7 @@ fn is_safe(byte: u8) -> bool {
 }
 
 /// A literal index: decimal, without a leading zero (which would make it octal), and of sane size.
-pub(super) fn parse_index(digits: &str) -> Option<usize> {
+pub(crate) fn parse_index(digits: &str) -> Option<usize> {
     let plain = digits == "0" || !digits.starts_with('0');
     (plain && digits.len() <= 6 && digits.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| digits.parse().ok())
@@ -56,7 +56,7 @@ impl Cases {
 
 impl Lexer<'_> {
     /// `${..}`: natively if all of it is understood, else opaque.
-    pub(super) fn braced(&mut self) -> Lexed<Part> {
+    pub(crate) fn braced(&mut self) -> Lexed<Part> {
         let start = self.pos;
         self.pos += 2;
         if let Ok(Some(parameter)) = self.nested(Self::parameter) {
@@ -154,7 +154,7 @@ impl Lexer<'_> {
 
     /// Skips to behind the bracket that closes the one before the current position. Round and square ones nest; the
     /// first free `}` closes `${`.
-    pub(super) fn skip_to(&mut self, close: u8) -> Lexed<()> {
+    pub(crate) fn skip_to(&mut self, close: u8) -> Lexed<()> {
         let open = match close {
             b')' => Some(b'('),
             b']' => Some(b'['),
@@ -217,7 +217,7 @@ impl Lexer<'_> {
         Ok(true)
     }
 
-    pub(super) fn skip_backquoted(&mut self) -> Lexed<()> {
+    pub(crate) fn skip_backquoted(&mut self) -> Lexed<()> {
         self.pos += 1;
         loop {
             self.take_while(|byte| !matches!(byte, b'`' | b'\\'));

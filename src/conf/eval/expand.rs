@@ -12,7 +12,7 @@ use crate::conf::Values;
 
 /// The variables, as a shell would hold them: every one an array, a scalar is index 0.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shell {
+pub(crate) struct Shell {
     pub variables: Values,
     /// The bytes of all assignments so far.
     pub assigned: usize,
@@ -26,7 +26,7 @@ const MOST_ASSIGNED: usize = 4 << 20;
 const MOST_TRIMMED: usize = 2 << 10;
 
 impl Shell {
-    pub(super) fn assign(&mut self, assignment: &Assignment) -> Native<()> {
+    pub(crate) fn assign(&mut self, assignment: &Assignment) -> Native<()> {
         let Assignment { name, index, append, value } = assignment;
         if !names::is_assignable(name) {
             return Err(NeedsBash);
@@ -69,7 +69,7 @@ impl Shell {
         Ok(())
     }
 
-    pub(super) fn expand(&mut self, word: &Word) -> Native<String> {
+    pub(crate) fn expand(&mut self, word: &Word) -> Native<String> {
         let mut text = String::new();
         for part in &word.parts {
             match part {

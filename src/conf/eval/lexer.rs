@@ -8,13 +8,13 @@ use super::syntax::{Parameter, Part, Word};
 
 /// The text ended inside a quote or an expansion, or is nested beyond reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unterminated;
+pub(crate) struct Unterminated;
 
-pub(super) type Lexed<T> = Result<T, Unterminated>;
+pub(crate) type Lexed<T> = Result<T, Unterminated>;
 
 /// Where a word stands; decides which characters have a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// The value of `NAME=`: no splitting, no wildcards, no braces.
     Scalar,
     /// Inside `NAME=(..)`: all of these happen.
@@ -24,24 +24,24 @@ pub(super) enum Place {
 /// Deeper nesting is left to bash, so that no text can exhaust our stack.
 const MAX_DEPTH: usize = 50;
 
-pub(super) struct Lexer<'a> {
-    pub(super) text: &'a str,
-    pub(super) pos: usize,
-    pub(super) depth: usize,
+pub(crate) struct Lexer<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) pos: usize,
+    pub(crate) depth: usize,
     /// Whether anything became [`Part::Opaque`].
-    pub(super) opaque: bool,
+    pub(crate) opaque: bool,
 }
 
 /// Parts of a word under construction; neighbouring texts are joined.
 #[derive(Default)]
-pub(super) struct Builder {
+pub(crate) struct Builder {
     parts: Vec<Part>,
     /// The last character, if it was an ordinary one outside of quotes.
     last_plain: Option<u8>,
 }
 
 impl Builder {
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.last_plain = None;
         match self.parts.last_mut() {
             Some(Part::Text(last)) => last.push_str(text),
@@ -49,7 +49,7 @@ impl Builder {
         }
     }
 
-    pub(super) fn part(&mut self, part: Part) {
+    pub(crate) fn part(&mut self, part: Part) {
         self.last_plain = None;
         match part {
             Part::Text(text) => self.text(&text),
@@ -57,13 +57,13 @@ impl Builder {
         }
     }
 
-    pub(super) fn finish(self, span: std::ops::Range<usize>) -> Word {
+    pub(crate) fn finish(self, span: std::ops::Range<usize>) -> Word {
         Word { parts: self.parts, span }
     }
 }
 
 /// A character that ends a word outside of quotes.
-pub(super) fn is_metacharacter(byte: u8) -> bool {
+pub(crate) fn is_metacharacter(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')')
 }
 
@@ -72,24 +72,24 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { text, pos: 0, depth: 0, opaque: false }
     }
 
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.peek_at(0)
     }
 
-    pub(super) fn peek_at(&self, offset: usize) -> Option<u8> {
+    pub(crate) fn peek_at(&self, offset: usize) -> Option<u8> {
         self.text.as_bytes().get(self.pos + offset).copied()
     }
 
-    pub(super) fn looking_at(&self, what: &str) -> bool {
+    pub(crate) fn looking_at(&self, what: &str) -> bool {
         self.text.as_bytes()[self.pos..].starts_with(what.as_bytes())
     }
 
     /// Steps over one character.
-    pub(super) fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.pos += 1;
         while !self.text.is_char_boundary(self.pos) {
             self.pos += 1;
@@ -97,7 +97,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Steps over `what` if it comes next.
-    pub(super) fn eat(&mut self, what: &str) -> bool {
+    pub(crate) fn eat(&mut self, what: &str) -> bool {
         let found = self.looking_at(what);
         if found {
             self.pos += what.len();
@@ -106,7 +106,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Steps over the bytes that fit and returns them.
-    pub(super) fn take_while(&mut self, fits: impl Fn(u8) -> bool) -> &'a str {
+    pub(crate) fn take_while(&mut self, fits: impl Fn(u8) -> bool) -> &'a str {
         let start = self.pos;
         while self.peek().is_some_and(&fits) {
             self.pos += 1;
@@ -115,7 +115,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A shell name, or nothing.
-    pub(super) fn name(&mut self) -> Option<&'a str> {
+    pub(crate) fn name(&mut self) -> Option<&'a str> {
         let start = self.pos;
         let name = self.take_while(is_name_byte);
         if is_identifier(name) {
@@ -125,13 +125,13 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    pub(super) fn mark_opaque(&mut self) -> Part {
+    pub(crate) fn mark_opaque(&mut self) -> Part {
         self.opaque = true;
         Part::Opaque
     }
 
     /// Runs a nested rule, with a limit on how deep rules may nest.
-    pub(super) fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Lexed<T>) -> Lexed<T> {
+    pub(crate) fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Lexed<T>) -> Lexed<T> {
         if self.depth >= MAX_DEPTH {
             return Err(Unterminated);
         }
@@ -142,7 +142,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// One word, up to an unquoted metacharacter or the end. Empty if such a character comes first.
-    pub(super) fn word(&mut self, place: Place) -> Lexed<Word> {
+    pub(crate) fn word(&mut self, place: Place) -> Lexed<Word> {
         let start = self.pos;
         let mut builder = Builder::default();
         while let Some(byte) = self.peek() {
@@ -206,7 +206,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    pub(super) fn double_quoted(&mut self, builder: &mut Builder) -> Lexed<()> {
+    pub(crate) fn double_quoted(&mut self, builder: &mut Builder) -> Lexed<()> {
         self.pos += 1;
         // An empty pair of quotes still makes a word.
         builder.text("");
@@ -243,7 +243,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// What begins with `$`. A lone `$` stands for itself.
-    pub(super) fn dollar(&mut self, quoted: bool) -> Lexed<Part> {
+    pub(crate) fn dollar(&mut self, quoted: bool) -> Lexed<Part> {
         match self.peek_at(1) {
             Some(b'(') => {
                 self.pos += 2;

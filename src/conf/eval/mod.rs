@@ -28,7 +28,7 @@ use syntax::{Native, NeedsBash};
 
 /// How a file was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evaluator {
+pub(crate) enum Evaluator {
     /// Without starting any program.
     Native,
     /// At least one of the two readings was done by bash.
@@ -46,7 +46,7 @@ impl fmt::Display for Evaluator {
 
 /// What a file can see.
 #[derive(Debug, Clone, Default)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// The variables of dkms, such as `kernelver` and `dkms_tree`; not exported.
     pub variables: BTreeMap<String, String>,
     /// The whitelisted values that earlier files of the chain set.
@@ -57,7 +57,7 @@ pub struct Scope {
 
 /// What a file evaluates to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// The whitelisted values after the file: the inherited ones, with those of the file over them.
     pub values: Values,
     pub evaluator: Evaluator,
@@ -74,7 +74,7 @@ pub struct Evaluation {
 
 /// Why a file has no evaluation. A file that fails or exits is no error: its values are empty.
 #[derive(Debug)]
-pub enum EvalError {
+pub(crate) enum EvalError {
     /// The file ran longer than allowed; it was killed with all it started.
     TimedOut(Duration),
     /// The file needs bash, and there is none.
@@ -114,7 +114,7 @@ struct First {
 ///
 /// # Errors
 /// When the file needs bash and bash could not be run to its end.
-pub fn evaluate(
+pub(crate) fn evaluate(
     path: &Path,
     text: &[u8],
     whitelist: &[&str],
@@ -149,7 +149,7 @@ pub fn evaluate(
 /// Whether both readings of a text are done without bash.
 #[cfg(any(test, fuzzing))]
 #[must_use]
-pub fn is_native(text: &[u8], whitelist: &[&str], scope: &Scope) -> bool {
+pub(crate) fn is_native(text: &[u8], whitelist: &[&str], scope: &Scope) -> bool {
     let mut shell = visible(whitelist, scope);
     read_natively(text, whitelist, &shell)
         .is_ok_and(|first| reread::run(&reread::plan(&first.printed), &mut shell).is_ok())
@@ -160,7 +160,7 @@ pub fn is_native(text: &[u8], whitelist: &[&str], scope: &Scope) -> bool {
 /// # Errors
 /// Bash could not be run to its end.
 #[cfg(any(test, fuzzing))]
-pub fn evaluate_by_bash(
+pub(crate) fn evaluate_by_bash(
     path: &Path,
     text: &[u8],
     whitelist: &[&str],

@@ -81,22 +81,22 @@ fn shell_prefix(name: &str) -> bool {
 }
 
 /// Whether only bash knows this variable's value.
-pub(super) fn is_shell_variable(name: &str) -> bool {
+pub(crate) fn is_shell_variable(name: &str) -> bool {
     shell_prefix(name) || SHELL.contains(&name)
 }
 
 /// Whether bash gives the variable a meaning or, without one in the environment, perhaps a value.
-pub(super) fn is_environment_variable(name: &str) -> bool {
+pub(crate) fn is_environment_variable(name: &str) -> bool {
     ENVIRONMENT.contains(&name) || name.starts_with("LC_")
 }
 
 /// Whether an assignment changes only the variable and nothing in how bash reads on.
-pub(super) fn is_assignable(name: &str) -> bool {
+pub(crate) fn is_assignable(name: &str) -> bool {
     !is_shell_variable(name) && !is_environment_variable(name)
 }
 
 /// Whether `name` is a shell identifier.
-pub(super) fn is_identifier(name: &str) -> bool {
+pub(crate) fn is_identifier(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()
         && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())

@@ -9,14 +9,14 @@ use super::syntax::{Assignment, Element, Native, NeedsBash, Value, Word};
 
 /// What stands before a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     pub name: String,
     pub index: Option<usize>,
     pub append: bool,
 }
 
 /// The assignments of a file that consists of nothing else.
-pub(super) fn parse(text: &str) -> Native<Vec<Assignment>> {
+pub(crate) fn parse(text: &str) -> Native<Vec<Assignment>> {
     // A lone CR is no line end for bash, and a NUL is dropped with a warning.
     if text.contains(['\r', '\0']) {
         return Err(NeedsBash);
@@ -47,7 +47,7 @@ fn skip_blank_lines(lexer: &mut Lexer<'_>) -> Native<()> {
     }
 }
 
-pub(super) fn skip_comment(lexer: &mut Lexer<'_>) {
+pub(crate) fn skip_comment(lexer: &mut Lexer<'_>) {
     lexer.take_while(|byte| byte != b'\n');
 }
 
@@ -58,7 +58,7 @@ fn skip_blanks(lexer: &mut Lexer<'_>) -> Native<()> {
 }
 
 /// Tells whether a line was continued.
-pub(super) fn skip_blanks_and_continuations(lexer: &mut Lexer<'_>) -> bool {
+pub(crate) fn skip_blanks_and_continuations(lexer: &mut Lexer<'_>) -> bool {
     let mut continued = false;
     loop {
         lexer.take_while(|byte| matches!(byte, b' ' | b'\t'));
@@ -95,7 +95,7 @@ fn native(word: Lexed<Word>) -> Native<Word> {
 }
 
 /// `NAME=`, `NAME+=`, `NAME[1]=`, `NAME[1]+=`; the position stays if there is nothing of that kind.
-pub(super) fn target(lexer: &mut Lexer<'_>) -> Option<Target> {
+pub(crate) fn target(lexer: &mut Lexer<'_>) -> Option<Target> {
     let start = lexer.pos;
     let found = try_target(lexer);
     if found.is_none() {
@@ -118,7 +118,7 @@ fn try_target(lexer: &mut Lexer<'_>) -> Option<Target> {
 }
 
 /// The elements up to and including the closing parenthesis.
-pub(super) fn list(lexer: &mut Lexer<'_>) -> Native<Vec<Element>> {
+pub(crate) fn list(lexer: &mut Lexer<'_>) -> Native<Vec<Element>> {
     let mut elements = Vec::new();
     loop {
         skip_blank_lines(lexer)?;

@@ -3,7 +3,7 @@
 use super::syntax::Side;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Item {
+pub(crate) enum Item {
     Char(char),
     One,
     Any,
@@ -20,7 +20,7 @@ impl From<char> for Item {
 }
 
 /// Whether a character of a value means itself when the value is used as a pattern.
-pub(super) fn is_literal(character: char) -> bool {
+pub(crate) fn is_literal(character: char) -> bool {
     !matches!(character, '*' | '?' | '[' | ']' | '(' | ')' | '|' | '\\')
 }
 
@@ -50,7 +50,7 @@ fn matches(text: &[char], items: &[Item]) -> bool {
 }
 
 /// The value without the shortest or longest match at one of its sides.
-pub(super) fn trim(value: &str, items: &[Item], side: Side, longest: bool) -> String {
+pub(crate) fn trim(value: &str, items: &[Item], side: Side, longest: bool) -> String {
     let text: Vec<char> = value.chars().collect();
     let mut lengths: Vec<usize> = (0..=text.len()).collect();
     if longest {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 /// A value as the first reading prints it for the second one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Printed {
+pub(crate) struct Printed {
     pub name: String,
     pub index: usize,
     /// `NAME[i]="VALUE"`, folded.
@@ -22,7 +22,7 @@ pub(super) struct Printed {
 
 impl Printed {
     /// With the default IFS; where a file changed it, bash has done the folding.
-    pub(super) fn new(name: &str, index: usize, value: &str) -> Self {
+    pub(crate) fn new(name: &str, index: usize, value: &str) -> Self {
         let value = value.strip_suffix('\r').unwrap_or(value);
         let text = format!("{name}[{index}]=\"{value}\"");
         let fields: Vec<&str> = text.split([' ', '\t', '\n']).filter(|field| !field.is_empty()).collect();
@@ -32,7 +32,7 @@ impl Printed {
 
 /// One assignment that the second reading carries out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pub target: Target,
     pub value: Value,
     /// The assignment as it stands in the text.
@@ -40,21 +40,21 @@ pub(super) struct Step {
 }
 
 impl Step {
-    pub(super) fn index(&self) -> usize {
+    pub(crate) fn index(&self) -> usize {
         self.target.index.unwrap_or(0)
     }
 }
 
 /// The assignments of the printed text, and which values did not come through whole.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub steps: Vec<Step>,
     /// Names whose value ends early, because what follows fell out of its quotes.
     pub cut: BTreeSet<String>,
 }
 
 /// Finds the assignments in the printed text, as a shell would that runs no command.
-pub(super) fn plan(printed: &[Printed]) -> Plan {
+pub(crate) fn plan(printed: &[Printed]) -> Plan {
     let text: String = printed.iter().flat_map(|printed| [printed.line.as_str(), "\n"]).collect();
     let mut reader = Reader { lexer: Lexer::new(&text), plan: Plan::default(), document: false };
     // A shell reads line by line: most errors lose their own line and all that follow.
@@ -68,7 +68,7 @@ pub(super) fn plan(printed: &[Printed]) -> Plan {
 }
 
 /// Carries out the steps natively; `None` if one of them needs bash.
-pub(super) fn run(plan: &Plan, shell: &mut Shell) -> Native<()> {
+pub(crate) fn run(plan: &Plan, shell: &mut Shell) -> Native<()> {
     for step in &plan.steps {
         let Target { name, index, append } = step.target.clone();
         shell.assign(&Assignment { name, index, append, value: step.value.clone() })?;

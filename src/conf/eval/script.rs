@@ -77,7 +77,7 @@ __dkms_done=$__dkms_n"
 "#;
 
 /// `text` as one word that means itself.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
@@ -94,7 +94,7 @@ fn prelude(variables: &BTreeMap<String, String>, inherited: &Values) -> String {
 }
 
 /// The first reading of the file at `path`; with `text`, of that text as if it stood there.
-pub(super) fn first(
+pub(crate) fn first(
     path: &str,
     text: Option<&str>,
     whitelist: &[&str],
@@ -119,7 +119,7 @@ fn with_source_renamed(text: &str) -> String {
 }
 
 /// The steps of the second reading, each of which ends it if it cannot be read.
-pub(super) fn second(
+pub(crate) fn second(
     plan: &Plan,
     whitelist: &[&str],
     variables: &BTreeMap<String, String>,
@@ -136,7 +136,7 @@ pub(super) fn second(
 
 /// What a script reported.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// A value's name, index and fields.
     pub values: Vec<(String, usize, Vec<String>)>,
     pub directives: BTreeMap<String, String>,
@@ -144,7 +144,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn printed(&self) -> Vec<Printed> {
+    pub(crate) fn printed(&self) -> Vec<Printed> {
         let printed = |(name, index, fields): &(String, usize, Vec<String>)| Printed {
             name: name.clone(),
             index: *index,
@@ -156,7 +156,7 @@ impl Report {
 
 /// The report, if it is complete: a shell that ended early has reported nothing. A trap or a stray descriptor of the
 /// conf may have put something before it or behind it.
-pub(super) fn parse_report(output: &[u8]) -> Option<Report> {
+pub(crate) fn parse_report(output: &[u8]) -> Option<Report> {
     const BEGIN: &[u8] = b"\0R\0";
     let begin = output.windows(BEGIN.len()).position(|window| window == BEGIN)? + BEGIN.len();
     let mut fields =

@@ -4,19 +4,19 @@ use std::ops::Range;
 
 /// What was met goes beyond the native evaluator; bash has to read the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NeedsBash;
+pub(crate) struct NeedsBash;
 
-pub(super) type Native<T> = Result<T, NeedsBash>;
+pub(crate) type Native<T> = Result<T, NeedsBash>;
 
 /// One word, quotes removed, with the place in the text it came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Word {
+pub(crate) struct Word {
     pub parts: Vec<Part>,
     pub span: Range<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Text(String),
     Parameter(Box<Parameter>),
     /// A well delimited expansion that only bash can carry out, such as a command substitution.
@@ -25,14 +25,14 @@ pub(super) enum Part {
 
 /// `$name`, `${name}`, `${name[1]}`, `${name:-word}` and so on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Parameter {
+pub(crate) struct Parameter {
     pub name: String,
     pub index: usize,
     pub operation: Operation,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Plain,
     /// `-`, `=`, `+`; with `colon` an empty value counts as none.
     Alternative {
@@ -57,7 +57,7 @@ pub(super) enum Operation {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Alternative {
+pub(crate) enum Alternative {
     /// `${x-w}`: the word if there is no value.
     Default,
     /// `${x=w}`: the same, and the variable gets it.
@@ -67,13 +67,13 @@ pub(super) enum Alternative {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Start,
     End,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Assignment {
+pub(crate) struct Assignment {
     pub name: String,
     pub index: Option<usize>,
     /// `+=`
@@ -82,14 +82,14 @@ pub(super) struct Assignment {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Scalar(Word),
     List(Vec<Element>),
 }
 
 /// One element of `NAME=(..)`; without an index it follows its predecessor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Element {
+pub(crate) struct Element {
     pub index: Option<usize>,
     pub word: Word,
 }

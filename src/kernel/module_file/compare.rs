@@ -9,13 +9,13 @@ use std::fmt;
 
 /// The outcome for one module, with the values that made it so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Install(InstallReason),
     Refuse(RefuseReason),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InstallReason {
+pub(crate) enum InstallReason {
     KernelOlder {
         kernel: String,
         built: String,
@@ -30,7 +30,7 @@ pub enum InstallReason {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefuseReason {
+pub(crate) enum RefuseReason {
     SameVersion {
         version: String,
         source_id: String,
@@ -45,14 +45,14 @@ pub enum RefuseReason {
 
 impl Verdict {
     #[must_use]
-    pub fn is_install(&self) -> bool {
+    pub(crate) fn is_install(&self) -> bool {
         matches!(self, Self::Install(_))
     }
 }
 
 /// Compares the kernel's module with the built one.
 #[must_use]
-pub fn compare_modules(kernel: &ModuleFile, built: &ModuleFile) -> Verdict {
+pub(crate) fn compare_modules(kernel: &ModuleFile, built: &ModuleFile) -> Verdict {
     let (versions, ids) = (
         (kernel.info.version_word(), built.info.version_word()),
         (kernel.info.source_id(), built.info.source_id()),

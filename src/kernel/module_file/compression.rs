@@ -1,6 +1,6 @@
 //! How module files are compressed: by name, by content, and back to the plain module.
 //!
-//! Compressing is `exec::compress`; this part only reads.
+//! Compressing is `build::compress`; this part only reads.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,7 +10,7 @@ const LIMIT: u64 = 1 << 30;
 
 /// The compression of a module file, the one that a kernel tree prefers last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Compression {
+pub(crate) enum Compression {
     #[default]
     None,
     Gzip,
@@ -19,11 +19,11 @@ pub enum Compression {
 }
 
 impl Compression {
-    pub const ALL: [Self; 4] = [Self::None, Self::Gzip, Self::Xz, Self::Zstd];
+    pub(crate) const ALL: [Self; 4] = [Self::None, Self::Gzip, Self::Xz, Self::Zstd];
 
     /// What stands behind `.ko` in a file name.
     #[must_use]
-    pub fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::None => "",
             Self::Gzip => ".gz",
@@ -34,14 +34,14 @@ impl Compression {
 
     /// By the end of a file name.
     #[must_use]
-    pub fn from_file_name(name: &str) -> Self {
+    pub(crate) fn from_file_name(name: &str) -> Self {
         let fits = |kind: &Self| *kind != Self::None && name.ends_with(kind.suffix());
         Self::ALL.into_iter().find(fits).unwrap_or_default()
     }
 
     /// By the first bytes of a file.
     #[must_use]
-    pub fn of_content(content: &[u8]) -> Self {
+    pub(crate) fn of_content(content: &[u8]) -> Self {
         let kinds: [(&[u8], Self); 3] = [
             (&[0x1f, 0x8b], Self::Gzip),
             (&[0xfd, b'7', b'z', b'X', b'Z', 0], Self::Xz),
@@ -55,7 +55,7 @@ impl Compression {
 ///
 /// # Errors
 /// Unreadable, damaged, or larger than 1 GiB; the text names the file.
-pub fn read_module(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_module(path: &Path) -> io::Result<Vec<u8>> {
     let file = fs_err::File::open(path)?;
     bounded(file, LIMIT)
         .and_then(|content| decompress(content, LIMIT))
@@ -66,7 +66,7 @@ pub fn read_module(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Damaged, or larger than `limit` bytes.
-pub fn decompress(content: Vec<u8>, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn decompress(content: Vec<u8>, limit: u64) -> io::Result<Vec<u8>> {
     match Compression::of_content(&content) {
         Compression::None => Ok(content),
         Compression::Gzip => bounded(flate2::read::MultiGzDecoder::new(content.as_slice()), limit),

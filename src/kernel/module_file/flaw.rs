@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Why a kernel would not load a file, whatever it is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flaw {
+pub(crate) enum Flaw {
     Empty,
     NotElf,
     /// The file ends before what its header announces, or the header makes no sense.
@@ -35,7 +35,7 @@ impl fmt::Display for Flaw {
 
 /// The machine that an ELF file is for (`e_machine`, elf(5)).
 #[must_use]
-pub fn machine(content: &[u8]) -> Option<u16> {
+pub(crate) fn machine(content: &[u8]) -> Option<u16> {
     match header(content)? {
         Header::Wide(file, endian) => Some(file.e_machine(endian)),
         Header::Narrow(file, endian) => Some(file.e_machine(endian)),
@@ -44,7 +44,7 @@ pub fn machine(content: &[u8]) -> Option<u16> {
 
 /// Looks at an uncompressed module. `wanted` is the machine of the kernel, where it is known.
 #[must_use]
-pub fn flaw(content: &[u8], wanted: Option<u16>) -> Option<Flaw> {
+pub(crate) fn flaw(content: &[u8], wanted: Option<u16>) -> Option<Flaw> {
     if content.is_empty() {
         return Some(Flaw::Empty);
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// The `.modinfo` fields that matter here; the first of several where only one is expected.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ModuleInfo {
+pub(crate) struct ModuleInfo {
     pub name: Option<String>,
     /// As written; see [`ModuleInfo::version_word`].
     pub version: Option<String>,
@@ -25,13 +25,13 @@ pub struct ModuleInfo {
 impl ModuleInfo {
     /// The version without what some packages write behind it; empty without one.
     #[must_use]
-    pub fn version_word(&self) -> &str {
+    pub(crate) fn version_word(&self) -> &str {
         word(self.version.as_deref(), 0)
     }
 
     /// What tells two sources of one version apart: the hash of the sources, else the second word of the version.
     #[must_use]
-    pub fn source_id(&self) -> &str {
+    pub(crate) fn source_id(&self) -> &str {
         match word(self.srcversion.as_deref(), 0) {
             "" => word(self.version.as_deref(), 1),
             hash => hash,
@@ -40,7 +40,7 @@ impl ModuleInfo {
 
     /// The kernel release that the module was built for.
     #[must_use]
-    pub fn release(&self) -> &str {
+    pub(crate) fn release(&self) -> &str {
         word(self.vermagic.as_deref(), 0)
     }
 
@@ -67,7 +67,7 @@ fn word(text: Option<&str>, index: usize) -> &str {
 
 /// Why bytes are no module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InfoError {
+pub(crate) enum InfoError {
     NotElf,
     Damaged(String),
     /// An ELF file without `.modinfo`.
@@ -90,7 +90,7 @@ impl std::error::Error for InfoError {}
 ///
 /// # Errors
 /// The bytes are no module.
-pub fn parse_module_info(content: &[u8]) -> Result<ModuleInfo, InfoError> {
+pub(crate) fn parse_module_info(content: &[u8]) -> Result<ModuleInfo, InfoError> {
     if !content.starts_with(b"\x7fELF") {
         return Err(InfoError::NotElf);
     }
@@ -116,12 +116,12 @@ fn entries(section: &[u8]) -> impl Iterator<Item = (String, String)> + '_ {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use rstest::rstest;
 
     /// A relocatable ELF file whose only content is this `.modinfo`.
-    pub fn elf(entries: &[&str], wide: bool, little: bool) -> Vec<u8> {
+    pub(crate) fn elf(entries: &[&str], wide: bool, little: bool) -> Vec<u8> {
         let modinfo: Vec<u8> = entries.iter().flat_map(|e| e.bytes().chain([0])).collect();
         let names = b"\0.modinfo\0.shstrtab\0";
         let (header, record) = if wide { (64, 64) } else { (52, 40) };

@@ -8,25 +8,27 @@ mod flaw;
 mod info;
 mod signature;
 
-pub use compare::{InstallReason, RefuseReason, Verdict, compare_modules};
-pub use compression::{Compression, decompress, read_module};
-pub use flaw::{Flaw, flaw, machine};
-pub use info::{InfoError, ModuleInfo, parse_module_info};
-pub use signature::{has_signature, split_signature, strip_signature};
+pub(crate) use compare::{Verdict, compare_modules};
+#[cfg(any(test, fuzzing))]
+pub(crate) use compression::decompress;
+pub(crate) use compression::{Compression, read_module};
+pub(crate) use flaw::{flaw, machine};
+pub(crate) use info::{ModuleInfo, parse_module_info};
+pub(crate) use signature::{has_signature, split_signature, strip_signature};
 
 use crate::system::digest::sha256;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// SHA-256 of an uncompressed module without its signatures, hexadecimal: what stays the same when it is signed.
 #[must_use]
-pub fn image_digest(content: Vec<u8>) -> String {
+pub(crate) fn image_digest(content: Vec<u8>) -> String {
     sha256(&strip_signature(content))
 }
 
 /// A module as read from disk, uncompressed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ModuleFile {
+pub(crate) struct ModuleFile {
     pub content: Vec<u8>,
     /// Empty when the content is no module.
     pub info: ModuleInfo,
@@ -34,14 +36,30 @@ pub struct ModuleFile {
 
 impl ModuleFile {
     #[must_use]
-    pub fn new(content: Vec<u8>) -> Self {
+    pub(crate) fn new(content: Vec<u8>) -> Self {
         let info = parse_module_info(&content).unwrap_or_default();
         Self { content, info }
     }
 
     /// # Errors
     /// As [`read_module`]; a file that is no module is no error.
-    pub fn read(path: &Path) -> io::Result<Self> {
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
         read_module(path).map(Self::new)
     }
+}
+
+/// `x` of `/a/x.ko.xz`.
+#[must_use]
+pub(crate) fn module_stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once(".ko").map_or(&*name, |(stem, _)| stem).to_owned()
+}
+
+/// The file of a module in a build, in any compression.
+#[must_use]
+pub(crate) fn find_module_file(dir: &Path, name: &str) -> Option<PathBuf> {
+    let forms = Compression::ALL
+        .into_iter()
+        .map(|compression| dir.join(format!("{name}.ko{}", compression.suffix())));
+    forms.into_iter().find(|path| path.is_file())
 }

@@ -8,7 +8,7 @@ const HEADER: usize = 12;
 
 /// Whether a signature is appended to this uncompressed module.
 #[must_use]
-pub fn has_signature(content: &[u8]) -> bool {
+pub(crate) fn has_signature(content: &[u8]) -> bool {
     content.ends_with(MAGIC)
 }
 
@@ -16,7 +16,7 @@ pub fn has_signature(content: &[u8]) -> bool {
 ///
 /// A trailer whose lengths do not fit is left alone.
 #[must_use]
-pub fn strip_signature(mut content: Vec<u8>) -> Vec<u8> {
+pub(crate) fn strip_signature(mut content: Vec<u8>) -> Vec<u8> {
     while let Some(length) = image_length(&content) {
         content.truncate(length);
     }
@@ -25,7 +25,7 @@ pub fn strip_signature(mut content: Vec<u8>) -> Vec<u8> {
 
 /// The image and the last signature that is appended to it, if one is.
 #[must_use]
-pub fn split_signature(content: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_signature(content: &[u8]) -> Option<(&[u8], &[u8])> {
     let (image, rest) = content.split_at(image_length(content)?);
     let (names, trailer) = rest.split_at(rest.len() - HEADER - MAGIC.len());
     let skipped = usize::from(trailer[3]) + usize::from(trailer[4]);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Why a tarball cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArchiveProblem {
+pub(crate) enum ArchiveProblem {
     /// No such file.
     Missing,
     /// Neither a tree of DKMS nor any dkms.conf is in it.
@@ -26,7 +26,7 @@ pub enum ArchiveProblem {
 }
 
 impl ArchiveProblem {
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Missing => 2,
             Self::NoConf => 3,
@@ -37,7 +37,7 @@ impl ArchiveProblem {
         }
     }
 
-    pub(super) fn describe(&self, path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn describe(&self, path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = path.display();
         match self {
             Self::Missing => write!(f, "{path} does not exist.\nGive the tarball of a package."),

@@ -4,27 +4,27 @@ mod archive;
 mod packaging;
 mod text;
 
-pub use archive::ArchiveProblem;
-pub use packaging::PackagingProblem;
+pub(crate) use archive::ArchiveProblem;
+pub(crate) use packaging::PackagingProblem;
 
 use crate::model::{Arch, BuildId, KernelRelease, PackageId, PackageName, Target};
 use std::path::PathBuf;
 
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The exit status of a program, 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExitCode(pub u8);
+pub(crate) struct ExitCode(pub u8);
 
 impl ExitCode {
-    pub const SUCCESS: Self = Self(0);
+    pub(crate) const SUCCESS: Self = Self(0);
     /// Excluded by BUILD_EXCLUSIVE_*.
-    pub const EXCLUDED: Self = Self(77);
+    pub(crate) const EXCLUDED: Self = Self(77);
 }
 
 /// Everything that ends an action. `Display` is the text behind the `Error! ` prefix; further lines say what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
+pub(crate) enum Error {
     /// The first of several errors, all of which have been told.
     Told(Box<Error>),
     /// The command line contradicts itself or lacks something. The code is that of the check that failed.
@@ -255,7 +255,7 @@ pub enum Error {
 impl Error {
     /// The exit code that callers test, as BEHAVIOUR.md 12 gives it.
     #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode(match self {
             Self::Told(error) => error.exit_code().0,
             Self::Usage { code, .. } => *code,
@@ -313,13 +313,13 @@ impl Error {
 
     /// Whether the text goes out as a warning: the package does not want this kernel, nothing went wrong.
     #[must_use]
-    pub fn is_warning(&self) -> bool {
+    pub(crate) fn is_warning(&self) -> bool {
         matches!(self, Self::Excluded { .. })
     }
 
     /// Whether the crash reporter of the distribution hears of it: the package's patches, make command or modules failed.
     #[must_use]
-    pub fn is_for_crash_reporters(&self) -> bool {
+    pub(crate) fn is_for_crash_reporters(&self) -> bool {
         matches!(
             self,
             Self::PatchMissing { .. }
@@ -336,7 +336,7 @@ impl Error {
     /// Whether nothing went wrong: the package does not want the kernel, or the kernel does not need the package. A PRE_BUILD
     /// says the former by ending with 77.
     #[must_use]
-    pub fn is_refusal(&self) -> bool {
+    pub(crate) fn is_refusal(&self) -> bool {
         const EXCLUDED: u8 = ExitCode::EXCLUDED.0;
         matches!(
             self,
@@ -349,7 +349,7 @@ impl Error {
 
     /// The log of the step that failed, if one was written.
     #[must_use]
-    pub fn log(&self) -> Option<&PathBuf> {
+    pub(crate) fn log(&self) -> Option<&PathBuf> {
         match self {
             Self::MakeFailed { log, .. }
             | Self::ModuleNotProduced { log, .. }
@@ -363,7 +363,7 @@ impl Error {
 
     /// Whether the package itself is the cause: the same build would fail in the same way again.
     #[must_use]
-    pub fn is_of_the_package(&self) -> bool {
+    pub(crate) fn is_of_the_package(&self) -> bool {
         match self {
             Self::PatchMissing { .. }
             | Self::PatchOutside { .. }
@@ -381,7 +381,7 @@ impl Error {
 
     /// The cause in one line.
     #[must_use]
-    pub fn in_one_line(&self) -> String {
+    pub(crate) fn in_one_line(&self) -> String {
         match self {
             Self::ConfInvalid { path, problems } => {
                 let problem =
@@ -400,7 +400,7 @@ impl Error {
 
     /// The first thing the compiler said, if a build failed in it.
     #[must_use]
-    pub fn first_compiler_error(&self) -> Option<&str> {
+    pub(crate) fn first_compiler_error(&self) -> Option<&str> {
         match self {
             Self::MakeFailed { first_error, .. } => first_error.as_deref(),
             _ => None,

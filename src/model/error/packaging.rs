@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PackagingProblem {
+pub(crate) enum PackagingProblem {
     /// Nothing is built, for that kernel or for any.
     NotBuilt { package: PackageId, target: Option<Target> },
     /// A program of the distribution is not installed.
@@ -21,7 +21,7 @@ pub enum PackagingProblem {
 }
 
 impl PackagingProblem {
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NotBuilt { .. } => 6,
             Self::NoTool { .. } => 2,

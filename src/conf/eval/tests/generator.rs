@@ -1,7 +1,7 @@
 //! Generates confs: mostly reasonable, sometimes not, always the same ones.
 
 /// xorshift64*; the tests need variety, not randomness.
-pub(super) struct Generator(u64);
+pub(crate) struct Generator(u64);
 
 const NAMES: &[&str] = &["MAKE", "MAKE", "CLEAN", "PATCH", "PACKAGE_NAME", "x", "y_1", "kernelver"];
 const CHARACTERS: &[&str] = &[
@@ -14,7 +14,7 @@ const SAFE: &[&str] = &["a", "b", "1", ".", "/", "-", "_", " ", ",", "+", "%", "
 const VARIABLES: &[&str] = &["x", "y_1", "kernelver", "arch", "MAKE", "CLEAN", "unset_one", "HOME", "empty"];
 
 impl Generator {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -41,7 +41,7 @@ impl Generator {
         (0..self.below(most + 1)).map(|_| piece(self)).collect()
     }
 
-    pub(super) fn conf(&mut self) -> String {
+    pub(crate) fn conf(&mut self) -> String {
         let mut text = String::new();
         for _ in 0..=self.below(6) {
             if self.one_in(8) {

@@ -3,8 +3,7 @@
 //! The oracle is the model of the original in its own language: source the file, print every value with an unquoted
 //! `echo`, source what was printed.
 
-use super::super::reread;
-use super::super::{read_natively, visible};
+use super::super::{read_natively, reread, visible};
 use super::World;
 use super::generator::Generator;
 use crate::conf::Values;
@@ -55,7 +54,7 @@ done
 const WHITELIST: &[&str] = &["PACKAGE_NAME", "MAKE", "PATCH", "CLEAN"];
 
 /// How bash reads one file that may run programs: `dir` holds it as `dkms.conf`, with what it needs.
-pub(super) fn read_by_bash(world: &World, dir: &Path) -> Values {
+pub(crate) fn read_by_bash(world: &World, dir: &Path) -> Values {
     let top = dir.parent().unwrap();
     fs_err::rename(dir, top.join("0")).unwrap();
     let oracle = Oracle { names: &crate::conf::WHITELIST, path: "$PATH" };

@@ -1,0 +1,5 @@
+//! Packages as files, out and in: tarballs, packages of distributions, and source directories.
+
+pub(crate) mod package;
+pub(crate) mod source;
+pub(crate) mod tarball;

@@ -1,0 +1,224 @@
+//! Builds one package for one kernel: a private copy of the source, the package's own make, and a result that is
+//! published whole or not at all.
+
+mod compress;
+pub(crate) mod jobs;
+pub(crate) mod make;
+pub(crate) mod modules;
+pub(crate) mod preparation;
+pub(crate) mod resign;
+mod scripts;
+pub(crate) mod sign;
+pub(crate) mod signer;
+mod store;
+mod workplace;
+
+pub(crate) use workplace::Workplace;
+
+use crate::build::jobs::Turn;
+use crate::build::make::Parallelism;
+use crate::build::modules::{collect_modules, record_anew};
+use crate::build::preparation::{BuildOptions, Preparation, prepare};
+use crate::build::scripts::run_build_script;
+use crate::conf::{PackageConf, Script};
+use crate::inspect::inputs::{note_surroundings, patch_overlay, source_paths};
+use crate::model::{BuildId, Error, Result};
+use crate::programs::log::StepLog;
+use crate::programs::records::{keeping_current, remember, renew_source};
+use crate::session::WriteSession;
+use crate::system::fingerprint::Fingerprint;
+use crate::system::process::Input;
+use crate::system::{files, regex};
+use crate::tree::{Added, Built, Entry, Key};
+use std::path::Path;
+
+/// Builds, and replaces an earlier build only by a finished one. If the old one was installed it stays so.
+///
+/// # Errors
+/// The kernel is not wanted (77), its headers are missing, or a step fails; then the build directory and its log
+/// are left at `T/M/V/build`.
+pub(crate) fn build(
+    session: &WriteSession<'_>,
+    added: &Added,
+    id: &BuildId,
+    options: BuildOptions<'_>,
+) -> Result<Built> {
+    session.go_on()?;
+    let preparation = prepare(session, added, id, &options)?;
+    let under_way = session.writer.journal.begin(Entry::Build { build: Key::of(id) })?;
+    let (shared, mut turn) = options.jobs.unzip();
+    let place = Workplace::create(session, &preparation.id, preparation.environment.clone(), shared)?;
+    session.note_environment(id, &preparation.environment);
+    let writes_source = !place.hides_source();
+    let result = match !writes_source {
+        true => build_in(session, &place, &preparation, turn.as_mut()),
+        // What a build writes into its source is its own work, and no change of it.
+        false => keeping_current(session, &id.package, || {
+            let built = build_in(session, &place, &preparation, turn.as_mut())?;
+            renew_source(session, &built).map(|()| built)
+        }),
+    };
+    let result = if result.is_err() { session.go_on().and(result) } else { result };
+    let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
+    let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
+    if let Err(error) = tidied {
+        session.system.ui.warn(format!("{id}: {error}"));
+        under_way.keep();
+    }
+    let mut inputs = preparation.inputs.filter(|_| result.is_err());
+    if let (true, Some(inputs)) = (writes_source, &mut inputs) {
+        inputs.source = Fingerprint::take(&source_paths(session, id)).unwrap_or_default();
+    }
+    if let Some(inputs) = &mut inputs {
+        note_surroundings(session, inputs, &id.target.release, preparation.toolchain.cc.as_deref());
+    }
+    remember(session, id, inputs, result.as_ref().err());
+    if result.as_ref().is_err_and(Error::is_for_crash_reporters) {
+        report_to_apport(session, id);
+    }
+    result
+}
+
+fn build_in(
+    session: &WriteSession<'_>,
+    place: &Workplace<'_>,
+    preparation: &Preparation,
+    turn: Option<&mut Turn<'_>>,
+) -> Result<Built> {
+    place.fill(&patch_overlay(session, &preparation.id))?;
+    let mut log = StepLog::for_build(&place.real.join("make.log"), &preparation.id)?;
+    apply_patches(session, place, &preparation.conf, &mut log)?;
+    if let Some(line) = preparation.conf.script(Script::PreBuild) {
+        run_build_script(session, Script::PreBuild, line, place, &mut log)?;
+    }
+    place.enter()?;
+    make(session, place, preparation, turn, &mut log)?;
+    place.enter()?;
+    collect_modules(session, place, preparation)?;
+    publish(session, place, preparation, log)
+}
+
+fn apply_patches(
+    session: &WriteSession<'_>,
+    place: &Workplace<'_>,
+    conf: &PackageConf,
+    log: &mut StepLog,
+) -> Result<()> {
+    let release = place.id.target.release.as_str();
+    for patch in conf.patches(|expr| regex::matches(expr, release)) {
+        if Path::new(patch)
+            .components()
+            .any(|part| !matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
+        {
+            return Err(Error::PatchOutside { patch: patch.to_owned() });
+        }
+        let file = place.real.join("patches").join(patch);
+        if !file.is_file() {
+            let path = place.shown.join("patches").join(patch);
+            return Err(Error::PatchMissing { patch: patch.to_owned(), path });
+        }
+        let title = format!("Applying patch {patch}");
+        let step = session.system.ui.step(&place.owner, &title);
+        let command =
+            place.environment.apply(session.system.command("patch")).arg("-p1").stdin(Input::File(file));
+        let shown = format!("patch -p1 < ./patches/{patch}");
+        let status = log.run(&title, &shown, command.dir(&place.shown).binds(&place.binds))?;
+        session.go_on()?;
+        if !status.success() {
+            step.failed(format!("bad exit status: {}", status.code()));
+            let log = session.tree().failure_log(&place.id.package);
+            return Err(Error::PatchFailed { patch: patch.to_owned(), build: place.id.clone(), log });
+        }
+        step.done();
+    }
+    Ok(())
+}
+
+fn make(
+    session: &WriteSession<'_>,
+    place: &Workplace<'_>,
+    preparation: &Preparation,
+    turn: Option<&mut Turn<'_>>,
+    log: &mut StepLog,
+) -> Result<()> {
+    let kernel = session.kernel(&place.id.target.release);
+    let release = &place.id.target.release;
+    let conf = preparation.conf.make_command(|expr| regex::matches(expr, release.as_str()));
+    let jobs = match place.jobs {
+        Some(_) => Parallelism::Jobserver,
+        None => Parallelism::Option(session.settings.jobs),
+    };
+    let line =
+        make::command_line(conf, &kernel.build_dir, &place.shown, release, preparation.toolchain.llvm, jobs);
+    if let Some(turn) = turn.filter(|_| make::sets_jobs(&line)) {
+        turn.be_alone();
+    }
+    let title = if session.system.ui.is_verbose() { line.as_str() } else { "Building module(s)" };
+    let step = session.system.ui.step(&place.owner, title);
+    let mut environment = place.environment.clone();
+    let source = Path::new("/usr/src").join(place.id.package.source_dir_name());
+    if let Some(option) = kernel.config().and_then(|c| make::prefix_map(c, &place.shown, &source)) {
+        environment.append("KCFLAGS", &option, session.system);
+        // Newer kernels make clang refuse an option that it has no use for.
+        if kernel.config().is_none_or(|config| !config.is_set("CONFIG_CC_IS_CLANG")) {
+            environment.append("KAFLAGS", &option, session.system);
+        }
+    }
+    let command = environment.shell(session.system, &line).dir(&place.shown).binds(&place.binds);
+    let status = log.run("Building module(s)", &line, place.with_jobserver(command))?;
+    session.go_on()?;
+    if status.success() {
+        step.done();
+        return Ok(());
+    }
+    step.failed(format!("bad exit status: {}", status.code()));
+    Err(Error::MakeFailed {
+        build: place.id.clone(),
+        log: session.tree().failure_log(&place.id.package),
+        first_error: crate::programs::log::first_error(log.path()),
+    })
+}
+
+/// Gives the staged result its name, runs POST_BUILD where everything stands as it expects, and takes the result
+/// back if that fails.
+fn publish(
+    session: &WriteSession<'_>,
+    place: &Workplace<'_>,
+    preparation: &Preparation,
+    mut log: StepLog,
+) -> Result<Built> {
+    if let Some(installed) = session.tree().installed(&place.id) {
+        installed.carry_record(&place.out)?;
+    }
+    let (built, replaced) =
+        session.writer.publish(&place.id, &place.out).map_err(|error| place.not_stored(error))?;
+    if let Some(line) = preparation.conf.script(Script::PostBuild) {
+        let done = run_build_script(session, Script::PostBuild, line, place, &mut log);
+        if let Err(error) = done.and_then(|()| record_anew(session, &built)) {
+            session.writer.withdraw(built, replaced)?;
+            return Err(error);
+        }
+    }
+    // With its log the build is complete; without, it is taken back, by us or by the next run.
+    let logs = built.dir().join("log");
+    let kept = files::create_dirs(&logs).and_then(|()| files::move_file(log.path(), &logs.join("make.log")));
+    if let Err(error) = kept {
+        session.writer.withdraw(built, replaced)?;
+        return Err(place.not_stored(error.into()));
+    }
+    // What was replaced goes with the rest of the work.
+    Ok(built)
+}
+
+/// Ubuntu's crash reporter, where it is installed; its result does not matter.
+fn report_to_apport(session: &WriteSession<'_>, id: &BuildId) {
+    let hook = session.system.path("/usr/share/apport/package-hooks/dkms_packages.py");
+    if !crate::kernel::is_available("/usr/share/apport/apport", session.system) || !hook.is_file() {
+        return;
+    }
+    let command = session.system.command("python3").arg(hook);
+    let _ = command
+        .args(["-m", id.name().as_str(), "-v", id.package.version.as_str()])
+        .args(["-k", id.target.release.as_str()])
+        .run();
+}

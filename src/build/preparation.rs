@@ -1,0 +1,154 @@
+//! What is known of a build before anything is written, and everything that can refuse it.
+
+use crate::build::jobs::{SharedJobs, Turn};
+use crate::build::signer::signer;
+use crate::conf::{PackageConf, Strictness};
+use crate::inspect::inputs::{exports, inputs, installed_dependencies, override_paths, source_paths};
+use crate::inspect::trust::exposures;
+use crate::kernel::Toolchain;
+use crate::model::{BuildId, Error, PackageId, Result};
+use crate::plan::request::Force;
+use crate::plan::{Buildable, buildable};
+use crate::programs::environment::{build_environment, toolchain};
+use crate::session::WriteSession;
+use crate::session::environment::Environment;
+use crate::system::process::quote;
+use crate::tree::{Added, Inputs};
+use std::path::Path;
+
+/// How a build is meant.
+#[derive(Debug, Default)]
+pub(crate) struct BuildOptions<'a> {
+    /// Read in place of the package's own dkms.conf.
+    pub conf: Option<&'a Path>,
+    pub force: Force,
+    /// The build's turn among others that run at the same time, and what they share.
+    pub jobs: Option<(&'a SharedJobs, Turn<'a>)>,
+}
+
+/// What is known of a build before anything is written.
+pub(crate) struct Preparation {
+    pub id: BuildId,
+    pub conf: PackageConf,
+    pub buildable: Buildable,
+    pub toolchain: Toolchain,
+    pub environment: Environment,
+    pub signer: Option<crate::signing::Signer>,
+    /// What it is built against, where that is to be recorded.
+    pub against: Vec<PackageId>,
+    /// What the build is made from; `None` where that cannot be read.
+    pub inputs: Option<Inputs>,
+    /// Modules may name another release.
+    pub any_vermagic: bool,
+}
+
+/// Everything that can refuse a build, in the order in which callers know it.
+pub(crate) fn prepare(
+    session: &WriteSession<'_>,
+    added: &Added,
+    id: &BuildId,
+    options: &BuildOptions<'_>,
+) -> Result<Preparation> {
+    let kernel = session.kernel(&id.target.release);
+    let own_conf = added.conf();
+    let conf =
+        session.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;
+    session.tell_about(&conf, &id.package);
+    let buildable = buildable(&conf, &id.target, kernel.config());
+    if let Some(why) = &buildable.package {
+        return Err(Error::Excluded { build: id.clone(), conf: conf.path.clone(), why: why.to_string() });
+    }
+    if visible_entries(added.source()) < 2 {
+        return Err(Error::SourceHasOnlyConf { path: added.source().to_owned() });
+    }
+    require_headers(session, &id.target.release)?;
+    tell_exposures(session, id, options.conf);
+    let signer =
+        signer(session, &id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
+    let toolchain = toolchain(session, &id.target.release);
+    let environment = build_environment(session, id, &toolchain)?;
+    require_dependencies(session, id, &conf, options.force.force)?;
+    let against = if conf.depends_rebuild.is_yes() && !options.force.force {
+        installed_dependencies(session, &conf.depends, &id.target)
+    } else {
+        Vec::new()
+    };
+    // Read before it is copied: what changes meanwhile makes the build stale.
+    let mut inputs = inputs(session, id).ok();
+    if let Some(inputs) = inputs.as_mut().filter(|_| !against.is_empty()) {
+        inputs.dependencies = exports(session, &conf.depends, id);
+    }
+    Ok(Preparation {
+        id: id.clone(),
+        conf,
+        buildable,
+        toolchain,
+        environment,
+        signer,
+        against,
+        inputs,
+        any_vermagic: options.force.vermagic,
+    })
+}
+
+/// Names what another user can change of what is about to run as root.
+fn tell_exposures(session: &WriteSession<'_>, id: &BuildId, conf: Option<&Path>) {
+    let mut paths = source_paths(session, id);
+    paths.extend(override_paths(session, id, &session.kernel(&id.target.release)));
+    paths.extend(conf.map(Path::to_owned));
+    let found = exposures(&paths, session.system.host.euid);
+    let Some(first) = found.first() else { return };
+    let others = match found.len() - 1 {
+        0 => String::new(),
+        1 => " and one other file".to_owned(),
+        n => format!(" and {n} other files"),
+    };
+    let source = fs_err::canonicalize(session.tree().source(&id.package)).unwrap_or_default();
+    let top = if first.path.starts_with(&source) { source.as_path() } else { &first.path };
+    session.system.ui.warn(format!(
+        "{id}: {} can change {}{others}, which this build runs.\nTo prevent that: chown -R root: {top} && chmod -R go-w {top}",
+        first.who,
+        first.path.display(),
+        top = quote(top)
+    ));
+}
+
+/// # Errors
+/// The kernel's headers are not installed.
+pub(crate) fn require_headers(
+    session: &WriteSession<'_>,
+    release: &crate::model::KernelRelease,
+) -> Result<()> {
+    let kernel = session.kernel(release);
+    if kernel.has_headers() {
+        return Ok(());
+    }
+    Err(Error::HeadersMissing { release: release.clone(), path: kernel.build_dir.clone() })
+}
+
+fn require_dependencies(
+    session: &WriteSession<'_>,
+    id: &BuildId,
+    conf: &PackageConf,
+    force: bool,
+) -> Result<()> {
+    let is_missing = |name: &&String| {
+        crate::model::PackageName::new(name)
+            .map_or(true, |name| session.tree().active(&name, &id.target).is_none())
+    };
+    let missing: Vec<String> = conf.depends.iter().filter(is_missing).cloned().collect();
+    let error = Error::DependencyMissing { build: id.clone(), missing };
+    match &error {
+        Error::DependencyMissing { missing, .. } if missing.is_empty() => Ok(()),
+        _ if force => {
+            session.system.ui.warn(error.to_string());
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}
+
+fn visible_entries(dir: &Path) -> usize {
+    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()
+}

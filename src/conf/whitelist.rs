@@ -1,0 +1,43 @@
+//! The directives that count; everything else that a dkms.conf sets is its own affair.
+
+/// The names that come through from a dkms.conf, in the order in which they are read for the second time.
+pub(crate) const WHITELIST: [&str; 36] = [
+    "PACKAGE_NAME",
+    "PACKAGE_VERSION",
+    "POST_ADD",
+    "POST_BUILD",
+    "POST_INSTALL",
+    "POST_REMOVE",
+    "PRE_BUILD",
+    "PRE_INSTALL",
+    "BUILD_DEPENDS",
+    "BUILD_DEPENDS_REBUILD",
+    "BUILD_EXCLUSIVE_ARCH",
+    "BUILD_EXCLUSIVE_CONFIG",
+    "BUILD_EXCLUSIVE_KERNEL",
+    "BUILD_EXCLUSIVE_KERNEL_MIN",
+    "BUILD_EXCLUSIVE_KERNEL_MAX",
+    "MAKE",
+    "MAKE_MATCH",
+    "PATCH",
+    "PATCH_MATCH",
+    "BUILT_MODULE_NAME",
+    "BUILT_MODULE_LOCATION",
+    "DEST_MODULE_NAME",
+    "DEST_MODULE_LOCATION",
+    "STRIP",
+    "AUTOINSTALL",
+    "NO_WEAK_MODULES",
+    "OBSOLETE_BY",
+    "CLEAN",
+    "REMAKE_INITRD",
+    "MODULES_CONF",
+    "MODULES_CONF_OBSOLETES",
+    "MODULES_CONF_ALIAS_TYPE",
+    "MODULES_CONF_OBSOLETE_ONLY",
+    // Ours: how this package's failures count for whoever triggered the build.
+    "on_failure",
+    "ON_FAILURE",
+    // Ours: whether the modules belong into the initramfs.
+    "INITRAMFS",
+];

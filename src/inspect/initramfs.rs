@@ -1,0 +1,163 @@
+//! What the image of a kernel holds, and what of ours it must hold. Only reads.
+
+use crate::conf::{InInitramfs, Strictness};
+use crate::kernel::Kernel;
+use crate::model::{BuildState, PackageName, Target};
+use crate::session::Session;
+use crate::system::System;
+use crate::system::process::Output;
+use crate::tree::{Installed, Package, Snapshot, Tree};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What belongs into an image.
+#[derive(Debug, Default)]
+pub(crate) struct ImageModules {
+    pub names: BTreeSet<String>,
+    /// Packages that belong into it and are not installed, and those of which nobody can tell.
+    pub problems: Vec<String>,
+}
+
+/// The modules that belong into the image of a kernel: those of packages that say INITRAMFS=yes, and those that stand for
+/// modules of the kernel which the image would have. `image` is what it holds so far, unpacked.
+#[must_use]
+pub(crate) fn image_modules(session: &Session<'_>, target: &Target, image: &Path) -> ImageModules {
+    let kernel = session.kernel(&target.release);
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let mut found = ImageModules::default();
+    for name in snapshot.names() {
+        let Some(package) = serving(&snapshot, name, target) else { continue };
+        let path = session.tree().source(&package.id).join("dkms.conf");
+        let conf = match session.conf(&package.id, &path, target, Strictness::Lenient) {
+            Ok(conf) => conf,
+            Err(error) => {
+                let id = &package.id;
+                found
+                    .problems
+                    .push(format!("Nobody can tell whether {id} belongs into the initramfs: {error}"));
+                continue;
+            }
+        };
+        let installed = session.tree().installed(&package.build_id(target));
+        match (conf.in_initramfs(), installed) {
+            (InInitramfs::Yes, Some(installed)) => found.names.extend(installed.module_names()),
+            (InInitramfs::Yes, None) => found.problems.push(format!(
+                "{} belongs into the initramfs of kernel {target}, and is not installed for it.\nTry: dkms install {} -k {}/{}",
+                package.id, package.id, target.release, target.arch
+            )),
+            (InInitramfs::Auto, Some(installed)) => {
+                found.names.extend(successors(session.tree(), &installed, &kernel, image));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The version of a package that is installed, else the highest one.
+fn serving<'a>(snapshot: &'a Snapshot, name: &PackageName, target: &Target) -> Option<&'a Package> {
+    let versions = snapshot.versions(name);
+    let installed = versions.iter().find(|package| package.state(target) == Some(BuildState::Installed));
+    installed.or(versions.first()).copied()
+}
+
+/// Modules that stand for some of the kernel's own which an image would have: packers take directories of modules, in
+/// which the original, being kept in the DKMS tree, is not found any more. It would have been taken where most of its
+/// neighbours are.
+fn successors(tree: &Tree, installed: &Installed, kernel: &Kernel, image: &Path) -> Vec<String> {
+    let in_image = |path: &Path| {
+        let below = path.strip_prefix(&kernel.dir).unwrap_or(path);
+        let place = |top: &str| image.join(top).join(kernel.release.as_str()).join(below);
+        place("usr/lib/modules").is_file() || place("lib/modules").is_file()
+    };
+    let id = installed.id();
+    let origins = tree.origins(id.name(), &id.target);
+    let would_be_taken = |name: &String| {
+        let origin = origins.iter().find(|path| stem(path) == normal(name));
+        origin.is_some_and(|origin| {
+            let neighbours = neighbours(origin, kernel);
+            let taken = neighbours.iter().filter(|path| in_image(path)).count();
+            2 * taken > neighbours.len()
+        })
+    };
+    if image.as_os_str().is_empty() {
+        return Vec::new();
+    }
+    installed.module_names().into_iter().filter(would_be_taken).collect()
+}
+
+/// The modules of the nearest directory above a place that has any, but not of all of `kernel/drivers`.
+fn neighbours(origin: &Path, kernel: &Kernel) -> Vec<PathBuf> {
+    let top = kernel.dir.join("kernel");
+    let mut dir = origin.parent();
+    while let Some(here) =
+        dir.filter(|dir| dir.starts_with(&top) && **dir != top && **dir != top.join("drivers"))
+    {
+        let found: Vec<PathBuf> =
+            kernel.modules().below(here).filter(|path| *path != origin).cloned().collect();
+        if !found.is_empty() {
+            return found;
+        }
+        dir = here.parent();
+    }
+    Vec::new()
+}
+
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    normal(name.split_once(".ko").map_or(&*name, |(stem, _)| stem))
+}
+
+/// Module names are the same with `-` and `_`.
+pub(crate) fn normal(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// The modules that the administrator lists for images, each with the file.
+#[must_use]
+pub(crate) fn listed_for_images(system: &System) -> Vec<(String, PathBuf)> {
+    let below = |dir: &str| {
+        let entries = fs_err::read_dir(system.path(dir)).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> =
+            entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+        files.sort();
+        files
+    };
+    let words = |file: &Path| fs_err::read_to_string(file).unwrap_or_default();
+    let mut names = Vec::new();
+    let one_a_line = std::iter::once(system.path("/etc/initramfs-tools/modules"))
+        .chain(below("/usr/share/initramfs-tools/modules.d"))
+        .chain(below("/etc/initramfs-tools/modules.d"));
+    for file in one_a_line {
+        let text = words(&file);
+        let first = text.lines().filter_map(|line| line.split_whitespace().next());
+        names.extend(first.filter(|word| !word.starts_with('#')).map(|word| (word.to_owned(), file.clone())));
+    }
+    let dracut = std::iter::once(system.path("/etc/dracut.conf")).chain(below("/etc/dracut.conf.d"));
+    for file in dracut.filter(|file| file.is_file()) {
+        for line in words(&file).lines() {
+            let Some((directive, value)) = line.trim().split_once("+=") else { continue };
+            if ["drivers", "add_drivers", "force_drivers"].contains(&directive.trim()) {
+                let value = value.trim_matches(['"', '\'']);
+                names.extend(value.split_whitespace().map(|word| (word.to_owned(), file.clone())));
+            }
+        }
+    }
+    names
+}
+
+/// The names of the modules that an image holds; none where nothing can list it.
+#[must_use]
+pub(crate) fn image_contents(system: &System, image: &Path) -> Vec<String> {
+    let listed = ["lsinitramfs", "lsinitrd"].into_iter().find_map(|program| {
+        let outcome = system.command(program).arg(image).stdout(Output::Capture).run().ok()?;
+        outcome.status.success().then_some(outcome.stdout)
+    });
+    let text = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
+    let module = |line: &str| {
+        let path = line.split_whitespace().next_back()?;
+        let (stem, rest) = path.rsplit('/').next()?.split_once(".ko")?;
+        (rest.is_empty() || rest.starts_with('.')).then(|| stem.to_owned())
+    };
+    text.lines().filter_map(module).collect()
+}

@@ -1,0 +1,235 @@
+//! What a build is made from: recorded with it, and compared before anything is built again.
+
+use crate::conf::{View, override_names};
+use crate::kernel::{Kernel, find_program, headers_digest};
+use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, Target};
+use crate::plan::autoinstall::Stale;
+use crate::session::Session;
+use crate::system::fingerprint::{Comparison, Fingerprint};
+use crate::tree::{Built, Inputs, UsedFile};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+/// What a build would be made from now.
+///
+/// # Errors
+/// Something cannot be read.
+pub(crate) fn inputs(session: &Session<'_>, id: &BuildId) -> io::Result<Inputs> {
+    let kernel = session.kernel(&id.target.release);
+    let kernel_files = kernel_files(&kernel);
+    Ok(Inputs {
+        source: Fingerprint::take(&source_paths(session, id))?,
+        overrides: Fingerprint::take(&override_paths(session, id, &kernel))?,
+        kernel: Fingerprint::take(&kernel_files)?,
+        kernel_files,
+        compiler: compiler(&kernel),
+        compiler_file: None,
+        headers: None,
+        dependencies: BTreeMap::new(),
+    })
+}
+
+/// The kernel's headers as they are, looked at once in a run.
+fn headers(session: &Session<'_>, kernel: &Kernel) -> Option<String> {
+    let mut known = session.headers.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(kernel.build_dir.clone()).or_insert_with(|| headers_digest(kernel)).clone()
+}
+
+/// Adds to the inputs of a build what is known after it: the compiler that it used, and the headers as it left them, for some
+/// packages' scripts prepare them.
+pub(crate) fn note_surroundings(
+    session: &Session<'_>,
+    inputs: &mut Inputs,
+    release: &KernelRelease,
+    cc: Option<&str>,
+) {
+    let kernel = session.kernel(release);
+    inputs.headers = headers_digest(&kernel);
+    let compiler = find_program(cc.unwrap_or("gcc"), session.system);
+    let mut known = session.compilers.lock().unwrap_or_else(PoisonError::into_inner);
+    inputs.compiler_file =
+        compiler.and_then(|path| known.entry(path.clone()).or_insert_with(|| UsedFile::of(path)).clone());
+}
+
+/// The packages that a build is made with, and what they export.
+pub(crate) fn exports(
+    session: &Session<'_>,
+    names: &[String],
+    id: &BuildId,
+) -> BTreeMap<String, Option<String>> {
+    let names = names.iter().filter_map(|name| PackageName::new(name).ok());
+    let active = names.filter_map(|name| session.tree().active(&name, &id.target));
+    active.map(|found| (found.id().name().to_string(), found.built().exports())).collect()
+}
+
+/// Why a build is not what would be built now, if it is not. Where its files were only written anew, the record that
+/// says so is kept for [`Session::note_rewritten`].
+///
+/// Builds without a record, and kernels without headers, tell nothing.
+pub(crate) fn staleness(session: &Session<'_>, built: &Built) -> Option<Stale> {
+    let mut record = built.record()?;
+    let mut inputs = record.inputs.clone()?;
+    let id = built.id();
+    let kernel = session.kernel(&id.target.release);
+    if !kernel.has_headers() || !session.tree().source(&id.package).is_dir() {
+        return None;
+    }
+    let mut rewritten = false;
+    match compare(session, &mut inputs, id, &kernel, &mut rewritten) {
+        Ok(None) => {}
+        Ok(stale) => return stale,
+        Err(error) => {
+            session.system.ui.warn(format!("{id}: nobody can tell whether it is up to date: {error}"));
+            return None;
+        }
+    }
+    if let Some((name, _)) = replaced_exports(session, &inputs, id) {
+        return Some(Stale::Dependency(name));
+    }
+    if rewritten {
+        record.inputs = Some(inputs);
+        session.rewritten.lock().unwrap_or_else(PoisonError::into_inner).push((built.clone(), record));
+    }
+    None
+}
+
+/// The first dependency that exports something else than when the build was made.
+pub(crate) fn replaced_exports(
+    session: &Session<'_>,
+    inputs: &Inputs,
+    id: &BuildId,
+) -> Option<(String, Option<String>)> {
+    let now = |name: &String| {
+        let active = session.tree().active(&PackageName::new(name).ok()?, &id.target)?;
+        Some(active.built().exports())
+    };
+    let mut replaced = inputs.dependencies.iter().filter_map(|(name, then)| {
+        let now = now(name)?;
+        (now != *then).then(|| (name.clone(), now))
+    });
+    replaced.next()
+}
+
+fn compare(
+    session: &Session<'_>,
+    inputs: &mut Inputs,
+    id: &BuildId,
+    kernel: &Kernel,
+    rewritten: &mut bool,
+) -> io::Result<Option<Stale>> {
+    // A build that comes from another machine is compared with what this one has.
+    if inputs.kernel_files.is_empty() {
+        inputs.kernel_files = kernel_files(kernel);
+    }
+    // Headers that are gone, or were given by hand, are nothing to compare with.
+    if inputs.kernel_files.iter().all(|file| file.exists()) {
+        let compiler = compiler(kernel);
+        let same_headers = inputs.kernel_files == kernel_files(kernel);
+        if same_headers && compiler != inputs.compiler {
+            return Ok(Some(Stale::Compiler));
+        }
+        let files = inputs.kernel_files.clone();
+        if differs(&mut inputs.kernel, &files, rewritten)? {
+            return Ok(Some(Stale::Kernel));
+        }
+        if same_headers && inputs.headers.is_some() && inputs.headers != headers(session, kernel) {
+            return Ok(Some(Stale::Kernel));
+        }
+    }
+    // Where it is gone, another one with which nothing has been compiled yet is no reason to compile.
+    if let Some(UsedFile { path, print }) = &mut inputs.compiler_file
+        && path.exists()
+        && differs(print, std::slice::from_ref(path), rewritten)?
+    {
+        return Ok(Some(Stale::CompilerFile));
+    }
+    if differs(&mut inputs.source, &source_paths(session, id), rewritten)? {
+        return Ok(Some(Stale::Source));
+    }
+    if differs(&mut inputs.overrides, &override_paths(session, id, kernel), rewritten)? {
+        return Ok(Some(Stale::Overrides));
+    }
+    Ok(None)
+}
+
+/// What is remembered of a failed build, if another try would be the same again.
+pub(crate) fn remembered_failure(session: &Session<'_>, id: &BuildId) -> Option<Error> {
+    let record = session.tree().failure(id)?;
+    let kernel = session.kernel(&id.target.release);
+    let mut inputs = record.inputs;
+    let same = compare(session, &mut inputs, id, &kernel, &mut false).ok()?.is_none()
+        && inputs.kernel_files == kernel_files(&kernel)
+        && record.tool_files == tool_files(session)
+        && record.tools.compare(&record.tool_files).ok()? != Comparison::Different;
+    same.then(|| Error::FailedBefore {
+        build: id.clone(),
+        reason: record.reason,
+        log: record.log.filter(|log| log.is_file()),
+        at: record.at,
+        code: record.exit_code,
+    })
+}
+
+/// Where the administrator has patches for a package.
+pub(crate) fn patch_overlay(session: &Session<'_>, id: &BuildId) -> PathBuf {
+    session.system.path("/etc/dkms").join(id.name().as_str()).join("patches")
+}
+
+pub(crate) fn source_paths(session: &Session<'_>, id: &BuildId) -> Vec<PathBuf> {
+    vec![session.tree().source(&id.package), patch_overlay(session, id)]
+}
+
+pub(crate) fn override_paths(session: &Session<'_>, id: &BuildId, kernel: &Kernel) -> Vec<PathBuf> {
+    override_names(
+        &id.package,
+        View { package: Some(&id.package), kernel, arch: &id.target.arch },
+        session.system,
+    )
+}
+
+/// The programs that no build is without. Others that a package asks for are its own affair.
+pub(crate) fn tool_files(session: &Session<'_>) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = ["make", "gcc", "clang", "ld", "patch"]
+        .iter()
+        .filter_map(|name| find_program(name, session.system))
+        .collect();
+    files.push(session.system.path("/etc/dkms/framework.conf"));
+    files.push(session.system.path("/etc/dkms/framework.conf.d"));
+    files
+}
+
+fn differs(print: &mut Fingerprint, paths: &[PathBuf], rewritten: &mut bool) -> io::Result<bool> {
+    Ok(match print.compare(paths)? {
+        Comparison::Same => false,
+        Comparison::Rewritten(new) => {
+            *print = new;
+            *rewritten = true;
+            false
+        }
+        Comparison::Different => true,
+    })
+}
+
+fn compiler(kernel: &Kernel) -> String {
+    let text = kernel.config().and_then(|config| config.value("CONFIG_CC_VERSION_TEXT"));
+    text.unwrap_or_default().to_owned()
+}
+
+/// Module.symvers has the checksum of every symbol that the kernel exports: a kernel in which they changed needs other
+/// modules.
+fn kernel_files(kernel: &Kernel) -> Vec<PathBuf> {
+    vec![kernel.build_dir.join("Module.symvers"), kernel.config_path.clone()]
+}
+
+/// The versions of the packages that a build finds installed.
+pub(crate) fn installed_dependencies(
+    session: &Session<'_>,
+    names: &[String],
+    target: &Target,
+) -> Vec<PackageId> {
+    let names = names.iter().filter_map(|name| PackageName::new(name).ok());
+    let active = names.filter_map(|name| session.tree().active(&name, target));
+    active.map(|installed| installed.id().package.clone()).collect()
+}

@@ -1,0 +1,137 @@
+//! What is known of every package before autoinstall decides. Reads no dkms.conf of a package that is installed.
+
+use crate::conf::Strictness;
+use crate::inspect::inputs::{remembered_failure, staleness};
+use crate::inspect::installed::{is_intact, is_whole};
+use crate::inspect::provided::is_provided;
+use crate::inspect::signature::signature_due;
+use crate::kernel::WeakLinks;
+use crate::model::{BuildState, Error, SourceState, Target};
+use crate::plan::autoinstall::{Candidate, Facts, Stale, Version};
+use crate::plan::buildable;
+use crate::plan::request::Force;
+use crate::session::Session;
+use crate::tree::{Build, Package, Snapshot};
+
+/// Reads what the decision needs, and no dkms.conf of a package that is installed.
+pub(crate) fn gather(session: &Session<'_>, snapshot: &Snapshot, target: &Target, force: &Force) -> Facts {
+    let mut facts = Facts::default();
+    let weak = match session.system.host.distribution.family.has_weak_modules() {
+        true => WeakLinks::scan(&session.settings.install_tree),
+        false => WeakLinks::default(),
+    };
+    for name in snapshot.names() {
+        if snapshot.is_installed(name, target) {
+            facts.installed.insert(name.clone());
+        }
+        let mut candidate = Candidate { name: name.clone(), versions: Vec::new() };
+        for package in snapshot.versions(name) {
+            let version = version_facts(session, package, target, &weak, force);
+            let settled = Candidate::is_settled_by(&version);
+            candidate.versions.push((package.id.clone(), version));
+            if settled {
+                break;
+            }
+        }
+        facts.candidates.push(candidate);
+    }
+    facts
+}
+
+/// Whether the kernel uses, by weak links, what is installed for another one.
+fn is_weak(session: &Session<'_>, package: &Package, target: &Target, weak: &WeakLinks) -> bool {
+    let lends = |build: &&Build| build.state == BuildState::Installed && build.target.arch == target.arch;
+    !weak.is_empty()
+        && package.builds.iter().filter(lends).any(|build| {
+            let files =
+                session.tree().built(&package.build_id(&build.target)).map(|built| built.module_files());
+            let dir = &session.kernel(&build.target.release).dir;
+            weak.users(dir, &files.unwrap_or_default()).contains(&target.release)
+        })
+}
+
+fn version_facts(
+    session: &Session<'_>,
+    package: &Package,
+    target: &Target,
+    weak: &WeakLinks,
+    force: &Force,
+) -> Version {
+    let id = package.build_id(target);
+    if let Some(installed) = session.tree().installed(&id) {
+        let intact = is_intact(session, &installed);
+        let damaged = !intact && !is_whole(session, installed.built());
+        let stale = damaged.then_some(Stale::Damaged).or_else(|| staleness(session, installed.built()));
+        if let Some(why) = stale {
+            return stale_version(session, package, target, why, intact, force);
+        }
+        let due = signature_due(session, installed.built()).filter(|_| intact);
+        return match due.filter(|_| wants_itself_installed(session, package, target)) {
+            Some(why) => Version::Unsigned(why),
+            None => Version::Installed { intact },
+        };
+    }
+    if is_weak(session, package, target, weak) {
+        return Version::Weak;
+    }
+    let source = session.tree().source(&package.id);
+    if package.source == SourceState::Broken {
+        return Version::Broken(Error::Broken { package: package.id.clone(), source });
+    }
+    let conf = match session.conf(&package.id, &source.join("dkms.conf"), target, Strictness::Lenient) {
+        Ok(conf) => conf,
+        Err(error) => return Version::Unusable(error),
+    };
+    let built = session.tree().built(&id);
+    let built = built.is_some_and(|built| is_whole(session, &built) && staleness(session, &built).is_none());
+    if let Some(error) = remembered_failure(session, &id)
+        .filter(|_| conf.autoinstall.is_yes() && !built && !force.overrides_memory())
+    {
+        return Version::Unusable(error);
+    }
+    if built && conf.autoinstall.is_yes() && force.is_plain() && is_provided(session, &id, &conf) {
+        return Version::Provided;
+    }
+    let can_be_made = built || package.source == SourceState::Added;
+    let kernel = session.kernel(&target.release);
+    Version::Known {
+        built,
+        autoinstall: conf.autoinstall.is_yes() && can_be_made,
+        exclusion: buildable(&conf, target, kernel.config()).package,
+        depends: conf.depends,
+    }
+}
+
+/// Whether autoinstall concerns an installed package: without its source, or with an unusable dkms.conf, it does not.
+fn wants_itself_installed(session: &Session<'_>, package: &Package, target: &Target) -> bool {
+    let path = session.tree().source(&package.id).join("dkms.conf");
+    let conf = session.conf(&package.id, &path, target, Strictness::Lenient);
+    conf.is_ok_and(|conf| conf.autoinstall.is_yes())
+}
+
+/// An installed version that is not as it should be: built again where that is possible and wanted.
+fn stale_version(
+    session: &Session<'_>,
+    package: &Package,
+    target: &Target,
+    why: Stale,
+    intact: bool,
+    force: &Force,
+) -> Version {
+    let id = package.build_id(target);
+    let path = session.tree().source(&package.id).join("dkms.conf");
+    let conf = match session.conf(&package.id, &path, target, Strictness::Lenient) {
+        Ok(conf) => conf,
+        Err(_) if package.source != SourceState::Added => return Version::Installed { intact },
+        Err(error) => return Version::Unusable(error),
+    };
+    let kernel = session.kernel(&target.release);
+    let unwanted = !conf.autoinstall.is_yes() || buildable(&conf, target, kernel.config()).package.is_some();
+    if unwanted || package.source != SourceState::Added {
+        return Version::Installed { intact };
+    }
+    match remembered_failure(session, &id).filter(|_| !force.overrides_memory()) {
+        Some(error) => Version::Unusable(error),
+        None => Version::Stale { why, depends: conf.depends },
+    }
+}

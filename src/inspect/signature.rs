@@ -1,0 +1,108 @@
+//! How a kernel's modules are signed now, and which builds are signed otherwise.
+
+use crate::kernel::{Kernel, is_available};
+use crate::model::KernelRelease;
+use crate::plan::autoinstall::SignatureDue;
+use crate::session::Session;
+use crate::signing::wanted::Wanted;
+use crate::signing::{self, Enrolment, Reason, Signing, SigningFacts};
+use crate::system::System;
+use crate::system::fingerprint::Comparison;
+use crate::tree::{BuildRecord, Built, Signature};
+use std::sync::{Arc, PoisonError};
+
+/// Why the modules of a build are to be signed, if they are. Those that were signed by another than dkms are not.
+pub(crate) fn signature_due(session: &Session<'_>, built: &Built) -> Option<SignatureDue> {
+    let record = built.record()?;
+    if record.modules.iter().all(|module| module.signature.is_none()) {
+        return None;
+    }
+    let wanted = wanted_signature(session, &built.id().target.release);
+    if cannot_sign(&record, &wanted) {
+        return None;
+    }
+    record.modules.iter().find_map(|module| is_due(&wanted, module.signature.as_ref()))
+}
+
+pub(crate) fn wanted_signature(session: &Session<'_>, release: &KernelRelease) -> Arc<Wanted> {
+    let mut known = session.signatures.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(known.entry(release.clone()).or_insert_with(|| Arc::new(decide_signature(session, release))))
+}
+
+fn decide_signature(session: &Session<'_>, release: &KernelRelease) -> Wanted {
+    let kernel = session.kernel(release);
+    let facts = signing_facts(&kernel, session.system);
+    let enforced = signing::enforcement(&facts).is_some();
+    match signing::decide(&session.settings.signing(release, session.system), &facts) {
+        Signing::On(signer) => match fs_err::read(&signer.certificate) {
+            Ok(content) => Wanted::Certificate {
+                digest: signing::certificate_digest(&content),
+                files: signer.files(),
+                keeps: trusted_instead(&content, &facts),
+                enforced,
+            },
+            Err(_) => Wanted::Nothing,
+        },
+        Signing::Generate { missing, .. } => {
+            let can_be_made = !missing.preparations.is_empty() || is_available("openssl", session.system);
+            if can_be_made { Wanted::NewKey { enforced } } else { Wanted::Nothing }
+        }
+        Signing::Off(_) => Wanted::Nothing,
+    }
+}
+
+/// Certificates whose signatures are worth more than those of a new one: where the machine
+/// refuses what it does not trust, it trusts them, and the new one not yet.
+fn trusted_instead(certificate: &[u8], facts: &SigningFacts) -> Vec<String> {
+    if signing::enforcement(facts).is_none()
+        || signing::enrolment(facts.root, certificate) == Ok(Enrolment::Enrolled)
+    {
+        return Vec::new();
+    }
+    signing::trusted_certificates(facts.root)
+}
+
+/// Whether signing failed before with what would be used now.
+fn cannot_sign(record: &BuildRecord, wanted: &Wanted) -> bool {
+    let (Some(then), Wanted::Certificate { files, .. }) = (&record.cannot_sign, wanted) else { return false };
+    then.compare(files).is_ok_and(|now| now != Comparison::Different)
+}
+
+pub(crate) fn signing_facts<'a>(kernel: &'a Kernel, system: &'a System) -> SigningFacts<'a> {
+    SigningFacts {
+        root: &system.root,
+        family: system.host.distribution.family.id(),
+        release: &kernel.release,
+        modules_dir: &kernel.dir,
+        kernel_dir: &kernel.build_dir,
+        config_text: kernel.config().map(crate::kernel::KernelConfig::text),
+        env: &system.env,
+        euid: system.host.euid,
+    }
+}
+
+/// Whether a module is to be signed that has `signature`, the work of a build of ours.
+pub(crate) fn is_due(wanted: &Wanted, signature: Option<&Signature>) -> Option<SignatureDue> {
+    match (wanted, signature?) {
+        (Wanted::Certificate { .. } | Wanted::NewKey { .. }, Signature::None) => Some(SignatureDue::Missing),
+        // Every installer and image builder works in a chroot: what it built is good unless the machine refuses it.
+        (Wanted::Certificate { enforced, .. } | Wanted::NewKey { enforced }, Signature::NoneInChroot) => {
+            enforced.then_some(SignatureDue::Missing)
+        }
+        (Wanted::Certificate { digest, keeps, .. }, Signature::Certificate(then)) => {
+            (digest != then && !keeps.contains(then)).then_some(SignatureDue::OtherCertificate)
+        }
+        // A key that is lost may be one that the machine trusts, and it cannot trust the new one yet.
+        (Wanted::NewKey { .. }, Signature::Certificate(_)) | (Wanted::Nothing, _) => None,
+    }
+}
+
+/// What is recorded of a module that is stored unsigned.
+pub(crate) fn unsigned(session: &Session<'_>, release: &KernelRelease) -> Signature {
+    let kernel = session.kernel(release);
+    let facts = signing_facts(&kernel, session.system);
+    match signing::decide(&session.settings.signing(release, session.system), &facts) {
+        Signing::Off(Reason::InChroot) => Signature::NoneInChroot,
+        _ => Signature::None,
+    }
+}

@@ -1,0 +1,206 @@
+//! One module of an installation: whether it takes its place, what it replaces, and what a former version leaves.
+
+use crate::conf::Module;
+use crate::inspect::owner::{Owner, Suspect, owner, recorded_owner};
+use crate::inspect::provided::existing_module;
+use crate::install::originals::{
+    Restore, finish_removing_origins, keep_originals, remove_origins, restore_originals,
+};
+use crate::install::undo::Undo;
+use crate::install::uninstall::{remove_module, set_aside};
+use crate::install::weak_modules::{Change, tell_weak_modules};
+use crate::install::work::{Installation, describe};
+use crate::kernel::Kernel;
+use crate::kernel::module_file::{
+    Compression, ModuleFile, Verdict, compare_modules, module_stem, read_module, strip_signature,
+};
+use crate::model::{Error, Result};
+use crate::plan::is_obsolete;
+use crate::session::WriteSession;
+use crate::system::digest::sha256;
+use crate::system::files::{self, same_content};
+use crate::tree::{Built, InstallRecord, InstalledFile};
+use std::path::{Path, PathBuf};
+
+/// What became of one module.
+#[derive(Debug)]
+pub(crate) enum Placed {
+    /// It is in its place.
+    Ours(InstalledFile),
+    /// The kernel's own stays, or the file of the version that is active now; with the reason.
+    Refused { kept: Option<InstalledFile>, why: String },
+}
+
+/// Installs one module, unless what the kernel has is better.
+pub(crate) fn install_module(
+    session: &WriteSession<'_>,
+    work: &Installation<'_>,
+    module: &Module,
+    file: &Path,
+    undo: &mut Undo,
+) -> Result<Placed> {
+    let kernel = session.kernel(&work.id.target.release);
+    let dir = kernel.dir.join(module.location.trim_start_matches('/'));
+    let path = dir.join(file.file_name().unwrap_or_default());
+    let is_plain = path.symlink_metadata().is_ok_and(|data| data.is_file());
+    if is_plain && !session.settings.symlink_modules && same_content(file, &path) {
+        finish_removing_origins(session, work.id, &module.dest_name, &path)?;
+        return Ok(Placed::Ours(describe(&path, file)?));
+    }
+    let recorded = work.former.iter().flat_map(|record| &record.files).find(|file| file.path == path);
+    let suspect = Suspect { path: path.clone(), built: file.to_owned(), recorded: recorded.cloned() };
+    let standing = owner(session.tree(), work.id, &kernel, &suspect, false);
+    // Signed by its owner, or compressed in another way: it stays as it is.
+    if standing == Owner::Changed && !work.force.force && is_same_image(&path, file) {
+        finish_removing_origins(session, work.id, &module.dest_name, &path)?;
+        let built = sha256(&fs_err::read(file)?);
+        return Ok(Placed::Ours(InstalledFile { instead_of: Some(built), ..describe(&path, &path)? }));
+    }
+    let existing = existing_module(module, &kernel);
+    // A vendor's installer first installs what it built, then hands it over in a tarball: no original of the kernel,
+    // and not better than ours.
+    let vendors = existing.as_ref().filter(|path| work.loaded && is_same_image(path, file));
+    let others = existing.as_ref().and_then(|path| recorded_owner(session.tree(), work.id, path));
+    let others = others.filter(|_| recorded.is_none() || matches!(standing, Owner::Package(_)));
+    if let Some(path) = vendors {
+        session.system.ui.say(format!("{} is the same module and stays.", path.display()));
+    } else if let Some(why) = refusal(session, work, existing.as_deref(), others.is_some(), file)? {
+        let why = others.map_or(why.clone(), |other| format!("{why}, which {other} has installed"));
+        let ours = |entry: &&InstalledFile| Some(&entry.path) == existing.as_ref();
+        let kept = work.former.iter().flat_map(|record| &record.files).find(ours).cloned();
+        let built = sha256(&fs_err::read(file)?);
+        let kept = kept.map(|kept| InstalledFile { instead_of: Some(built), ..kept });
+        return Ok(Placed::Refused { kept, why });
+    }
+    if let (Some(other), Some(path)) = (&others, &existing) {
+        session.system.ui.note(format!(
+            "{} of {other} is replaced by that of {}; it comes back when {} is removed.",
+            path.display(),
+            work.id.package,
+            work.id.package
+        ));
+    }
+    let originals = if work.archive && vendors.is_none() {
+        let is_ours = |owned: &&PathBuf| **owned != path || !matches!(standing, Owner::Package(_));
+        let owned: Vec<PathBuf> = work.owned.iter().filter(is_ours).cloned().collect();
+        keep_originals(session, work.id, module, &kernel, &owned, undo)?
+    } else {
+        Vec::new()
+    };
+    if standing == Owner::Unknown && recorded.is_some() {
+        set_aside(session, &path)?;
+    }
+    place(session, &dir, file, &path, undo)
+        .map_err(|e| Error::InstallFailed { path: path.clone(), why: e.to_string() })?;
+    drop_other_forms(session, work, &dir, &module.dest_name, &path, undo)?;
+    remove_origins(&originals, &path)?;
+    Ok(Placed::Ours(describe(&path, file)?))
+}
+
+fn place(
+    session: &WriteSession<'_>,
+    dir: &Path,
+    file: &Path,
+    path: &Path,
+    undo: &mut Undo,
+) -> std::io::Result<()> {
+    files::create_dirs(dir)?;
+    undo.before_writing(path)?;
+    if session.settings.symlink_modules {
+        files::publish_link(file, path)
+    } else {
+        files::publish_copy(file, path, 0o644)
+    }
+}
+
+/// Why the kernel's module stays, if it does.
+fn refusal(
+    session: &WriteSession<'_>,
+    work: &Installation<'_>,
+    existing: Option<&Path>,
+    is_others: bool,
+    file: &Path,
+) -> Result<Option<String>> {
+    if work.force.force || work.force.safe_upgrade {
+        return Ok(None);
+    }
+    if let Some(limit) = &work.conf.obsolete_by
+        && is_obsolete(&work.id.target.release, limit)
+    {
+        return Ok(Some(format!("it is obsolete since kernel {limit}")));
+    }
+    let Some(existing) = existing.filter(|_| !work.force.version_override) else { return Ok(None) };
+    let is_former = |file: &InstalledFile| file.path == existing;
+    if work.rebuilt && !is_others && work.former.iter().flat_map(|record| &record.files).any(is_former) {
+        return Ok(None);
+    }
+    let kernels = match ModuleFile::read(existing) {
+        Ok(kernels) => kernels,
+        Err(error) => {
+            session
+                .system
+                .ui
+                .warn(format!("{} cannot be read, and is replaced: {error}", existing.display()));
+            return Ok(None);
+        }
+    };
+    Ok(match compare_modules(&kernels, &ModuleFile::read(file)?) {
+        Verdict::Install(_) => None,
+        Verdict::Refuse(why) => Some(format!("{why} ({})", existing.display())),
+    })
+}
+
+/// A module of ours that stands beside the new one in another compression would be found in its place.
+fn drop_other_forms(
+    _session: &WriteSession<'_>,
+    work: &Installation<'_>,
+    dir: &Path,
+    name: &str,
+    ours: &Path,
+    undo: &mut Undo,
+) -> Result<()> {
+    for compression in Compression::ALL {
+        let other = dir.join(format!("{name}.ko{}", compression.suffix()));
+        let is_ours = work.owned.contains(&other) || work.unrecorded;
+        if other != ours && is_ours && other.symlink_metadata().is_ok() {
+            undo.before_writing(&other)?;
+            files::remove_file(&other)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what the version that was active before had and the new one does not, and gives the kernel back
+/// what that had replaced.
+pub(crate) fn remove_superseded(
+    session: &WriteSession<'_>,
+    work: &Installation<'_>,
+    built: &Built,
+    new: &InstallRecord,
+    kernel: &Kernel,
+) -> Result<()> {
+    let former = work.former.iter().flat_map(|record| &record.files);
+    let superseded = former.filter(|file| new.files.iter().all(|ours| ours.path != file.path));
+    tell_weak_modules(session, Change::Removed, built, superseded.clone().map(|file| &file.path));
+    for file in superseded {
+        let stem = module_stem(&file.path);
+        let replaced = new.files.iter().any(|ours| module_stem(&ours.path) == stem);
+        let suspect = Suspect::recorded(file.clone(), PathBuf::new());
+        remove_module(session, work.id, kernel, &suspect)?;
+        if !replaced {
+            let ours = [file.path.clone()];
+            let restore = Restore { only: Some(&stem), ours: &ours };
+            restore_originals(session, work.id, kernel, restore, Vec::new)?;
+        }
+        if let Some(dir) = file.path.parent() {
+            files::remove_empty_dirs(dir, &kernel.dir);
+        }
+    }
+    Ok(())
+}
+
+/// Whether two files hold the same module, whoever signed or compressed it.
+fn is_same_image(one: &Path, other: &Path) -> bool {
+    let image = |path: &Path| read_module(path).ok().map(strip_signature);
+    image(one).is_some_and(|content| image(other) == Some(content))
+}

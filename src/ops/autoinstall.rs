@@ -1,0 +1,109 @@
+//! The main job: a kernel gets every module that is due for it.
+
+use crate::inspect::pending::gather;
+use crate::model::{Error, PackageId, PackageName, Result, Target};
+use crate::ops::lifecycle::finish;
+use crate::ops::schedule;
+use crate::plan::autoinstall::{Blocked, Plan, plan_autoinstall};
+use crate::plan::request::Force;
+use crate::programs::records::note_rewritten;
+use crate::session::WriteSession;
+use crate::system::System;
+use std::collections::BTreeSet;
+
+/// What became of every package that was due, or could not be.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Installed now, or before.
+    pub succeeded: Vec<PackageName>,
+    /// Those of them that were installed now.
+    pub installed: Vec<PackageId>,
+    /// Packages that do not want the kernel, with the reason.
+    pub skipped: Vec<(PackageId, String)>,
+    pub failed: Vec<(PackageId, Error)>,
+    pub blocked: Vec<(PackageId, Blocked)>,
+    pub deferred: Vec<(PackageId, Vec<String>)>,
+    /// Packages that could not be built because the kernel's headers are not there.
+    pub without_headers: Vec<PackageId>,
+    /// Whether the run's answer was known without looking: nothing was due.
+    pub nothing_due: bool,
+}
+
+/// Installs what is due for a kernel. Every package stands for itself: the report says what became of each.
+///
+/// # Errors
+/// Nothing could be tried at all.
+pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &Force) -> Result<Report> {
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let facts = gather(session, &snapshot, target, force);
+    note_rewritten(session);
+    let mut plan = plan_autoinstall(facts);
+    let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
+    // What failed before is told by whoever tells the report, as loud as the caller wants it.
+    let is_news = |error: &&Error| !matches!(error, Error::FailedBefore { .. });
+    for error in plan.broken.iter().chain(&plan.failed).map(|(_, error)| error).filter(is_news) {
+        session.tell(error);
+    }
+    let kernel = session.kernel(&target.release);
+    if !kernel.has_headers() {
+        report.without_headers = drop_builds(&mut plan);
+    }
+    if let Err(error) = session.writer.note_pending(target, &report.without_headers) {
+        session.tell(&error);
+    }
+    let ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force)?;
+    let mut installed = Vec::new();
+    for (id, result) in ended {
+        match result {
+            Ok(proof) => installed.push((id, proof)),
+            // The kernel has it: there is nothing to install, now or later.
+            Err(Error::NothingInstalled { .. }) => plan.satisfied.push(id.name),
+            Err(error) if error.is_refusal() => report.skipped.push((id, error.in_one_line())),
+            Err(error) => report.failed.push((id, error)),
+        }
+    }
+    let (ids, proofs): (Vec<PackageId>, Vec<_>) = installed.into_iter().unzip();
+    match finish(session, target, proofs, force) {
+        Ok(()) => {
+            report.succeeded = ids.iter().map(|id| id.name.clone()).collect();
+            report.installed = ids;
+        }
+        Err(error) => {
+            session.tell(&error);
+            report.failed.extend(ids.into_iter().map(|id| (id, error.clone())));
+        }
+    }
+    report.succeeded.splice(0..0, plan.satisfied);
+    report.skipped.splice(0..0, plan.declined.into_iter().map(|(id, error)| (id, error.in_one_line())));
+    report.skipped.splice(0..0, plan.skipped.into_iter().map(|(id, why)| (id, why.to_string())));
+    report.failed.splice(0..0, plan.failed);
+    report.blocked = plan.blocked;
+    report.deferred = plan.deferred;
+    Ok(report)
+}
+
+fn is_empty(plan: &Plan) -> bool {
+    plan.steps.is_empty()
+        && plan.skipped.is_empty()
+        && plan.declined.is_empty()
+        && plan.failed.is_empty()
+        && plan.blocked.is_empty()
+        && plan.deferred.is_empty()
+}
+
+/// Without headers only what is built already can be installed.
+fn drop_builds(plan: &mut Plan) -> Vec<PackageId> {
+    let mut kept = BTreeSet::new();
+    let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut plan.steps).into_iter().partition(|step| {
+        let stays = !step.need.compiles() && step.after.iter().all(|name| kept.contains(name));
+        stays && kept.insert(step.id.name.clone())
+    });
+    plan.steps = now;
+    later.into_iter().map(|step| step.id).collect()
+}
+
+/// Whether the administrator switched autoinstall off.
+#[must_use]
+pub(crate) fn is_switched_off(system: &System) -> bool {
+    system.path("/etc/dkms/no-autoinstall").exists()
+}

@@ -1,0 +1,222 @@
+//! The actions build, install and match: one package at a time, for one kernel after the other.
+
+use crate::archive::source::AddOptions;
+use crate::build::build;
+use crate::build::preparation::{BuildOptions, require_headers};
+use crate::build::resign::sign_if_due;
+use crate::inspect::inputs::staleness;
+use crate::inspect::installed::is_intact;
+use crate::inspect::signature::signature_due;
+use crate::install::depmod::depmod;
+use crate::install::install;
+use crate::install::transaction::{load_for_devices, post_transaction};
+use crate::install::uninstall::{RemoveCaller, uninstall};
+use crate::install::work::InstallOptions;
+use crate::model::{BuildId, BuildState, Error, PackageName, Result, Target};
+use crate::ops::Failures;
+use crate::ops::add::ensure_added;
+use crate::ops::dependents::rebuild_dependents;
+use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
+use crate::plan::request::{Force, Subject};
+use crate::session::WriteSession;
+use crate::tree::{Added, Built, Installed};
+use std::path::PathBuf;
+
+/// One package for some kernels.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub subject: Subject,
+    pub conf: Option<PathBuf>,
+    pub targets: Vec<Target>,
+    pub force: Force,
+}
+
+/// Runs `each` for every target; goes on after failures and returns the first one.
+fn for_each_target(
+    session: &WriteSession<'_>,
+    targets: &[Target],
+    mut each: impl FnMut(&Target) -> Result<()>,
+) -> Result<()> {
+    if let [target] = targets {
+        session.go_on()?;
+        return each(target);
+    }
+    let mut failures = Failures::default();
+    for target in targets {
+        session.go_on()?;
+        failures.note(session, each(target));
+    }
+    failures.result()
+}
+
+/// The action `build`.
+///
+/// # Errors
+/// The first target's that failed.
+pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
+    let Some(added) = job_package(session, job)? else { return Ok(()) };
+    for_each_target(session, &job.targets, |target| {
+        let id = BuildId::new(added.id().clone(), target.clone());
+        match plan_build(&id, state(session, &id), job.force.force) {
+            BuildPlan::Skip(skip) => session.system.ui.say(skip.to_string()),
+            BuildPlan::Build => {
+                build_for(session, job, &added, &id)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The action `install`.
+///
+/// # Errors
+/// The first target's that failed.
+pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
+    let Some(added) = job_package(session, job)? else { return Ok(()) };
+    for_each_target(session, &job.targets, |target| {
+        let installed = install_one(session, job, &added, target)?;
+        finish(session, target, installed.into_iter().collect(), &job.force)
+    })
+}
+
+/// The action `match`: what one kernel has, another one gets.
+///
+/// # Errors
+/// Headers are missing, or a package failed; the others are installed.
+pub(crate) fn match_kernel(
+    session: &WriteSession<'_>,
+    target: &Target,
+    template: &Target,
+    package: Option<&PackageName>,
+    force: &Force,
+) -> Result<()> {
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    if let Some(name) = package
+        && !session.tree().name_dir(name).is_dir()
+    {
+        return Err(Error::NameNotInTree(name.clone()));
+    }
+    let wanted = snapshot.packages.iter().filter(|found| {
+        package.is_none_or(|name| *name == found.id.name)
+            && found.state(template) == Some(BuildState::Installed)
+    });
+    let ids: Vec<_> = wanted.map(|found| found.id.clone()).collect();
+    if ids.is_empty() {
+        session.system.ui.say(format!("There are no modules installed for the kernel {template} to match."));
+        return Ok(());
+    }
+    require_headers(session, &target.release)?;
+    let mut failures = Failures::default();
+    let mut installed = Vec::new();
+    for id in ids {
+        session.system.ui.say(format!("Module: {} Version: {}", id.name, id.version));
+        let job = Job {
+            subject: Subject::Package(id),
+            conf: None,
+            targets: vec![target.clone()],
+            force: force.clone(),
+        };
+        let result = job_package(session, &job).and_then(|added| match added {
+            Some(added) => install_one(session, &job, &added, target),
+            None => Ok(None),
+        });
+        installed.extend(failures.note(session, result).flatten());
+    }
+    failures.note(session, finish(session, target, installed, force));
+    failures.result()
+}
+
+/// How far a build has come.
+#[must_use]
+pub(crate) fn state(session: &WriteSession<'_>, id: &BuildId) -> Option<BuildState> {
+    match (session.tree().installed(id), session.tree().built(id)) {
+        (Some(_), _) => Some(BuildState::Installed),
+        (None, Some(_)) => Some(BuildState::Built),
+        (None, None) => None,
+    }
+}
+
+/// The package of a job, added once for all its kernels; `None` where there is no kernel to work for.
+fn job_package(session: &WriteSession<'_>, job: &Job) -> Result<Option<Added>> {
+    // Forcing means the build or installation; of what is given as a file or directory, its coming in too.
+    let force = job.force.force && !matches!(job.subject, Subject::Package(_));
+    let options = AddOptions { conf: job.conf.as_deref(), force, ..AddOptions::default() };
+    job.targets.first().map(|target| ensure_added(session, &job.subject, options, target)).transpose()
+}
+
+fn build_for(session: &WriteSession<'_>, job: &Job, added: &Added, id: &BuildId) -> Result<Built> {
+    let options = BuildOptions { conf: job.conf.as_deref(), force: job.force.clone(), jobs: None };
+    build(session, added, id, options)
+}
+
+/// Whether a job came with a source that is not what was built.
+fn has_new_source(session: &WriteSession<'_>, job: &Job, id: &BuildId) -> bool {
+    let is_directory = matches!(job.subject, Subject::Directory(_));
+    is_directory && session.tree().built(id).is_none_or(|built| staleness(session, &built).is_some())
+}
+
+/// Installs a package for one kernel, without indexing it; `None` if it is installed already.
+fn install_one(
+    session: &WriteSession<'_>,
+    job: &Job,
+    added: &Added,
+    target: &Target,
+) -> Result<Option<Installed>> {
+    let id = BuildId::new(added.id().clone(), target.clone());
+    let is_as_wanted = |installed: Installed| {
+        is_intact(session, &installed) && signature_due(session, installed.built()).is_none()
+    };
+    let intact = session.tree().installed(&id).is_none_or(is_as_wanted);
+    let built = match plan_install(&id, state(session, &id), intact, job.force.force) {
+        InstallPlan::Skip(skip) => {
+            session.system.ui.say(skip.to_string());
+            return Ok(None);
+        }
+        InstallPlan::Install if has_new_source(session, job, &id) => {
+            Some(build_for(session, job, added, &id)?)
+        }
+        InstallPlan::Install => {
+            session.tree().built(&id).map(|built| sign_if_due(session, built)).transpose()?
+        }
+        InstallPlan::BuildThenInstall => Some(build_for(session, job, added, &id)?),
+    };
+    let Some(built) = built else { return Err(Error::NotInTree(id.package)) };
+    let options = InstallOptions { conf: job.conf.as_deref(), force: job.force.clone() };
+    let step_owner = id.package.to_string();
+    let installed = install(session, built, &options)?;
+    session.system.ui.say(format!("Installing {step_owner} for kernel {}... done.", id.target));
+    Ok(Some(installed))
+}
+
+/// Ends installations for a target: what depends on them is built again unless they were forced, and the kernel is
+/// indexed. If that fails they are taken back; else what follows a change is done.
+///
+/// # Errors
+/// depmod failed. The modules are built, and no longer installed.
+pub(crate) fn finish(
+    session: &WriteSession<'_>,
+    target: &Target,
+    installed: Vec<Installed>,
+    force: &Force,
+) -> Result<()> {
+    if installed.is_empty() {
+        return Ok(());
+    }
+    if !force.force {
+        rebuild_dependents(session, target);
+    }
+    let release = &target.release;
+    if let Err(error) = depmod(session, release) {
+        for installed in installed {
+            if let Err(undo) = uninstall(session, installed, RemoveCaller::Command) {
+                session.tell(&undo);
+            }
+        }
+        return Err(error);
+    }
+    if let Err(error) = load_for_devices(session, release) {
+        session.system.ui.warn(format!("The modules are installed, and were not loaded: {error}"));
+    }
+    post_transaction(session, release);
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! What a person or a hook asks for, from the lock to the report: each action once, from the rooms below.
+
+pub(crate) mod add;
+pub(crate) mod autoinstall;
+mod dependents;
+pub(crate) mod kernel;
+pub(crate) mod lifecycle;
+mod recover;
+mod remains;
+pub(crate) mod remove;
+pub(crate) mod repair;
+pub(crate) mod report;
+pub(crate) mod schedule;
+
+pub(crate) use recover::change;
+
+use crate::model::{Error, Result};
+use crate::session::WriteSession;
+
+/// What goes on after failures: each is told when it comes, and the first one is how the whole ended.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    first: Option<Error>,
+}
+
+impl Failures {
+    pub(crate) fn note<T>(&mut self, session: &WriteSession<'_>, result: Result<T>) -> Option<T> {
+        result
+            .map_err(|error| {
+                session.tell(&error);
+                self.first.get_or_insert(error);
+            })
+            .ok()
+    }
+
+    pub(crate) fn result(self) -> Result<()> {
+        self.first.map_or(Ok(()), |error| Err(Error::Told(Box::new(error))))
+    }
+}

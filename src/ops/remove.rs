@@ -1,0 +1,184 @@
+//! The actions uninstall, unbuild and remove: one package, some kernels, one depmod for each.
+
+use crate::install::transaction::index_after_removal;
+use crate::install::uninstall::{RemoveCaller, uninstall};
+use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
+use crate::ops::Failures;
+use crate::ops::remains::gather_remains;
+use crate::plan::request::Targets;
+use crate::session::WriteSession;
+use crate::tree::{Entry, Key};
+
+/// The action `uninstall`.
+///
+/// # Errors
+/// The package is not in the tree, or a file could not be removed.
+pub(crate) fn uninstall_all(
+    session: &WriteSession<'_>,
+    package: &PackageId,
+    targets: &Targets,
+) -> Result<()> {
+    let targets = removal_targets(session, package, targets)?;
+    each_kernel(session, &targets, |target| {
+        uninstall_if_installed(session, package, target, RemoveCaller::Command)
+    })
+}
+
+/// The action `unbuild`.
+///
+/// # Errors
+/// The package is not in the tree, or a file could not be removed.
+pub(crate) fn unbuild_all(session: &WriteSession<'_>, package: &PackageId, targets: &Targets) -> Result<()> {
+    let targets = removal_targets(session, package, targets)?;
+    each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))
+}
+
+/// The action `remove`. A version with builds for other kernels stays in the tree; the source tree is not touched. With
+/// `safe_upgrade` one that was added in the same transaction of rpm stays as it is, once.
+///
+/// # Errors
+/// The package is not in the tree, or a file could not be removed.
+pub(crate) fn remove_all(
+    session: &WriteSession<'_>,
+    package: &PackageId,
+    targets: &Targets,
+    safe_upgrade: bool,
+) -> Result<()> {
+    if *targets == Targets::AllBuilt {
+        gather_remains(session, package)?;
+    }
+    let targets =
+        removal_targets(session, package, targets).inspect_err(|_| session.writer.tidy(&package.name))?;
+    session.writer.clean_staging(package)?;
+    if safe_upgrade && session.writer.take_upgrade_mark(package, &session.system.moment())? {
+        session.system.ui.warn(format!(
+            "{package} is not removed: with --rpm_safe_upgrade it was added in the same transaction of rpm."
+        ));
+        return Ok(());
+    }
+    each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))?;
+    if session.writer.forget(package)? {
+        session.system.ui.say(format!("Deleting module {package} completely from the DKMS tree."));
+    }
+    Ok(())
+}
+
+/// Takes a package out of the tree because it is about to come again. Kernels in `coming` are indexed by whoever
+/// installs it for them; the others here.
+///
+/// # Errors
+/// A file could not be removed.
+pub(crate) fn clear_for_upgrade(
+    session: &WriteSession<'_>,
+    package: &PackageId,
+    coming: &[KernelRelease],
+) -> Result<Vec<KernelRelease>> {
+    let Ok(targets) = removal_targets(session, package, &Targets::AllBuilt) else { return Ok(Vec::new()) };
+    session.writer.clean_staging(package)?;
+    let mut later = Vec::new();
+    for target in &targets {
+        let changed = unbuild(session, package, target, RemoveCaller::Command)?;
+        if changed && coming.contains(&target.release) {
+            later.push(target.release.clone());
+        } else if changed {
+            index_after_removal(session, &target.release);
+        }
+    }
+    session.writer.forget(package)?;
+    Ok(later)
+}
+
+/// The kernels that a removal is for.
+fn removal_targets(
+    session: &WriteSession<'_>,
+    package: &PackageId,
+    targets: &Targets,
+) -> Result<Vec<Target>> {
+    let found = session.tree().package(package.clone(), &session.settings.source_tree);
+    let found = found.ok_or_else(|| Error::NotInTree(package.clone()))?;
+    Ok(match targets {
+        Targets::These(targets) => targets.clone(),
+        Targets::AllBuilt => found.builds.into_iter().map(|build| build.target).collect(),
+    })
+}
+
+/// Whether modules of a kernel changed and it was not indexed since: a change that failed before it took anything away leaves
+/// nothing to be done.
+fn owes_index(session: &WriteSession<'_>, release: &KernelRelease) -> bool {
+    session.writer.journal.not_indexed().contains(release)
+}
+
+/// Runs `change` for each target; where it changed something the kernel is indexed, once, whatever failed.
+fn each_kernel(
+    session: &WriteSession<'_>,
+    targets: &[Target],
+    mut change: impl FnMut(&Target) -> Result<bool>,
+) -> Result<()> {
+    let mut failures = Failures::default();
+    let mut changed: Vec<&KernelRelease> = Vec::new();
+    for target in targets {
+        let result = change(target);
+        let has_changed =
+            result.as_ref().map_or_else(|_| owes_index(session, &target.release), |changed| *changed);
+        if has_changed && !changed.contains(&&target.release) {
+            changed.push(&target.release);
+        }
+        failures.note(session, result);
+    }
+    for release in changed {
+        index_after_removal(session, release);
+    }
+    failures.result()
+}
+
+/// Tells whether the kernel's modules changed.
+fn uninstall_if_installed(
+    session: &WriteSession<'_>,
+    package: &PackageId,
+    target: &Target,
+    caller: RemoveCaller,
+) -> Result<bool> {
+    let id = BuildId::new(package.clone(), target.clone());
+    match session.tree().installed(&id) {
+        Some(installed) => uninstall(session, installed, caller).map(|_| true),
+        None => {
+            session
+                .system
+                .ui
+                .say(format!("Module {package} is not installed for kernel {target}. Skipping..."));
+            Ok(false)
+        }
+    }
+}
+
+pub(crate) fn unbuild(
+    session: &WriteSession<'_>,
+    package: &PackageId,
+    target: &Target,
+    caller: RemoveCaller,
+) -> Result<bool> {
+    let id = BuildId::new(package.clone(), target.clone());
+    let under_way = session.writer.journal.begin(Entry::Unbuild { build: Key::of(&id) })?;
+    let uninstalled = uninstall_if_installed(session, package, target, caller);
+    if uninstalled.is_err() && !owes_index(session, &target.release) {
+        return uninstalled;
+    }
+    let result = uninstalled.and_then(|changed| discard_build(session, &id).map(|()| changed));
+    if result.is_err() {
+        under_way.keep();
+    }
+    result
+}
+
+fn discard_build(session: &WriteSession<'_>, id: &BuildId) -> Result<()> {
+    let BuildId { package, target } = id;
+    session.writer.forget_failure(id)?;
+    match session.tree().built(id) {
+        Some(built) => session.writer.discard(built)?,
+        None => {
+            session.writer.discard_debris(id)?;
+            session.system.ui.say(format!("Module {package} is not built for kernel {target}. Skipping..."));
+        }
+    }
+    Ok(())
+}

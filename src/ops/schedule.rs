@@ -1,0 +1,137 @@
+//! Runs the steps of an autoinstall plan: builds side by side, installations one after the other, each package after
+//! those it depends on.
+
+use crate::build::build;
+use crate::build::jobs::SharedJobs;
+use crate::build::preparation::BuildOptions;
+use crate::build::resign::sign_if_due;
+use crate::install::install;
+use crate::install::work::InstallOptions;
+use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
+use crate::plan::autoinstall::{Need, Step};
+use crate::plan::request::Force;
+use crate::session::WriteSession;
+use crate::tree::{Built, Installed};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc;
+
+/// How one step ended.
+pub(crate) type Ended = (PackageId, Result<Installed>);
+
+/// Runs every step; a step whose dependency failed is not tried. The results are in the order of the plan, whichever
+/// build was faster.
+///
+/// # Errors
+/// The jobserver cannot be set up. Failures of steps are in their results.
+pub(crate) fn run(
+    session: &WriteSession<'_>,
+    target: &Target,
+    steps: Vec<Step>,
+    force: &Force,
+) -> Result<Vec<Ended>> {
+    let builds = steps.iter().filter(|step| step.need.compiles()).count();
+    let limit = session.settings.jobs.limit();
+    let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
+    let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
+    session.system.ui.set_parallel(builds > 1);
+    let run = Run { session, target, force, jobs: jobs.as_ref(), at_once: limit.clamp(1, MOST_AT_ONCE) };
+    let mut ended = run.all(steps);
+    ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
+    session.system.ui.set_parallel(false);
+    Ok(ended)
+}
+
+/// More builds than this at once only cost memory; make's own jobs fill the cores.
+const MOST_AT_ONCE: usize = 16;
+
+struct Run<'a> {
+    session: &'a WriteSession<'a>,
+    target: &'a Target,
+    force: &'a Force,
+    jobs: Option<&'a SharedJobs>,
+    at_once: usize,
+}
+
+impl Run<'_> {
+    fn all(&self, steps: Vec<Step>) -> Vec<Ended> {
+        let mut waiting: VecDeque<Step> = steps.into();
+        let mut done: BTreeMap<PackageName, bool> = BTreeMap::new();
+        let mut ended = Vec::new();
+        let (sender, results) = mpsc::channel::<(Step, Result<Built>)>();
+        std::thread::scope(|scope| {
+            let mut running = 0;
+            loop {
+                while running < self.at_once {
+                    let ready = |step: &Step| step.after.iter().all(|name| done.contains_key(name));
+                    let Some(at) = waiting.iter().position(ready) else { break };
+                    let Some(step) = waiting.remove(at) else { break };
+                    running += 1;
+                    let sender = sender.clone();
+                    let failed = step.after.iter().find(|name| done.get(*name) == Some(&false)).cloned();
+                    scope.spawn(move || {
+                        let result = match failed {
+                            Some(name) => Err(self.blocked(&step.id, &name)),
+                            None => self.make_ready(&step),
+                        };
+                        let _ = sender.send((step, result));
+                    });
+                }
+                if running == 0 {
+                    break;
+                }
+                let Ok((step, result)) = results.recv() else { break };
+                running -= 1;
+                let result = result.and_then(|built| self.install(built));
+                match &result {
+                    Ok(_) => {}
+                    Err(Error::NothingInstalled { refused, .. }) => self.tell_provided(&step.id, refused),
+                    Err(error) => self.session.tell_of(&step.id, error),
+                }
+                // One that does not want the kernel lets the others try; they find it missing.
+                let goes_on = result.as_ref().map_or_else(Error::is_refusal, |_| true);
+                done.insert(step.id.name.clone(), goes_on);
+                ended.push((step.id, result));
+            }
+        });
+        ended
+    }
+
+    /// The kernel does not need the package: said when that is found, and never again.
+    fn tell_provided(&self, id: &PackageId, refused: &[(String, String)]) {
+        for (module, why) in refused {
+            let text = format!("{id}: {module} is not installed for kernel {}: {why}.", self.target);
+            self.session.system.ui.note(text);
+        }
+    }
+
+    fn blocked(&self, id: &PackageId, dependency: &PackageName) -> Error {
+        let build = BuildId::new(id.clone(), self.target.clone());
+        Error::DependencyMissing { build, missing: vec![dependency.to_string()] }
+    }
+
+    /// The build of a step: made now, or there already.
+    fn make_ready(&self, step: &Step) -> Result<Built> {
+        self.session.go_on()?;
+        let id = BuildId::new(step.id.clone(), self.target.clone());
+        if !step.need.compiles()
+            && let Some(built) = self.session.tree().built(&id)
+        {
+            return sign_if_due(self.session, built);
+        }
+        if let Need::Rebuild(why) = &step.need {
+            self.session.system.ui.note(format!("{id} is built again: {why}."));
+        }
+        let jobs = self.jobs.map(|jobs| Ok::<_, Error>((jobs, jobs.take()?))).transpose()?;
+        let added = self.session.added(&step.id)?;
+        let options = BuildOptions { conf: None, force: self.force.clone(), jobs };
+        build(self.session, &added, &id, options)
+    }
+
+    fn install(&self, built: Built) -> Result<Installed> {
+        let id = built.id().clone();
+        let options = InstallOptions { conf: None, force: self.force.clone() };
+        let installed = install(self.session, built, &options)?;
+        self.session.system.ui.say(format!("Installing {} for kernel {}... done.", id.package, id.target));
+        Ok(installed)
+    }
+}

@@ -1,0 +1,197 @@
+//! What one run knows and may do: the machine, the configuration, the tree and the kernels; opened for writing, also the
+//! lock. Data, and no verbs: what is done with it is elsewhere.
+
+pub(crate) mod environment;
+
+use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
+use crate::kernel::Kernel;
+use crate::model::text::shown_in_line;
+use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
+use crate::signing::{Signer, Wanted};
+use crate::system::{System, signals};
+use crate::tree::{Added, BuildRecord, Built, Tree, UsedFile, Writer};
+use environment::Environment;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What can be known without the right to write: the machine, the configuration, the tree, and the kernels read so far.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub system: &'a System,
+    pub settings: &'a Settings,
+    tree: Tree,
+    kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
+    /// Builds whose inputs were only written anew, with the record that says so.
+    pub(crate) rewritten: Mutex<Vec<(Built, BuildRecord)>>,
+    /// What the headers in each build directory are now.
+    pub(crate) headers: Mutex<HashMap<PathBuf, Option<String>>>,
+    /// The compilers that builds of this run used.
+    pub(crate) compilers: Mutex<HashMap<PathBuf, Option<UsedFile>>>,
+    /// How the modules of each kernel are signed now.
+    pub(crate) signatures: Mutex<HashMap<KernelRelease, Arc<Wanted>>>,
+}
+
+impl<'a> Session<'a> {
+    #[must_use]
+    pub(crate) fn look(settings: &'a Settings, system: &'a System) -> Self {
+        Self::of(Tree::at(&settings.dkms_tree), settings, system)
+    }
+
+    fn of(tree: Tree, settings: &'a Settings, system: &'a System) -> Self {
+        Self {
+            system,
+            settings,
+            tree,
+            kernels: Mutex::default(),
+            rewritten: Mutex::default(),
+            headers: Mutex::default(),
+            compilers: Mutex::default(),
+            signatures: Mutex::default(),
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The facts of a kernel, read once in a run.
+    #[must_use]
+    pub(crate) fn kernel(&self, release: &KernelRelease) -> Arc<Kernel> {
+        let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kernels.entry(release.clone()).or_insert_with(|| Arc::new(self.settings.kernel(release))))
+    }
+
+    /// The dkms.conf of an added package, or the file given in its place.
+    ///
+    /// # Errors
+    /// It is missing, unreadable or invalid.
+    pub(crate) fn conf(
+        &self,
+        id: &PackageId,
+        conf: &Path,
+        target: &Target,
+        strictness: Strictness,
+    ) -> Result<PackageConf> {
+        let kernel = self.kernel(&target.release);
+        let view = View { package: Some(id), kernel: &kernel, arch: &target.arch };
+        read_package(conf, view, strictness, self.settings, self.system)
+    }
+}
+
+/// What every effect needs: what can be known, and the right to write.
+#[derive(Debug)]
+pub(crate) struct WriteSession<'a> {
+    session: Session<'a>,
+    pub writer: Writer,
+    pub(crate) signers: Mutex<HashMap<KernelRelease, Result<Option<Signer>, String>>>,
+    /// Whether the state of the certificate's enrolment was looked at.
+    pub(crate) enrolment_told: AtomicBool,
+    pub(crate) told: Mutex<HashSet<PackageId>>,
+    /// What was built in this run, and with which variables: its installation finds the same.
+    pub(crate) environments: Mutex<HashMap<BuildId, Environment>>,
+}
+
+impl<'a> std::ops::Deref for WriteSession<'a> {
+    type Target = Session<'a>;
+
+    fn deref(&self) -> &Session<'a> {
+        &self.session
+    }
+}
+
+impl<'a> WriteSession<'a> {
+    /// Takes the lock of the tree. For `ops::change` alone, which also settles what an earlier holder left unfinished.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub(crate) fn lock(settings: &'a Settings, system: &'a System) -> Result<Self> {
+        let writer = Tree::at(&settings.dkms_tree).lock(system)?;
+        signals::watch();
+        let session = Self {
+            session: Session::of(writer.tree().clone(), settings, system),
+            writer,
+            signers: Mutex::default(),
+            enrolment_told: AtomicBool::default(),
+            told: Mutex::default(),
+            environments: Mutex::default(),
+        };
+        Ok(session)
+    }
+
+    /// The proof that a package is added.
+    ///
+    /// # Errors
+    /// It is broken, or not in the tree.
+    pub(crate) fn added(&self, id: &PackageId) -> Result<Added> {
+        self.tree().added(id, &self.settings.source_tree)
+    }
+
+    /// The directory of the source tree that a package has or would have.
+    #[must_use]
+    pub(crate) fn source_dir(&self, id: &PackageId) -> PathBuf {
+        self.settings.source_tree.join(id.source_dir_name())
+    }
+
+    /// Tells what a conf says that its author should know: deprecated directives, lost values, another identity. Once in
+    /// a run for each package.
+    pub(crate) fn tell_about(&self, conf: &PackageConf, id: &PackageId) {
+        if !self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+            return;
+        }
+        let ui = &self.system.ui;
+        for line in &conf.messages {
+            ui.note(shown_in_line(line));
+        }
+        for directive in &conf.deprecated {
+            ui.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
+        }
+        for (directive, file) in &conf.lost {
+            ui.warn(format!(
+                "{}: the value of {directive} is lost, because it holds quoted blanks inside double quotes.",
+                file.display()
+            ));
+        }
+        for (directive, file) in &conf.cut {
+            ui.warn(format!(
+                "{}: the value of {directive} ends where it falls out of its quotes.",
+                file.display()
+            ));
+        }
+        if conf.name != id.name.as_str() || conf.version != id.version.as_str() {
+            let said = shown_in_line(&format!("{}/{}", conf.name, conf.version)).into_owned();
+            ui.warn(format!("{} says that it is {said}; it is taken as {id}.", conf.path.display()));
+        }
+    }
+
+    pub(crate) fn note_environment(&self, id: &BuildId, environment: &Environment) {
+        let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        environments.insert(id.clone(), environment.clone());
+    }
+
+    /// # Errors
+    /// A signal wants us to end.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        signals::received().map_or(Ok(()), |signal| Err(Error::Interrupted { signal, complete: false }))
+    }
+
+    /// Tells an error of one package among others: with its name, where the error does not have it.
+    pub(crate) fn tell_of(&self, id: &PackageId, error: &Error) {
+        let text = error.to_string();
+        self.tell(error);
+        if !matches!(error, Error::Told(_)) && !text.contains(&id.to_string()) {
+            self.system.ui.note(format!("The package is {id}."));
+        }
+    }
+
+    /// Tells an error as it is, or as the warning that it only is.
+    pub(crate) fn tell(&self, error: &Error) {
+        match error {
+            Error::Told(_) => {}
+            error if error.is_warning() => self.system.ui.warn(error.to_string()),
+            error => self.system.ui.error(error.to_string()),
+        }
+    }
+}
