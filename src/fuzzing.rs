@@ -1,4 +1,4 @@
-//! What the fuzz targets in `fuzz/` call: every parser of files that somebody else wrote, with what must hold of any bytes.
+//! What the fuzz targets in `fuzz/` call: every parser of foreign files, with what must hold of any bytes.
 //! The tests call them with the corpus.
 
 use crate::archive::tarball::{link_leading_out, unpack};

@@ -1,5 +1,5 @@
 //! The shared crate of the DKMS suite: a kernel is installed, removed or comes with its headers; a small program of ours
-//! wakes up, asks this crate what is due, and the modules marked `AUTOINSTALL=yes` are built, signed, installed and
+//! wakes up, asks this crate what is pending, and the modules marked `AUTOINSTALL=yes` are built, signed, installed and
 //! indexed. The command `dkms` gives people the same engine by hand.
 //!
 //! # Rooms
@@ -42,7 +42,7 @@
 //! [`hook::kernel_postinst`]:
 //!
 //! 1. `hook`: standard input from /dev/null, standard output onto standard error, descriptors from 3 on closed.
-//! 2. `conf::Settings::load`, then `ops::change`: whoever holds the lock is named, and what an earlier holder
+//! 2. `conf::Settings::load`, then `ops::change`: the holder of the lock is named, and what an earlier holder
 //!    left unfinished is put in order by its `tree::Entry`s. State is read after it.
 //! 3. Facts: `tree::Tree::scan`, the kernel, and the dkms.conf of each package that is not installed.
 //! 4. `plan::autoinstall`: the newest version of each package that wants the kernel, in the order of BUILD_DEPENDS;

@@ -30,7 +30,7 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 ";
 
-/// Long enough for a slow machine without entropy; a program that asks somebody is not answered.
+/// Long enough for a slow machine without entropy; a program that asks a question gets no answer.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Makes the pair that signing has found missing, the distribution's way first. Returns warnings, one line each.

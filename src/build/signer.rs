@@ -11,10 +11,10 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-/// Who signs the modules of a kernel; `None` if nobody, which is told once and is no error.
+/// How the modules of a kernel are signed; `None` if they are not, which is said once and is not an error.
 ///
 /// # Errors
-/// Nobody can, where signatures are required.
+/// Signatures are required, and cannot be made.
 pub(crate) fn signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<Option<Signer>, String> {
     let mut signers = session.signers.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = signers.get(release) {

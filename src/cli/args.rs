@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     pub source_only: bool,
     pub rpm_safe_upgrade: bool,
     pub overrides: Overrides,
-    /// Warnings about words that nobody understands.
+    /// Warnings about words that are not understood.
     pub warnings: Vec<String>,
 }
 

@@ -32,5 +32,5 @@ pub(crate) fn print(repairs: bool, settings: &Settings, system: &System) -> Resu
         return Ok(ExitCode::SUCCESS);
     }
     found.iter().for_each(|disorder| system.ui.say(disorder.to_string()));
-    Err(Error::Inconsistent { left: found.len() })
+    Err(Error::Inconsistent { tree: settings.dkms_tree.clone(), left: found.len() })
 }

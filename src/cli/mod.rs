@@ -78,7 +78,7 @@ fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
     }
 }
 
-/// Says what went wrong; for a command line that nobody understands, also what could have been said.
+/// Says what went wrong; for an unknown command line, also the usage.
 fn tell(error: &Error, system: &System) {
     match error {
         Error::Told(_) => {}

@@ -74,7 +74,7 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
     change(request, &session).map(|()| ExitCode::SUCCESS)
 }
 
-/// Whoever may not take the lock is told first that a package is not there.
+/// Without the right to take the lock, a missing package is the first error.
 fn check_removal(request: &Request, settings: &Settings, system: &System) -> Result<()> {
     if system.is_privileged() {
         return Ok(());

@@ -14,8 +14,8 @@ const OPTIONS: [(&str, &str); 31] = [
     ),
     ("--all-kernels", "every kernel that could be booted (check)"),
     ("--full", "read every file, and list the initramfs (check)"),
-    ("--repair", "put in order what is found (fsck)"),
-    ("--force", "do it again, or over what would refuse it"),
+    ("--repair", "repair what is found (fsck)"),
+    ("--force", "rebuild or reinstall, overriding safety checks"),
     ("--force-version-override", "install over a newer module of the kernel"),
     ("--force-vermagic", "take a module that names another kernel release"),
     ("-j N", "compile jobs; 0 means no limit"),
@@ -34,10 +34,10 @@ const OPTIONS: [(&str, &str); 31] = [
     ("--symlink-modules", "install links into the DKMS tree"),
     ("--rpm_safe_upgrade", "called from the scriptlets of an rpm package"),
     ("--format text|legacy|json", "how status (legacy: as dkms 2), conf and check (text, json) print"),
-    ("--verbose, -q, --quiet", "say more, or nothing"),
-    ("--debug", "accepted"),
+    ("--verbose, -q, --quiet", "print more, or nothing"),
+    ("--debug", "ignored"),
     ("-V, --version", "print the version"),
-    ("-h, --help", "print this"),
+    ("-h, --help", "show this help"),
 ];
 
 /// What `--help` prints.

@@ -72,10 +72,10 @@ impl fmt::Display for Jobs {
     }
 }
 
-/// What a package that fails means for whoever triggered its build: a kernel's or a driver's installation.
+/// What a package that fails means for the program that triggered its build: a kernel's or a driver's installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum OnFailure {
-    /// It is reported so that nobody can overlook it, and the caller goes on.
+    /// It is reported loudly, and the caller goes on.
     #[default]
     Warn,
     /// The caller fails too, with the exit codes that it always had.
@@ -245,7 +245,7 @@ fn jobs(overrides: &Overrides, configured: Option<&str>, system: &System) -> Job
         let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
         match Jobs::parse(value) {
             Some(jobs) => return jobs,
-            None => system.ui.warn(format!("{name} is no number of jobs: {value:?}, ignoring it.")),
+            None => system.ui.warn(format!("invalid number of jobs in {name}: {value:?}, ignoring it.")),
         }
     }
     Jobs::Limited(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))

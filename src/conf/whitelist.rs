@@ -35,7 +35,7 @@ pub(crate) const WHITELIST: [&str; 36] = [
     "MODULES_CONF_OBSOLETES",
     "MODULES_CONF_ALIAS_TYPE",
     "MODULES_CONF_OBSOLETE_ONLY",
-    // Ours: how this package's failures count for whoever triggered the build.
+    // Ours: how this package's failures count for the program that triggered the build.
     "on_failure",
     "ON_FAILURE",
     // Ours: whether the modules belong into the initramfs.

@@ -42,7 +42,7 @@ fn may_build(release: &KernelRelease, settings: &Settings, system: &System) -> b
     snapshot.names().iter().any(|name| !snapshot.is_installed(name, &target))
 }
 
-/// Keeps the machine from shutting down or sleeping as long as this process lives; see systemd-inhibit(1). Where nobody
+/// Keeps the machine from shutting down or sleeping as long as this process lives; see systemd-inhibit(1). Where nothing
 /// can do that, work goes on without.
 fn inhibit_shutdown(system: &System) {
     let me = format!("--pid={}", std::process::id());

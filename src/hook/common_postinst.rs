@@ -104,7 +104,7 @@ fn with_builds(session: &WriteSession<'_>, id: &PackageId) -> Vec<KernelRelease>
 }
 
 /// Installs the package for one kernel; tells whether the kernel was indexed. A kernel that the package does not want,
-/// or for which nothing can be made yet, is told and is no failure.
+/// or for which nothing can be made yet, causes a note and is not a failure.
 fn install_for(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<bool> {
     let ui = &session.system.ui;
     if lacks_binaries(session, id, target) {

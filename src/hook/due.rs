@@ -150,7 +150,7 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
         code: 11,
     }));
     let block = policy::loud_block(&failures);
-    // Whoever packs an image says in one line what it lacks.
+    // A program that packs an image says in one line what it lacks.
     if !hook.is_packer {
         hook.system.ui.note(&block);
     }

@@ -42,7 +42,7 @@ pub fn initramfs() -> ExitCode {
 }
 
 /// `/usr/lib/dkms/initramfs-modules RELEASE [DIRECTORY]`: prints the modules that belong into the image, one name a line.
-/// DIRECTORY is what the image holds so far. A package that belongs into it and is not installed for the kernel is told
+/// DIRECTORY is what the image holds so far. A package that belongs into it and is not installed for the kernel is named
 /// on standard error. Always 0. Only reads.
 #[must_use]
 pub fn initramfs_modules() -> ExitCode {

@@ -34,7 +34,7 @@ struct Hook {
     system: System,
     args: Vec<String>,
     syslog: Syslog,
-    /// Whether nobody wants to read again what is no news: that is for the log alone.
+    /// Whether old news go to the log alone.
     repeats: bool,
     is_packer: bool,
 }

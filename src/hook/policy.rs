@@ -1,4 +1,4 @@
-//! One policy: what the failure of a package means for whoever triggered its build, and how loud it is told.
+//! One policy: what the failure of a package means for the program that triggered its build, and how loudly it is reported.
 
 use crate::conf::{OnFailure, Settings, View, read_effective};
 use crate::model::{Error, PackageId, Target};
@@ -44,11 +44,11 @@ fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Op
     values.get("on_failure").or_else(|| values.get("ON_FAILURE")).map(str::to_owned)
 }
 
-/// The block at the end of everything that nobody overlooks.
+/// The block at the end, which is hard to overlook.
 #[must_use]
 pub(crate) fn loud_block(failures: &[Failure]) -> String {
     const RULE: &str = "==============================================================================";
-    let mut text = format!("\n{RULE}\ndkms: these modules are MISSING:\n");
+    let mut text = format!("\n{RULE}\ndkms: these drivers could not be built:\n");
     for failure in failures {
         let _ = writeln!(text, "\n  {} for kernel {}", failure.id, failure.target);
         let _ = writeln!(text, "    reason: {}", failure.reason);
@@ -58,6 +58,7 @@ pub(crate) fn loud_block(failures: &[Failure]) -> String {
         let Target { release, arch } = &failure.target;
         let _ = writeln!(text, "    retry:  dkms install {} -k {release}/{arch}", failure.id);
     }
-    let _ = write!(text, "\nA machine that needs them will lack them when it boots that kernel.\n{RULE}\n");
+    let _ =
+        write!(text, "\nHardware that depends on them will not work after you boot that kernel.\n{RULE}\n");
     text
 }

@@ -11,7 +11,7 @@ use crate::system::process::Output;
 use crate::tree::Tree;
 use std::path::Path;
 
-/// Set while an image is packed: nobody then asks for another one.
+/// Set while an image is packed: no other one is asked for then.
 pub(crate) const PACKING: &str = "DKMS_PACKING_INITRAMFS";
 
 /// When an image is made.

@@ -48,7 +48,7 @@ pub(crate) struct Finding {
     pub package: Option<String>,
     pub module: Option<String>,
     pub why: String,
-    /// A command that mends it.
+    /// A command that fixes it.
     pub remedy: Option<String>,
 }
 
@@ -119,7 +119,7 @@ fn check_packages(session: &Session<'_>, check: &mut KernelCheck, snapshot: &Sna
         add(Kind::Missing, id, why.to_string());
     }
     for (id, names) in &plan.deferred {
-        add(Kind::Missing, id, format!("it waits for {}, which nobody has added", names.join(", ")));
+        add(Kind::Missing, id, format!("needs {}, which is not registered with dkms", names.join(", ")));
     }
     for step in &plan.steps {
         let installed = session.tree().active(&step.id.name, &target);
@@ -140,7 +140,7 @@ fn check_packages(session: &Session<'_>, check: &mut KernelCheck, snapshot: &Sna
     }
 }
 
-/// The files of what is installed, whoever asked for it.
+/// The files of what is installed, also of what was installed by hand.
 fn check_files(
     session: &Session<'_>,
     check: &mut KernelCheck,

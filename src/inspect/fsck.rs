@@ -63,7 +63,7 @@ impl fmt::Display for Disorder {
             Self::NoLink { id, target, file } => {
                 write!(
                     f,
-                    "{id} does not count as installed for kernel {target}, and is there: {}",
+                    "{id} is present in kernel {target} but not recorded as installed: {}",
                     file.display()
                 )
             }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub(crate) struct ImageModules {
     pub names: BTreeSet<String>,
-    /// Packages that belong into it and are not installed, and those of which nobody can tell.
+    /// Packages that belong into it and are not installed, and those whose files cannot be read.
     pub problems: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn image_modules(session: &Session<'_>, target: &Target, image: &Path
                 let id = &package.id;
                 found
                     .problems
-                    .push(format!("Nobody can tell whether {id} belongs into the initramfs: {error}"));
+                    .push(format!("Cannot determine whether {id} belongs in the initramfs: {error}"));
                 continue;
             }
         };

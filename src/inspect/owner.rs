@@ -78,7 +78,7 @@ impl Suspect {
 }
 
 /// Whose file stands at the place where a build was installed. `read` looks at its content even where stat(2) says that
-/// nobody wrote to it.
+/// it was not written to.
 #[must_use]
 pub(crate) fn owner(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &Suspect, read: bool) -> Owner {
     let Suspect { path, built, recorded } = suspect;
@@ -122,7 +122,7 @@ fn judge(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &Suspect, content:
     if is_built() {
         return Owner::Recorded;
     }
-    // Nobody wrote to it, and it reads differently: the disk did that.
+    // It was not written to, and it reads differently: the disk did that.
     if recorded.as_ref().is_some_and(|file| file.is_untouched() && file.size > 0) {
         return Owner::Damaged("its content has changed by itself".to_owned());
     }

@@ -6,7 +6,7 @@ use crate::system::files;
 use crate::system::process::Output;
 use std::path::{Path, PathBuf};
 
-/// Indexes the modules of a release, unless nobody has indexed it before or the user said not to.
+/// Indexes the modules of a release, unless it never was indexed or the user said not to.
 ///
 /// # Errors
 /// depmod is missing or fails.

@@ -199,7 +199,7 @@ pub(crate) fn remove_superseded(
     Ok(())
 }
 
-/// Whether two files hold the same module, whoever signed or compressed it.
+/// Whether two files hold the same module, with any signature and compression.
 fn is_same_image(one: &Path, other: &Path) -> bool {
     let image = |path: &Path| read_module(path).ok().map(strip_signature);
     image(one).is_some_and(|content| image(other) == Some(content))

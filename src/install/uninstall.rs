@@ -197,7 +197,7 @@ fn take_away(session: &WriteSession<'_>, path: &Path, owner: &Owner, progress: &
     Ok(())
 }
 
-/// Keeps what somebody put in the place of a module of ours, under a name that no kernel looks for.
+/// Keeps a foreign file found in the place of a module of ours, under a name that no kernel looks for.
 pub(crate) fn set_aside(session: &WriteSession<'_>, path: &Path) -> Result<()> {
     let numbers = std::iter::once(String::new()).chain((1..).map(|number| format!(".{number}")));
     let names = numbers.map(|number| PathBuf::from(format!("{}.changed{number}", path.display())));

@@ -8,7 +8,7 @@ use crate::system::process::{Command, Input, Outcome, Output};
 use crate::tree::Built;
 use std::path::PathBuf;
 
-/// What the tool is told about the modules.
+/// What happened to the modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// They have just been installed.
@@ -17,7 +17,7 @@ pub(crate) enum Change {
     Removed,
 }
 
-/// Tells the tool which modules of a build come or go, where the distribution has one and nobody forbids it. What it
+/// Tells the tool which modules of a build come or go, where the distribution has one and it is not forbidden. What it
 /// makes of that is no concern of the action.
 pub(crate) fn tell_weak_modules<'a>(
     session: &WriteSession<'_>,

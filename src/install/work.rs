@@ -22,7 +22,7 @@ pub(crate) struct Installation<'a> {
     pub force: Force,
     pub conf: &'a PackageConf,
     /// Whether originals are moved aside: not where another dkms installed the version that is active now, for then
-    /// nobody can tell its files from the kernel's.
+    /// its files cannot be told from the kernel's.
     pub archive: bool,
     /// The active version was installed by another dkms.
     pub unrecorded: bool,

@@ -13,7 +13,7 @@ pub(crate) enum NameError {
     /// Programs would take it for an option.
     Option,
     /// A slash would leave the directory; a blank or control character breaks every line-based reader; a shell reads the
-    /// others as something else; and characters that nobody sees make two names look the same.
+    /// others as something else; and invisible characters make two names look the same.
     Forbidden(char),
     /// The DKMS tree uses the name itself.
     Reserved,

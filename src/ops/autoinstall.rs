@@ -39,7 +39,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     note_rewritten(session);
     let mut plan = plan_autoinstall(facts);
     let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
-    // What failed before is told by whoever tells the report, as loud as the caller wants it.
+    // What failed before is printed with the report, as loud as the caller wants it.
     let is_news = |error: &&Error| !matches!(error, Error::FailedBefore { .. });
     for error in plan.broken.iter().chain(&plan.failed).map(|(_, error)| error).filter(is_news) {
         session.tell(error);

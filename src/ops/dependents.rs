@@ -12,7 +12,7 @@ use crate::session::WriteSession;
 use crate::tree::{Built, Package};
 
 /// Brings builds for a target up to what is installed for it now; what was installed is installed again, without
-/// depmod. A failure is told, and is nobody else's: the old result stays.
+/// depmod. A failure is printed, and concerns only its package: the old result stays.
 pub(crate) fn rebuild_dependents(session: &WriteSession<'_>, target: &Target) {
     let ui = &session.system.ui;
     for planned in plan_rebuilds(dependents(session, target)) {
@@ -43,7 +43,7 @@ fn dependent(session: &WriteSession<'_>, package: &Package, target: &Target) -> 
         Ok(conf) => conf,
         Err(error) => {
             let id = &package.id;
-            session.system.ui.warn(format!("Nobody can tell whether {id} must be built again: {error}"));
+            session.system.ui.warn(format!("Cannot determine whether {id} needs a rebuild: {error}"));
             return None;
         }
     };

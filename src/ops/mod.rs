@@ -17,7 +17,7 @@ pub(crate) use recover::change;
 use crate::model::{Error, Result};
 use crate::session::WriteSession;
 
-/// What goes on after failures: each is told when it comes, and the first one is how the whole ended.
+/// Collects the failures of work that goes on after them: each is printed at once, and the first one is the result.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     first: Option<Error>,

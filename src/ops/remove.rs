@@ -63,7 +63,7 @@ pub(crate) fn remove_all(
     Ok(())
 }
 
-/// Takes a package out of the tree because it is about to come again. Kernels in `coming` are indexed by whoever
+/// Takes a package out of the tree because it is about to come again. Kernels in `coming` are indexed by the caller that
 /// installs it for them; the others here.
 ///
 /// # Errors

@@ -42,7 +42,11 @@ pub(crate) fn repair(session: &WriteSession<'_>) -> Result<usize> {
         index_after_removal(session, &release);
     }
     let left = disorders(session, true);
-    if left.is_empty() { Ok(repaired.len()) } else { Err(Error::Inconsistent { left: left.len() }) }
+    if left.is_empty() {
+        Ok(repaired.len())
+    } else {
+        Err(Error::Inconsistent { tree: session.tree().root().to_owned(), left: left.len() })
+    }
 }
 
 fn repair_one(session: &WriteSession<'_>, disorder: &Disorder) -> Result<String> {
@@ -123,7 +127,7 @@ fn repair_source(session: &WriteSession<'_>, id: &PackageId, builds: usize) -> R
         session.writer.forget(id)?;
         return Ok("removed from the tree".to_owned());
     }
-    // The modules that are there go on to work; nobody can build others.
+    // The installed modules go on working; no others can be built.
     let package = session.tree().package(id.clone(), &session.settings.source_tree);
     let targets = package.map(|package| package.builds).unwrap_or_default();
     let mut modules: BTreeSet<(String, String)> = BTreeSet::new();

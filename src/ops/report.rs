@@ -29,7 +29,7 @@ pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &Sys
         system.ui.error(format!("{id} cannot be installed for kernel {release}: {why}."));
     }
     for (id, names) in &report.deferred {
-        system.ui.say(format!("{id} waits for {}, which nobody has added yet.", names.join(", ")));
+        system.ui.say(format!("{id} waits for {}, which is not registered with dkms yet.", names.join(", ")));
     }
 }
 

@@ -157,7 +157,7 @@ pub(crate) struct Plan {
     /// Versions without source beside which another version serves the kernel, or does not want it.
     pub broken: Vec<(PackageId, Error)>,
     pub blocked: Vec<(PackageId, Blocked)>,
-    /// Packages that wait for others which nobody has added yet.
+    /// Packages that wait for others which is not registered with dkms yet.
     pub deferred: Vec<(PackageId, Vec<String>)>,
 }
 
@@ -357,7 +357,7 @@ mod tests {
     fn blocked_deferred_and_circular_packages_are_told_apart() {
         let plan = plan_autoinstall(facts(
             vec![
-                vec![("a/1", known(&["nobody-has-it"]))],
+                vec![("a/1", known(&["not-added"]))],
                 vec![("b/1", known(&["off"]))],
                 vec![("c/1", known(&["d"]))],
                 vec![("d/1", known(&["c"]))],
@@ -370,7 +370,7 @@ mod tests {
             &[],
         ));
         assert!(plan.steps.is_empty());
-        assert_eq!(plan.deferred, [(id("a/1"), vec!["nobody-has-it".to_owned()])]);
+        assert_eq!(plan.deferred, [(id("a/1"), vec!["not-added".to_owned()])]);
         assert_eq!(plan.blocked[0], (id("b/1"), Blocked::Missing(vec!["off".to_owned()])));
         assert!(plan.blocked[1..].iter().all(|(_, why)| matches!(why, Blocked::Cycle(_))));
         assert_eq!(plan.blocked.len(), 4);

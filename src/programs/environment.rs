@@ -23,7 +23,7 @@ pub(crate) fn build_environment(
 ) -> Result<Environment> {
     let mut environment = environment_of(session, id);
     toolchain.environment().for_each(|(name, value)| environment.export(name, value));
-    // The first error is found, and understood by whoever helps, in English.
+    // English messages: the first error is found in them, and people can search for it.
     environment.speak_english(session.system);
     if let Some(file) = &session.settings.build_environment {
         environment.source(file, session.system)?;

@@ -19,7 +19,7 @@ pub(crate) struct Found {
 }
 
 /// The file behind a script's line: the administrator's in `/etc/dkms/M` where that is executable, else the
-/// package's below `dir`. A missing or non-executable file is told, and is no failure: packages build like that everywhere.
+/// package's below `dir`. A missing or non-executable file causes a warning, and is not a failure: packages build like that everywhere.
 ///
 /// # Errors
 /// The script could run, and the mount forbids it.
@@ -89,7 +89,7 @@ pub(crate) fn run_script(
     Ok(status)
 }
 
-/// Runs a POST_* script whose failure changes nothing but is told.
+/// Runs a POST_* script whose failure is only a warning.
 pub(crate) fn run_post_script(
     session: &WriteSession<'_>,
     id: &PackageId,

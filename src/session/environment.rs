@@ -68,7 +68,7 @@ impl Environment {
         }
     }
 
-    /// Adds a word to a variable, whoever set it.
+    /// Adds a word to a variable, also to an inherited one.
     pub(crate) fn append(&mut self, name: &str, word: &str, system: &System) {
         let inherited = || system.inherited_env().get(name).cloned();
         let value = match self.exported.get(name).cloned().or_else(inherited).filter(|v| !v.is_empty()) {

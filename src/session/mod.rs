@@ -160,9 +160,14 @@ impl<'a> WriteSession<'a> {
                 file.display()
             ));
         }
-        if conf.name != id.name.as_str() || conf.version != id.version.as_str() {
-            let said = shown_in_line(&format!("{}/{}", conf.name, conf.version)).into_owned();
-            ui.warn(format!("{} says that it is {said}; it is taken as {id}.", conf.path.display()));
+        for (directive, said, asked) in [
+            ("PACKAGE_NAME", &conf.name, id.name.as_str()),
+            ("PACKAGE_VERSION", &conf.version, id.version.as_str()),
+        ] {
+            if said != asked {
+                let (path, said) = (conf.path.display(), shown_in_line(said));
+                ui.warn(format!("{path}: {directive} says {said}, you asked for {asked}; using {asked}."));
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Whether the machine refuses modules that nobody it trusts has signed, and whether it trusts a certificate.
+//! Whether the machine refuses modules without a trusted signature, and whether it trusts a certificate.
 //!
 //! Reads what the firmware and the kernel show: the variables of UEFI and shim (`MokListRT`, `MokSBStateRT`; the file
 //! layouts are those of the kernel's Documentation/filesystems/efivarfs.rst and of `EFI_SIGNATURE_LIST` in the UEFI
@@ -40,7 +40,7 @@ impl fmt::Display for Enforcement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Enrolment {
     Enrolled,
-    /// It was imported; somebody has to confirm it at the next boot.
+    /// It was imported, and must be confirmed at the next boot.
     Pending,
     Missing,
 }

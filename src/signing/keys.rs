@@ -49,7 +49,7 @@ pub(crate) enum Keys {
 enum Origin {
     Ours,
     Shim,
-    /// The kernel's build: its key is made with the kernel and by nobody else.
+    /// The kernel's build: its key is made with the kernel only.
     Kernel,
 }
 

@@ -43,7 +43,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// Whether somebody should do something about it: signing was wanted and possible, but for this. A strict run
+    /// Whether the administrator should act: signing was wanted and possible, but for this. A strict run
     /// fails here; what the administrator or the kernel has chosen is no problem.
     #[must_use]
     pub(crate) fn is_problem(&self) -> bool {

@@ -152,7 +152,7 @@ fn parse_signer(signature: &[u8]) -> Result<SignerInfo, SignatureFlaw> {
     let content = ContentInfo::from_der(signature).map_err(malformed)?;
     let data: SignedData = content.content.decode_as().map_err(malformed)?;
     let signer = data.signer_infos.0.iter().next().cloned();
-    signer.ok_or_else(|| SignatureFlaw::Malformed("nobody signed".to_owned()))
+    signer.ok_or_else(|| SignatureFlaw::Malformed("it has no signer".to_owned()))
 }
 
 /// DER, or PEM, where the file may hold the key as well.

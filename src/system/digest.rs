@@ -1,4 +1,4 @@
-//! What a file's content is told by.
+//! The digest that stands for a file's content.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write;

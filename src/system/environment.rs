@@ -1,5 +1,5 @@
 //! The environment of every program that we start: the caller's, without what would make a shell, make, kbuild or a compiler
-//! do something else than it is told.
+//! do something else than intended.
 
 use std::collections::BTreeMap;
 

@@ -225,7 +225,7 @@ pub(crate) fn temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> 
     temporary_dir_with(parent, prefix, 0o755)
 }
 
-/// The same, and nobody else can enter it before it gets its final mode.
+/// The same, and other users cannot enter it before it gets its final mode.
 pub(crate) fn closed_temporary_dir(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     temporary_dir_with(parent, prefix, 0o700)
 }
@@ -241,7 +241,7 @@ fn temporary_dir_with(parent: &Path, prefix: &str, mode: u32) -> io::Result<Path
     Ok(dir.keep())
 }
 
-/// A new directory that only we can enter, for content that nobody has judged yet; it goes with its value. The place for
+/// A new directory that only we can enter, for content that was not checked yet; it goes with its value. The place for
 /// such directories is the administrator's: one that is not there is not made.
 pub(crate) fn private_dir(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
@@ -291,8 +291,8 @@ pub(crate) fn remove_empty_dir(path: &Path) -> bool {
     std::fs::remove_dir(path).is_ok()
 }
 
-/// Deletes what writers that were killed left in a directory under temporary names. For whoever holds the lock, in
-/// directories where nobody else writes.
+/// Deletes what writers that were killed left in a directory under temporary names. For the holder of the lock, in
+/// directories where no other process writes.
 pub(crate) fn remove_leftovers(dir: &Path) {
     for path in leftovers(dir) {
         let _ = remove_tree(&path);
@@ -340,8 +340,8 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
-/// Copies what is in the directory `from` into `to`, which is made if missing. The copy belongs to this process: nobody else can
-/// write it, and it has no special mode bits, whoever `from` belongs to. Times are kept, links stay links, files of the same
+/// Copies what is in the directory `from` into `to`, which is made if missing. The copy belongs to this process: other users cannot
+/// write it, and it has no special mode bits, whatever `from` has. Times are kept, links stay links, files of the same
 /// name are replaced, others stay.
 ///
 /// The owner of `from` may change it meanwhile: every entry is opened without following links, and judged by what was opened.
@@ -415,7 +415,7 @@ fn copy_file(mut source: std::fs::File, from: &Path, to: &Path) -> io::Result<()
     file.set_permissions(std::fs::Permissions::from_mode(tame(data.mode()))).map_err(|e| named(to, e))
 }
 
-/// A mode that lets nobody else write and has no special bits.
+/// A mode that lets only the owner write and has no special bits.
 fn tame(mode: u32) -> u32 {
     mode & 0o755
 }

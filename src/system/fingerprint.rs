@@ -28,7 +28,7 @@ pub(crate) enum Comparison {
 }
 
 impl Fingerprint {
-    /// Reads everything at and below `paths`, in this order. What is missing is told apart from what is empty.
+    /// Reads everything at and below `paths`, in this order. What is missing differs from what is empty.
     ///
     /// # Errors
     /// Something cannot be read.
@@ -156,7 +156,7 @@ fn content_of(entries: &[Entry]) -> io::Result<String> {
     Ok(text(hash))
 }
 
-/// 128 bits are enough to tell files apart that nobody forges.
+/// 128 bits are enough to tell files apart that are not forged.
 fn text(hash: Sha256) -> String {
     hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

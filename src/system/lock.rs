@@ -1,6 +1,6 @@
 //! The lock that orders state changes: one holder for one DKMS tree, named to the next one.
 //!
-//! It is a flock(2) on `<tree>/.lock`, so it dies with its process. The file is root's alone (mode 0600): whoever can open
+//! It is a flock(2) on `<tree>/.lock`, so it dies with its process. The file is root's alone (mode 0600): a process that can open
 //! it can hold it for ever. It tells which process holds it: by pid, start time, pid namespace and boot, because the same
 //! pid means another process in another container. A run that was started by the holder itself (by a script or a
 //! dkms.conf) does not wait for it: it works under its ancestor's lock, and takes one of its own against the holder's other
@@ -91,7 +91,7 @@ impl Lock {
     }
 }
 
-/// Opens the lock's file, and makes sure that nobody else can.
+/// Opens the lock's file, and makes sure that other users cannot.
 fn open(path: &Path) -> std::io::Result<File> {
     use fs_err::os::unix::fs::OpenOptionsExt;
     let mut options = fs_err::OpenOptions::new();
@@ -128,7 +128,7 @@ fn machine() -> String {
     format!("{} {}", boot.trim(), namespace.display())
 }
 
-/// Whether any process holds the lock of `tree` now; without a lock file nobody does.
+/// Whether any process holds the lock of `tree` now; without a lock file there is no holder.
 #[must_use]
 pub(crate) fn is_held(tree: &Path) -> bool {
     holder(tree).is_some()

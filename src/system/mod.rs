@@ -1,4 +1,4 @@
-//! The one context: paths, host facts, the environment snapshot, programs, files, the lock and the mouth.
+//! The one context: paths, host facts, the environment snapshot, programs, files, the lock and the console.
 //!
 //! Everything that touches the machine goes through here; nothing above reads a global.
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Longer than this after each other, two scriptlets of which nobody can tell the transaction have none in common.
+/// Longer than this after each other, two scriptlets whose transactions are unknown have none in common.
 const LONGEST_TRANSACTION: u64 = 3600;
 
 /// A point in time on this machine.
@@ -23,7 +23,7 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// Whether both can be in one transaction: under one holder of rpm's lock, or, where nobody holds it, in the same
+    /// Whether both can be in one transaction: under one holder of rpm's lock, or, where it has no holder, in the same
     /// hour.
     #[must_use]
     pub(crate) fn shares_transaction_with(&self, later: &Self) -> bool {

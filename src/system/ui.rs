@@ -1,20 +1,20 @@
-//! The only mouth: what people and callers read on standard output and standard error.
+//! The console: what people and callers read on standard output and standard error.
 //!
-//! Lines go out whole, also from several threads. A stream that nobody reads is no error.
+//! Lines go out whole, also from several threads. A stream without a reader is not an error.
 
 use crate::model::text::shown;
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The mouth. Shared by all threads of a run.
+/// The console. Shared by all threads of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Ui {
     quiet: AtomicBool,
     /// Whether several packages are worked on at once, so that lines must say whose they are.
     parallel: AtomicBool,
     verbose: AtomicBool,
-    mouth: Mutex<()>,
+    whole_lines: Mutex<()>,
 }
 
 impl Ui {
@@ -75,7 +75,7 @@ impl Ui {
             return;
         }
         let text = shown(text);
-        let _whole = self.mouth.lock();
+        let _whole = self.whole_lines.lock();
         let _ = if stdout {
             let mut out = std::io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())

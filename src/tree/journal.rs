@@ -1,4 +1,4 @@
-//! What is under way: written before a change begins and taken away after it has ended, so that whoever takes the lock next
+//! What is under way: written before a change begins and taken away after it has ended, so that the next holder of the lock
 //! finishes what a killed process or a power failure left.
 //!
 //! The file is `<tree>/.dkms-intents.json`; runs below the lock's holder have one of their own. It is on disk before the first
@@ -72,7 +72,7 @@ impl Journal {
         let name = if nested { ".dkms-intents.nested.json" } else { ".dkms-intents.json" };
         let path = tree.root().join(name);
         if !nested {
-            // Nobody else writes there while we hold the lock.
+            // No other process writes there while we hold the lock.
             files::remove_leftovers(tree.root());
         }
         let unfinished: Vec<Entry> =
@@ -93,7 +93,7 @@ pub(crate) struct Begun<'a> {
 }
 
 impl Begun<'_> {
-    /// Something of it remains for whoever takes the lock next.
+    /// Something of it remains for the next holder of the lock.
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }

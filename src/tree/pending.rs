@@ -1,4 +1,4 @@
-//! Kernels that wait for their headers: packages are due there and cannot be built yet. Whoever sees the headers next, be it
+//! Kernels that wait for their headers: packages are pending there and cannot be built yet. The next run that sees the headers, be it
 //! a header hook or the boot, takes them up.
 //!
 //! The file is `<tree>/.dkms-pending.json`, and is gone when no kernel waits.

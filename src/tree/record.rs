@@ -1,6 +1,6 @@
 //! What a build made and what an installation wrote, as JSON beside the modules.
 //!
-//! The files are hidden in `T/M/V/K/A` and go with it. A tree without them works too; whoever deletes them loses
+//! The files are hidden in `T/M/V/K/A` and go with it. A tree without them works too; deleting them loses
 //! nothing but precision.
 
 use super::Original;
@@ -203,7 +203,7 @@ pub(crate) struct InstalledFile {
     pub size: u64,
     /// SHA-256 of the content, hexadecimal; empty for a symbolic link into the tree.
     pub sha256: String,
-    /// Time of change in nanoseconds since 1970, and inode: as long as they and the size are the same, nobody wrote to
+    /// Time of change in nanoseconds since 1970, and inode: as long as they and the size are the same, nothing wrote to
     /// the file. 0 where that was not recorded.
     #[serde(default)]
     pub modified: i128,
@@ -230,7 +230,7 @@ impl InstalledFile {
         }
     }
 
-    /// Whether stat(2) says that nobody has written to the file since it was recorded.
+    /// Whether, by stat(2), the file was not written to since it was recorded.
     #[must_use]
     pub(crate) fn is_untouched(&self) -> bool {
         let Ok(data) = self.path.symlink_metadata() else { return false };

@@ -89,7 +89,7 @@ impl Tree {
     pub(crate) fn package(&self, id: PackageId, source_tree: &Path) -> Option<Package> {
         let source = self.source_state(&id, source_tree);
         let builds = self.builds(&id);
-        // Whoever lost even the link has modules left that must be found.
+        // Even without the link there are modules that must be found.
         let source = source.or_else(|| (!builds.is_empty()).then_some(SourceState::Broken))?;
         Some(Package { id, source, builds })
     }

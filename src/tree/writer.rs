@@ -243,7 +243,7 @@ impl Writer {
         self.discard_debris(&built.id)
     }
 
-    /// Deletes what stands where a build would be, built or not, and staged builds that nobody finished.
+    /// Deletes what stands where a build would be, built or not, and unfinished staged builds.
     ///
     /// # Errors
     /// The tree cannot be written.

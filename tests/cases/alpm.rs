@@ -54,7 +54,7 @@ fn a_kernel_that_comes_gets_what_is_there_once() {
 #[test]
 fn a_source_that_goes_is_forgotten_and_its_modules_with_it() {
     let world = arch();
-    // Where the name ends and the version begins is told by the tree, not by the name of the directory.
+    // Where the name ends and the version begins is known from the tree, not from the directory's name.
     world.package("hello-a", "1-0");
     world.package("other", "1.0");
     world.ok(&["install", "hello-a/1-0", "-k", K, "-k", OTHER]);
@@ -74,7 +74,7 @@ fn a_kernel_that_goes_takes_its_modules_along_and_leaves_the_packages() {
     alpm(&world, "remove", &["usr/lib/modules/6.1.0-2-arch/modules.order"]).exits(0);
     installed(&world, "hello/1.0", &[K]);
     assert!(!world.has(&format!("/lib/modules/{OTHER}/updates/dkms/hello.ko")));
-    assert_eq!(world.depmods(OTHER), before, "nobody needs the index of a kernel that goes");
+    assert_eq!(world.depmods(OTHER), before, "the index of a kernel that goes is not needed");
 }
 
 #[test]

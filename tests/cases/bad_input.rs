@@ -1,4 +1,4 @@
-//! What nobody should type, and machines that nobody should have.
+//! Wrong command lines, and broken machines.
 
 use crate::world::{K, World, line};
 use rstest::rstest;

@@ -108,7 +108,7 @@ fn temporary_files(world: &World) {
     world.write(&format!("/var/lib/dkms/m/1.0/{K}/.tmp_{}_aBcDeF/build/m.ko", *A), "");
 }
 
-/// A module that somebody copied there.
+/// A module that was copied there by hand.
 fn stranger(world: &World) {
     world.write(&format!("/lib/modules/{K}/updates/dkms/stranger.ko"), "whose?");
 }
@@ -122,7 +122,7 @@ fn kernel_hollow(world: &World) {
     }
 }
 
-/// Somebody deleted what we keep for the kernel.
+/// What we keep for the kernel was deleted.
 fn original_deleted(world: &World) {
     delete(world, &format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko", *A));
 }
@@ -156,7 +156,7 @@ const SOURCE_LINK: Broken =
 const BUILD: Broken =
     Broken { make: build_deleted, fsck: "this link leads to no build", check: 1, status: &["m/1.0: added"] };
 const LINK: Broken =
-    Broken { make: link_deleted, fsck: "does not count as installed", check: 1, status: &[WITH_ORIGINAL] };
+    Broken { make: link_deleted, fsck: "but not recorded as installed", check: 1, status: &[WITH_ORIGINAL] };
 const KERNEL: Broken =
     Broken { make: kernel_deleted, fsck: "which is gone", check: 0, status: &[WITH_ORIGINAL] };
 const PACKAGE: Broken =

@@ -42,7 +42,7 @@ fn a_complete_kernel_is_told_in_one_line_and_nothing_is_written() {
 #[case::built("built", "it is built, and not installed")]
 #[case::no_headers("no-headers", "it waits for the headers of kernel")]
 #[case::failed("failed", "it failed to build: oh.c:1: error: no")]
-#[case::dependency("dependency", "it waits for nobody")]
+#[case::dependency("dependency", "needs unknown")]
 #[case::gone("gone", "m.ko is gone")]
 #[case::changed("changed", "is not the file that was installed")]
 #[case::flipped("flipped", "is not the file that was installed")]
@@ -82,7 +82,7 @@ fn what_is_wrong_is_named_with_what_mends_it(#[case] state: &str, #[case] why: &
             world.dkms(&["autoinstall"]).exits(11);
         }
         "dependency" => {
-            world.write("/etc/dkms/n.conf", "BUILD_DEPENDS=nobody\n");
+            world.write("/etc/dkms/n.conf", "BUILD_DEPENDS=unknown\n");
         }
         "conf" => {
             world.write("/etc/dkms/n.conf", "DEST_MODULE_LOCATION[0]=\n");
@@ -112,7 +112,7 @@ fn what_is_wrong_is_named_with_what_mends_it(#[case] state: &str, #[case] why: &
 }
 
 #[test]
-fn what_nobody_wants_is_not_missing() {
+fn unwanted_packages_are_not_missing() {
     let world = installed();
     world.package("by-hand", "1.0").conf("AUTOINSTALL=no");
     world.package("never", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=^9");
@@ -192,7 +192,7 @@ fn a_package_of_another_dkms_is_looked_at_too() {
 }
 
 #[test]
-fn nobody_has_to_wait_or_to_be_root() {
+fn check_needs_neither_lock_nor_root() {
     let world = installed();
     let lock = fs::File::options().write(true).open(world.path("/var/lib/dkms/.lock")).unwrap();
     let _held = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();

@@ -109,7 +109,7 @@ fn version_and_help_work_on_a_machine_with_nothing_on_it() {
 }
 
 #[test]
-fn a_word_that_nobody_understands_is_a_warning() {
+fn an_unknown_word_is_a_warning() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0", "what/ever"]).complains("Warning: ").complains("what/ever");

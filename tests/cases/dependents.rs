@@ -41,7 +41,7 @@ fn a_build_records_the_installed_version_and_not_the_highest_one() {
 #[rstest]
 #[case::forced(&["build", "--force", "user/1.0"], FOLLOWS)]
 #[case::unwanted(&["build", "user/1.0"], "BUILD_DEPENDS=lib")]
-fn a_build_records_nothing_where_nobody_follows(#[case] args: &[&str], #[case] conf: &str) {
+fn a_build_without_dependents_records_nothing(#[case] args: &[&str], #[case] conf: &str) {
     let world = world(conf);
     world.ok(args);
     assert!(!world.has(&record("user/1.0")));
@@ -100,7 +100,7 @@ fn autoinstall_builds_dependents_again_in_their_order_and_indexes_once() {
 }
 
 #[test]
-fn a_dependent_that_fails_stays_as_it_is_and_fails_nobody_else() {
+fn a_dependent_that_fails_stays_as_it_is() {
     let world = world(FOLLOWS);
     world.ok(&["install", "user/1.0"]);
     let file = format!("/lib/modules/{K}/updates/dkms/user.ko");

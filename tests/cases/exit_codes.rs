@@ -45,7 +45,7 @@ const TABLE: &[(&str, i32, &str, Act)] = &[
     ("nothing_built_for_all", 0, "", |w| after(w, "add", &["unbuild", SLASH_M, "--all"])),
     ("help", 0, "", |w| run(w, &["--help"])),
     ("version", 0, "", |w| run(w, &["--version"])),
-    ("status_of_nobody", 0, "", |w| run(w, &["status", "nobody/1"])),
+    ("status_of_unknown", 0, "", |w| run(w, &["status", "unknown/1"])),
     ("status_of_a_broken_one", 0, "m/1.0 is broken!", |w| {
         package(w);
         w.ok(&["add", SLASH_M]);
@@ -83,16 +83,16 @@ const TABLE: &[(&str, i32, &str, Act)] = &[
     ("not_root_ldtarball_force", 1, "You must be root", |w| w.as_stranger(&["ldtarball", "--force", "x"])),
     ("tree_not_writable_add", 1, "Cannot write to", |w| {
         package(w);
-        w.as_nobody(&["add", SLASH_M], &[])
+        w.as_ordinary_user(&["add", SLASH_M], &[])
     }),
     ("tree_not_writable_build", 1, "Cannot write to", |w| {
         package(w);
-        w.as_nobody(&["build", SLASH_M], &[])
+        w.as_ordinary_user(&["build", SLASH_M], &[])
     }),
     ("sources_not_writable", 1, "Cannot write to", |w| {
         let dir = w.scratch("d");
         w.package_in(&dir, "m", "1.0");
-        w.as_nobody(&["add", dir.to_str().unwrap()], &["/var/lib/dkms"])
+        w.as_ordinary_user(&["add", dir.to_str().unwrap()], &["/var/lib/dkms"])
     }),
     ("no_module", 1, "Arguments <module> and <module-version> are not specified.", |w| run(w, &["add"])),
     ("no_version", 1, "Arguments <module> and <module-version> are not specified.", |w| {

@@ -1,4 +1,4 @@
-//! Files that belong to somebody else, and texts that somebody else wrote: neither gains anything from us.
+//! Files and texts of other users: they gain nothing from us.
 
 use crate::world::{A, K, World, elf, line, write};
 use rstest::rstest;

@@ -337,7 +337,7 @@ fn a_failing_depmod_rolls_the_installation_back() {
 #[rstest]
 #[case(&["--no-depmod"], true)]
 #[case(&[], false)]
-fn depmod_does_not_run_where_nobody_wants_it(#[case] options: &[&str], #[case] index: bool) {
+fn depmod_does_not_run_where_unwanted(#[case] options: &[&str], #[case] index: bool) {
     let world = World::new();
     if !index {
         fs::remove_file(world.path(format!("/lib/modules/{K}/modules.dep"))).unwrap();

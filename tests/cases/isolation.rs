@@ -1,4 +1,4 @@
-//! What is wrong with one package, or with one place of the machine, concerns nobody else.
+//! What is wrong with one package, or with one place of the machine, concerns nothing else.
 
 use crate::world::{A, Ended, K, World, elf, line};
 use rstest::rstest;
@@ -63,7 +63,7 @@ fn each_flaw_of_a_package_is_its_own() {
 #[case::read_only("mount -t tmpfs -o ro none $modules/kernel/m", "Read-only file system")]
 fn a_place_that_cannot_be_written_fails_the_package_that_goes_there(#[case] mount: &str, #[case] why: &str) {
     let world = World::new();
-    world.write("/etc/os-release", "ID=nobodys\n");
+    world.write("/etc/os-release", "ID=unknown\n");
     world.kernel(K).module("kernel/net/m.ko", "0.9", "OLD");
     fs::create_dir_all(world.path(format!("/lib/modules/{K}/kernel/m"))).unwrap();
     world.package("m", "1.0").conf("DEST_MODULE_LOCATION[0]=/kernel/m");
@@ -193,10 +193,10 @@ fn a_failure_that_the_caller_caused_is_not_remembered(#[case] limit: &str, #[cas
     world.ok(&["add", "m/1.0"]);
     let bin = world.scratch("../bin");
     let ended = apart(&world, &format!("bin={}; {limit}; $dkms autoinstall", bin.display()));
-    ended.exits(11).is_silent_about("not tried again");
+    ended.exits(11).is_silent_about("will not retry it automatically");
     let made = world.calls("make").len();
     world.program("kernel-cc", "exit 0");
-    world.dkms(&["autoinstall"]).is_silent_about("not tried again");
+    world.dkms(&["autoinstall"]).is_silent_about("will not retry it automatically");
     assert_eq!(world.calls("make").len(), made + 1);
 }
 
@@ -224,7 +224,7 @@ fn a_script_on_a_noexec_mount_fails_with_the_reason(
     };
     assert_eq!(world.status(), [wanted]);
     // Where the mount is another one it runs, and no failure is remembered.
-    world.ok(&["autoinstall"]).is_silent_about("not tried again");
+    world.ok(&["autoinstall"]).is_silent_about("will not retry it automatically");
     assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
 }
 

@@ -30,7 +30,7 @@ fn growing_value_has_a_bound_of_memory(#[case] lines: &str) {
     // 1.5 GB for everything that is started, and a tenth of that is what it should take.
     let ended = world.shell("ulimit -v 1500000; dkms add m/1.0");
     let codes = [0, 1, 4, 8];
-    ended.check(ended.code.is_some_and(|code| codes.contains(&code)), "an error that is told, or none");
+    ended.check(ended.code.is_some_and(|code| codes.contains(&code)), "an error message, or none");
     ended.is_silent_about("panicked").is_silent_about("memory allocation of");
 }
 

@@ -33,7 +33,7 @@ fn who_comes_second_waits_and_says_for_whom() {
 }
 
 #[test]
-fn reading_waits_for_nobody() {
+fn reading_does_not_wait() {
     let world = World::new();
     let mut first = slow_build(&world);
     assert_eq!(world.status(), ["slow/1.0: added"]);

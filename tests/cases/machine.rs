@@ -48,7 +48,7 @@ fn a_module_that_boot_cannot_make_fails_the_unit_and_is_told() {
     let world = due("echo 'm.c:1: error: no' >&2; exit 1");
     world.package("good", "1.0");
     world.ok(&["add", "good/1.0"]);
-    world.hook("boot", &[]).exits(1).complains("MISSING").complains("m.c:1: error: no");
+    world.hook("boot", &[]).exits(1).complains("could not be built").complains("m.c:1: error: no");
     assert!(world.status().contains(&line("good/1.0", K, "installed")));
     world.write("/etc/dkms/no-autoinstall", "");
     world.hook("boot", &[]).exits(0);
@@ -150,7 +150,7 @@ fn an_image_that_has_nothing_to_do_with_it_stays() {
 #[case::no_image("image")]
 #[case::image_hook("hook")]
 #[case::packing("packing")]
-fn nobody_asks_where_an_image_will_be_made_anyway(#[case] how: &str) {
+fn no_image_is_asked_for_where_one_will_be_made_anyway(#[case] how: &str) {
     let world = with_image("lib/m.ko\n");
     let hook = if how == "hook" { "kernel-postinst" } else { "header-postinst" };
     if how == "image" {

@@ -346,7 +346,7 @@ fn where_the_machine_fails_it_is_told_and_the_next_command_makes_it_whole(#[case
             |ended| {
                 let code = ended.code.expect("it ends by itself");
                 ended.check(CODES.contains(&code), "an exit code of the table");
-                ended.check(code == 0 || ended.stderr.contains("Error! "), "the failure is told");
+                ended.check(code == 0 || ended.stderr.contains("Error! "), "the failure is printed");
                 ended.check(!ended.stderr.contains("panicked"), "no panic");
                 true
             },

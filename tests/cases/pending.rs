@@ -1,4 +1,4 @@
-//! What waits for the headers of a kernel is noted, and taken up by whoever sees them next.
+//! What waits for the headers of a kernel is noted, and taken up by the next run that sees them.
 
 use crate::world::{K, World, line};
 use rstest::rstest;
@@ -21,7 +21,7 @@ fn waiting() -> World {
     world
 }
 
-/// The headers come, and nobody calls us for them.
+/// The headers come, and no hook runs for them.
 #[rstest]
 #[case::boot("boot", &[])]
 #[case::headers_of_another_kernel("header-postinst", &[K])]
@@ -78,7 +78,7 @@ fn a_boot_that_takes_a_kernel_up_has_its_image_made_again_and_says_what_failed()
     world.ok(&["install", "m/1.0"]);
     world.write("/usr/src/m-1.0/recipe", "echo 'm.c:1: error: no' >&2; exit 2\n");
     world.kernel(NEW).headers();
-    world.hook("boot", &[]).exits(1).complains("MISSING").complains("for kernel 6.9");
+    world.hook("boot", &[]).exits(1).complains("could not be built").complains("for kernel 6.9");
 }
 
 #[test]

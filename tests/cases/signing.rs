@@ -1,4 +1,4 @@
-//! Signing: who signs, whether the result is one that a kernel can check, and what an enforcing machine is told.
+//! Signing: the key, whether a kernel can check the result, and the warnings of an enforcing machine.
 
 use crate::world::{A, K, World, elf, write};
 use rstest::rstest;

@@ -47,7 +47,7 @@ fn every_item_has_its_line_in_the_order_of_names() {
 #[case(&["two", "-k", "6.2/y"], &["two/1.0, 6.2, y: built"])]
 #[case(&["two", "-k", "6.9"], &["two/1.0: added"])]
 #[case(&["two", "-k", "6.2", "-k", "6.9"], &["two/1.0, 6.2, x86: built", "two/1.0, 6.2, y: built", "two/1.0: added"])]
-#[case(&["nobody"], &[])]
+#[case(&["unknown"], &[])]
 #[case(&["m/"], &["m/10.0, @: installed", "m/9.0, @: built"])]
 #[case(&["-k", ""], &["added/1.0: added", "m/10.0, @: installed", "m/9.0, @: built", "two/1.0, 6.2, x86: built", "two/1.0, 6.2, y: built"])]
 fn filters_are_wildcards_and_the_status_is_always_0(#[case] filter: &[&str], #[case] lines: &[&str]) {

@@ -38,7 +38,7 @@ fn only_the_files_that_were_installed_go() {
 }
 
 #[test]
-fn a_file_that_somebody_changed_is_kept_and_told() {
+fn a_changed_file_is_kept_with_a_message() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -262,11 +262,7 @@ fn replaced(origin: &str) -> World {
 #[case::uninstalled("kernel/drivers/misc/m.ko", "updates/dkms/m.ko", &["uninstall", "m/1.0"])]
 #[case::in_the_place_of_the_original("extra/m.ko", "extra/m.ko", &["remove", "m/1.0", "--all"])]
 #[case::kernel_removed("extra/m.ko", "extra/m.ko", &["kernel_prerm", "-k", K])]
-fn a_file_that_somebody_changed_is_kept_aside(
-    #[case] origin: &str,
-    #[case] ours: &str,
-    #[case] args: &[&str],
-) {
+fn a_changed_file_is_kept_aside(#[case] origin: &str, #[case] ours: &str, #[case] args: &[&str]) {
     let world = replaced(origin);
     let modules = format!("/lib/modules/{K}");
     let original = elf::versioned("m", "0.9", "OLD");
@@ -285,10 +281,7 @@ fn a_file_that_somebody_changed_is_kept_aside(
 #[rstest]
 #[case::a_module(elf::versioned("m", "7", "THEIRS"), true)]
 #[case::damage(b"torn".to_vec(), false)]
-fn a_file_that_somebody_changed_is_kept_aside_when_ours_comes_back(
-    #[case] content: Vec<u8>,
-    #[case] kept: bool,
-) {
+fn a_changed_file_is_kept_aside_when_ours_comes_back(#[case] content: Vec<u8>, #[case] kept: bool) {
     let world = replaced("kernel/drivers/misc/m.ko");
     let ours = format!("/lib/modules/{K}/updates/dkms/m.ko");
     let whole = std::fs::read(world.path(&ours)).unwrap();

@@ -74,7 +74,7 @@ fn a_module_that_the_next_version_lacks_goes_too() {
 #[case::package("package")]
 #[case::environment("environment")]
 #[case::other_distribution("distribution")]
-fn nobody_is_told_where_that_is_forbidden_or_unknown(#[case] how: &str) {
+fn the_tool_does_not_run_where_forbidden_or_unknown(#[case] how: &str) {
     let mut world = world(RHEL);
     two(&world);
     match how {

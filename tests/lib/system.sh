@@ -48,7 +48,7 @@ system_install_dkms() {
     fi
 }
 
-# Whoever called depmod is named by the nearest ancestor that says something: one of our programs, or the initramfs tools.
+# The caller of depmod is named by the nearest ancestor that says something: one of our programs, or the initramfs tools.
 system_count_depmod() {
     local root=$1
     rm "$root/usr/sbin/depmod"

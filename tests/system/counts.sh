@@ -63,7 +63,7 @@ assert_counted "the headers come again" "0 0 0"
 
 # Other symbols, as after a rebuild of the kernel under the same name. The package's own file would undo it.
 symbols=$root/usr/src/linux-headers-$kernel/Module.symvers
-printf '0x00000000\tnobody_uses_it\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' >>"$symbols"
+printf '0x00000000\tunused_symbol\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' >>"$symbols"
 assert_status "the image comes again, with other headers" 0 system_apt "$root" install --reinstall "linux-image-$kernel"
 assert_installed "the image comes again, with other headers"
 assert_counted "the image comes again, with other headers" "1 1 1"
@@ -88,7 +88,7 @@ assert "a broken package is added" root_run "$root" dkms add hello/1.0
 output=$(system_apt "$root" install "linux-image-$new_kernel" "linux-headers-$new_kernel") && status=0 || status=$?
 assert_equal "a kernel for which one package fails: apt succeeds" 0 "$status"
 assert_equal "a kernel for which one package fails: dpkg is content" "" "$(root_run "$root" dpkg --audit 2>&1)"
-assert_match "a kernel for which one package fails: it is told" 'hello/1\.0 for kernel' "$output"
+assert_match "a kernel for which one package fails: it is reported" 'hello/1\.0 for kernel' "$output"
 assert_match "a kernel for which one package fails: the driver is installed" \
     "^acpi-call/[^,]+, $new_kernel, x86_64: installed\$" "$(system_status "$root")"
 # Image hook, header hook and the packing of the image all meet the package that fails: it is built once. If apt configures the
@@ -132,6 +132,6 @@ second_output=$(hook postinst) && second=0 || second=$?
 wait $first && first=0 || first=$?
 assert_equal "the image hook twice at once: both succeed" "0 0" "$first $second"
 assert_equal "the image hook twice at once: one build" 1 "$(counted "$new_kernel" | cut -d' ' -f1)"
-assert_match "the image hook twice at once: who waits says for whom" 'Waiting for process' "$second_output$(<"$root/tmp/first")"
+assert_match "the image hook twice at once: the second names what it waits for" 'Waiting for process' "$second_output$(<"$root/tmp/first")"
 
 assert_done

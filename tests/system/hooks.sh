@@ -74,7 +74,7 @@ assert "second call: builds nothing again" test $((SECONDS - started)) -lt 5
 in_image() {
     root_run "$root" sh -ec "mkinitramfs -o /tmp/image $kernel 2>/tmp/mkinitramfs.err; lsinitramfs /tmp/image | grep -q '/$1\.ko'"
 }
-refute "initramfs: a module that nobody asked for is not in the image" in_image acpi_call
+refute "initramfs: a module that was not asked for is not in the image" in_image acpi_call
 echo 'INITRAMFS=yes' >"$root/etc/dkms/acpi-call.conf"
 assert "initramfs: INITRAMFS=yes puts a module into the image" in_image acpi_call
 assert "initramfs: it is loaded by name from the image's own index" root_run "$root" sh -ec \

@@ -56,7 +56,7 @@ for call in "preinst install" "preinst upgrade 3.9" "preinst abort-upgrade 4.1" 
 done
 assert_equal "none of them changed a file" "$before" "$(state)"
 
-# Two kernels without anything real, one of which has a module that ours replaces; the one that is added by hand is nobody's.
+# Two kernels without anything real, one of which has a module that ours replaces; the one that is added by hand belongs to no package.
 for kernel in 6.1.0-1-test 6.1.0-2-test; do
     mkdir -p "$root/lib/modules/$kernel/build/include" "$root/lib/modules/$kernel/kernel/drivers"
     touch "$root/lib/modules/$kernel/modules.dep" "$root/lib/modules/$kernel/modules.order" "$root/lib/modules/$kernel/modules.builtin"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The smallest module worth building: it greets somebody when it is loaded.
+// The smallest module worth building: it writes a greeting to the log when it is loaded.
 
 #include <linux/init.h>
 #include <linux/module.h>
@@ -23,6 +23,6 @@ static void __exit hello_exit(void)
 module_init(hello_init);
 module_exit(hello_exit);
 
-MODULE_DESCRIPTION("Greets somebody when it is loaded");
+MODULE_DESCRIPTION("Writes a greeting when it is loaded");
 MODULE_VERSION("1.1");
 MODULE_LICENSE("Dual MIT/GPL");

@@ -83,7 +83,7 @@ fn content(packaging: &Packaging<'_>, tree: &Tree, settings: &Settings) -> Resul
         return Ok(packaging.content);
     }
     if packaging.form == PackageForm::SourceDeb || packaging.content == Content::SourceOnly {
-        let why = format!("of {} there is no source here, only what is built.", packaging.package);
+        let why = format!("{} has no source here, only built modules.", packaging.package);
         let (action, problem) = (packaging.form.action(), PackagingProblem::Source(why));
         return Err(Error::Packaging { action, problem });
     }

@@ -71,7 +71,7 @@ impl Maker<'_> {
         self.rpmbuild(work, &path, &["--target", arch])
     }
 
-    /// A spec that somebody else wrote gets what it needs as macros.
+    /// A spec of the package or the administrator gets what it needs as macros.
     fn rpm_by_template(&self, template: &Path) -> Result<Vec<PathBuf>> {
         let (_, version) = self.rpm_identity()?;
         let kernels: Vec<&str> = self.targets.iter().map(|target| target.release.as_str()).collect();

@@ -156,7 +156,10 @@ fn load_build(
     }
     let (built, replaced) = published?;
     if let Some(why) = misfit(session, &built) {
-        ui.note(format!("What is built for kernel {} is not used: {why}; it is built here.", id.target));
+        ui.note(format!(
+            "The prebuilt module for kernel {} does not fit ({why}); compiling instead.",
+            id.target
+        ));
         return session.writer.withdraw(built, replaced);
     }
     replaced.map_or(Ok(()), |old| Ok(files::remove_tree(&old)?))

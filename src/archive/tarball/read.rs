@@ -169,12 +169,12 @@ fn write_other<R: Read>(
     }
 }
 
-/// No special bits, and nobody but the owner writes.
+/// No special bits, and only the owner writes.
 fn mode_of<R: Read>(entry: &tar::Entry<'_, R>) -> u32 {
     entry.header().mode().unwrap_or(0) & 0o755
 }
 
-/// Sparse files of the pax format look like files with other content to whoever does not know them.
+/// Sparse files of the pax format look like files with other content to readers that do not know them.
 fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> bool {
     let extensions = entry.pax_extensions().ok().flatten();
     extensions.is_some_and(|mut all| {

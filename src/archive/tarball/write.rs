@@ -105,7 +105,7 @@ fn each_once(targets: &[Target]) -> Vec<Target> {
     targets.iter().enumerate().filter(|(at, target)| !repeated(*at, target)).map(|(_, t)| t.clone()).collect()
 }
 
-/// Reads the dkms.conf for one of the kernels, or for the running one; a tarball with an unusable one helps nobody.
+/// Reads the dkms.conf for one of the kernels, or for the running one; a tarball with an unusable one is useless.
 pub(crate) fn check_conf(
     conf: &Path,
     package: &PackageId,

@@ -56,7 +56,7 @@ struct ModuleStatus {
     version: Option<String>,
     srcversion: Option<String>,
     vermagic: Option<String>,
-    /// The common name of who signed it; null if nobody did.
+    /// The common name of the signer; null without a signature.
     signer: Option<String>,
     /// The file in the kernel's directory; null while it is only built.
     installed: Option<PathBuf>,

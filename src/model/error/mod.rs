@@ -42,7 +42,7 @@ pub(crate) enum Error {
     },
     /// No version of it is in the tree.
     NameNotInTree(PackageName),
-    /// An option nobody knows: the usage is printed with it.
+    /// An unknown option: the usage is printed with it.
     UnknownOption(String),
     /// No action, or a word that is none.
     UnknownAction(String),
@@ -207,6 +207,7 @@ pub(crate) enum Error {
     },
     /// fsck found inconsistencies, or could not repair them.
     Inconsistent {
+        tree: PathBuf,
         left: usize,
     },
     ArchUnknown,
@@ -389,7 +390,9 @@ impl Error {
                 format!("{}: {problem}", path.display())
             }
             Self::FailedBefore { reason, at, .. } => {
-                format!("{reason} (on {at}; not tried again: nothing has changed since)")
+                format!(
+                    "{reason} (on {at}; nothing has changed since, so dkms will not retry it automatically)"
+                )
             }
             _ => match self.first_compiler_error() {
                 Some(line) => line.to_owned(),

@@ -118,8 +118,9 @@ impl Error {
                 path.display()
             ),
             Self::Locked { path, why } => write!(f, "Cannot lock {}: {why}", path.display()),
-            Self::Inconsistent { left } => {
-                write!(f, "The tree is not consistent: {left} found.\nTo put it in order: dkms fsck --repair")
+            Self::Inconsistent { left, tree } => {
+                let problems = if *left == 1 { "problem" } else { "problems" };
+                write!(f, "{left} {problems} found in {}.\nTo repair: dkms fsck --repair", tree.display())
             }
             Self::Interrupted { complete: true, .. } => {
                 f.write_str("Interrupted; the work was already complete.")
@@ -243,7 +244,7 @@ impl Error {
             Self::FailedBefore { build, reason, log, at, .. } => {
                 write!(
                     f,
-                    "{} failed to build for kernel {} on {at}, and nothing that it is built from has changed since: it is not tried again.\n{reason}",
+                    "{} failed to build for kernel {} on {at}; nothing has changed since, so dkms will not retry it automatically.\n{reason}",
                     build.package, build.target
                 )?;
                 log.iter()

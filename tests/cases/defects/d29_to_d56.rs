@@ -23,13 +23,13 @@ fn d29_exactly_the_installed_files_go() {
     world.ok(&["uninstall", "m/1.0"]);
     assert!(!world.has(&place("m.ko")) && world.has(&place("m.ko.bak")) && world.has(&place("m.kofoo")));
     world.ok(&["install", "m/1.0"]);
-    world.write(&place("m.ko"), "changed by somebody");
+    world.write(&place("m.ko"), "changed by hand");
     world.ok(&["uninstall", "m/1.0"]).complains("Warning: ");
-    assert_eq!(world.read(&place("m.ko.changed")), "changed by somebody");
+    assert_eq!(world.read(&place("m.ko.changed")), "changed by hand");
 }
 
 #[test]
-fn d30_variables_that_nobody_documents_change_nothing() {
+fn d30_undocumented_variables_change_nothing() {
     let mut world = World::new();
     world.package("m", "1.0");
     world.ok(&["build", "m/1.0"]);

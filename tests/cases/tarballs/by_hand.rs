@@ -1,4 +1,4 @@
-//! Tarballs member by member, as nobody's tool would make them.
+//! Tarballs member by member, as no tool would make them.
 
 use super::CONF;
 use crate::world::{A, World, write};

@@ -1,4 +1,4 @@
-//! The smallest file that is a kernel module to whoever asks.
+//! The smallest file that every tool takes for a kernel module.
 
 /// A 64-bit little-endian relocatable ELF file with these `.modinfo` entries.
 #[must_use]

@@ -154,7 +154,7 @@ impl World {
         Package::new(&self.path(format!("/usr/src/{name}-{version}")), name, version)
     }
 
-    /// The same in a directory of its own, which nobody knows of yet.
+    /// The same in a directory of its own, unknown to dkms.
     pub fn package_in(&self, dir: &Path, name: &str, version: &str) -> Package {
         Package::new(dir, name, version)
     }
@@ -231,8 +231,8 @@ impl World {
     }
 
     /// Runs `dkms` as an ordinary user, who can read everything and write what `writable` names.
-    pub fn as_nobody(&self, args: &[&str], writable: &[&str]) -> Ended {
-        let command = self.nobodys(args);
+    pub fn as_ordinary_user(&self, args: &[&str], writable: &[&str]) -> Ended {
+        let command = self.unprivileged(args);
         if nix::unistd::geteuid().is_root() {
             let top = self.dir.path().display();
             self.shell(&format!("chmod -R a+rX {top}; chmod 1777 {top}/log {top}/tmp {top}/home")).exits(0);
@@ -245,13 +245,13 @@ impl World {
 
     /// Runs `dkms` as an ordinary user of the real machine, where nothing is writable.
     pub fn as_stranger(&self, args: &[&str]) -> Ended {
-        let mut command = self.nobodys(args);
+        let mut command = self.unprivileged(args);
         command.env_remove("DKMS_ROOT");
         self.shell(&format!("chmod a+rx {}", self.dir.path().display())).exits(0);
         Running::start(command, &self.dir.path().join("log")).wait()
     }
 
-    fn nobodys(&self, args: &[&str]) -> Command {
+    fn unprivileged(&self, args: &[&str]) -> Command {
         use std::os::unix::process::CommandExt;
         let program = self.bin().join("dkms-for-all");
         if !program.exists() {

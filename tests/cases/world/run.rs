@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes, shorter than anybody's patience.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A program under way; its output goes to files, so that nobody waits for pipes.
+/// A program under way; its output goes to files, so that no pipe fills up.
 #[derive(Debug)]
 pub struct Running {
     child: Child,

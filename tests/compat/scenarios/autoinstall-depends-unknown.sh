@@ -1,5 +1,5 @@
-# A dependency that nobody knows.
-fast foo 1.0 'BUILD_DEPENDS[0]="nobody"'
+# An unknown dependency.
+fast foo 1.0 'BUILD_DEPENDS[0]="unknown"'
 fast bar 1.0
 run dkms add foo/1.0
 run dkms add bar/1.0

@@ -1,4 +1,4 @@
-# The kernel's own module is back in its place whoever installed ours over it and whoever takes that out again.
+# The kernel's own module is back in its place, whichever dkms installed ours over it and whichever takes that out again.
 fast pcspkr 1.0
 original=$(find "/lib/modules/$K1/kernel" -name 'pcspkr.ko*')
 sum=$(sha256sum <"$original")

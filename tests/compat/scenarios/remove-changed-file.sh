@@ -1,4 +1,4 @@
-# Somebody deleted the installed file.
+# The installed file was deleted.
 fast foo 1.0
 run dkms install foo/1.0 -k "$K1"
 rm "/lib/modules/$K1/updates/dkms/foo.ko"

@@ -160,7 +160,7 @@ fn shrink(text: &str, mut fails: impl FnMut(&str) -> bool) -> String {
     left.into_iter().collect()
 }
 
-/// Generates and compares; a counterexample is told in its smallest form.
+/// Generates and compares; a counterexample is printed in its smallest form.
 fn confront(seed: u64, count: usize) -> usize {
     let mut world = World::new();
     // Where no redirection of a generated conf can make a file.
