@@ -37,7 +37,7 @@ SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
 # Snippets that a harness sources, in words that it defines.
 SHELL_SCENARIOS = $(wildcard tests/compat/scenarios/*.sh)
 
-.PHONY: all install deb test demo bench lint fuzz clean
+.PHONY: all install deb check test test-slow demo bench lint fuzz clean
 
 all:
 ifneq ($(BUILT),yes)
@@ -78,8 +78,19 @@ install: all
 deb:
 	DEB_DIR="$(DEB_DIR)" PROGRAM_DIR="$(PROGRAM_DIR)" BUILT="$(BUILT)" ./packaging/make-deb
 
+# While writing: formatting, lints and the tests that take seconds.
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) test --locked
+
 test:
 	./tests/run
+
+# Every system call that fails or is the last one, races, and many generated dkms.conf files.
+test-slow:
+	DKMS_ORACLE_CONFS=20000 $(CARGO) test --locked --lib oracle
+	$(CARGO) test --locked --test cases -- --ignored
 
 demo:
 	./packaging/demo

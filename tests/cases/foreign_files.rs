@@ -79,6 +79,7 @@ fn copy_is_never_setuid_at_any_moment() {
 
 /// Another user looks at the copy all the time while it is made. Nothing there is ever setuid, theirs, or writable by them.
 #[test]
+#[ignore = "slow: make test-slow"]
 fn watcher_of_twenty_copies_of_2500_files_never_has_a_chance() {
     let world = World::new();
     let dir = world.scratch("driver");
@@ -125,6 +126,7 @@ fn watcher_of_twenty_copies_of_2500_files_never_has_a_chance() {
 
 /// Another user exchanges files for links to what only root may read, all the time while they are copied.
 #[test]
+#[ignore = "slow: make test-slow"]
 fn file_that_is_exchanged_for_a_link_is_never_followed() {
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
     let world = World::new();

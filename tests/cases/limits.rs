@@ -25,6 +25,7 @@ fn trimming_a_long_value_takes_no_time(#[case] expression: &str) {
 #[case::repeated(&format!("x={}\ny={}", "a".repeat(60_000), "$x".repeat(20_000)))]
 #[case::appended(&format!("x={}\n{}", "a".repeat(60_000), "y+=$x\n".repeat(9_000)))]
 #[case::replaced(&format!("x={}\ny=${{x//a/{}}}", "a".repeat(60_000), "b".repeat(60_000)))]
+#[ignore = "slow: make test-slow"]
 fn growing_value_has_a_bound_of_memory(#[case] lines: &str) {
     let world = with_conf(lines);
     // 1.5 GB for everything that is started, and a tenth of that is what it should take.
@@ -44,6 +45,7 @@ fn output_without_end_is_cut_off() {
 }
 
 #[test]
+#[ignore = "slow: make test-slow"]
 fn process_that_leaves_the_session_does_not_outlive_the_time_limit() {
     let world = with_conf("setsid sh -c 'echo $$ > \"$HOME/left\"; exec sleep 300' &\nsleep 300");
     let running = world.start(&["add", "m/1.0"]);

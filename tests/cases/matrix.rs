@@ -302,6 +302,7 @@ fn nothing_is_lost(world: &World, original: &[u8], wanted: &BTreeMap<String, Vec
 #[case::remove(&REMOVE)]
 #[case::kernel_goes(&KERNEL_GOES)]
 #[case::three_packages(&THREE)]
+#[ignore = "slow: make test-slow"]
 fn killed_at_any_change_the_next_command_makes_it_whole(#[case] scenario: &Scenario) {
     let original = std::fs::read(added().path(ORIGINAL)).unwrap();
     let wanted = undisturbed(scenario);
@@ -332,6 +333,7 @@ const CODES: [i32; 9] = [0, 1, 4, 5, 6, 7, 10, 11, 14];
 #[case::remove(&REMOVE)]
 #[case::kernel_goes(&KERNEL_GOES)]
 #[case::three_packages(&THREE)]
+#[ignore = "slow: make test-slow"]
 fn where_the_machine_fails_it_is_told_and_the_next_command_makes_it_whole(#[case] scenario: &Scenario) {
     let original = std::fs::read(added().path(ORIGINAL)).unwrap();
     let wanted = without_empty(undisturbed(scenario));
@@ -411,6 +413,7 @@ fn settle(world: &World) -> BTreeMap<String, Vec<u8>> {
 /// Twenty processes at once, some in pid namespaces of their own, of which some are killed, round after round;
 /// DKMS_TEST_ROUNDS and DKMS_TEST_SEED choose.
 #[test]
+#[ignore = "slow: make test-slow"]
 fn whatever_happens_at_once_and_is_killed_the_tree_is_that_of_a_serial_run() {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a number"))

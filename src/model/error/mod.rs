@@ -254,7 +254,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The exit code that callers test, as BEHAVIOUR.md 12 gives it.
+    /// The exit code that callers test, as dkms(8) lists it.
     #[must_use]
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode(match self {

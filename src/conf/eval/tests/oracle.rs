@@ -186,7 +186,7 @@ fn confront(seed: u64, count: usize) -> usize {
 #[allow(clippy::disallowed_methods, clippy::print_stderr)]
 fn native_values_are_those_of_bash() {
     let asked = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let count = asked("DKMS_ORACLE_CONFS").and_then(|count| usize::try_from(count).ok()).unwrap_or(20_000);
+    let count = asked("DKMS_ORACLE_CONFS").and_then(|count| usize::try_from(count).ok()).unwrap_or(1_000);
     let seed = asked("DKMS_ORACLE_SEED").unwrap_or(0x9E37_79B9_7F4A_7C15);
     let half = |seed: u64| std::thread::spawn(move || confront(seed | 1, count.div_ceil(2)));
     let halves = [half(seed), half(seed.rotate_left(32) ^ 0x55)];
