@@ -21,7 +21,7 @@ use crate::build::modules::{collect_modules, record_anew};
 use crate::build::preparation::{BuildOptions, Preparation, prepare};
 use crate::build::scripts::run_build_script;
 use crate::conf::{PackageConf, Script};
-use crate::inspect::inputs::{note_surroundings, patch_overlay, source_paths};
+use crate::inspect::inputs::{Surroundings, patch_overlay, source_paths};
 use crate::model::{BuildId, Error, Result};
 use crate::programs::log::StepLog;
 use crate::programs::records::{keeping_current, remember, renew_source};
@@ -70,7 +70,7 @@ pub(crate) fn build(
         inputs.source = Fingerprint::take(&source_paths(session, id)).unwrap_or_default();
     }
     if let Some(inputs) = &mut inputs {
-        note_surroundings(session, inputs, &id.target.release, preparation.toolchain.cc.as_deref());
+        Surroundings::look(session, &id.target.release, preparation.toolchain.cc.as_deref()).note(inputs);
     }
     remember(session, id, inputs, result.as_ref().err());
     if result.as_ref().is_err_and(Error::is_for_crash_reporters) {

@@ -6,7 +6,7 @@ use crate::build::sign::{self, Unsigned};
 use crate::build::store::store;
 use crate::build::workplace::Workplace;
 use crate::conf::{Module, Script};
-use crate::inspect::inputs::note_surroundings;
+use crate::inspect::inputs::Surroundings;
 use crate::inspect::signature::unsigned;
 use crate::kernel::module_file::{ModuleFile, flaw, image_digest, read_module};
 use crate::model::{Error, Result};
@@ -27,6 +27,24 @@ pub(crate) fn collect_modules(
     place: &Workplace<'_>,
     preparation: &Preparation,
 ) -> Result<()> {
+    let (release, cc) = (&place.id.target.release, preparation.toolchain.cc.as_deref());
+    std::thread::scope(|scope| {
+        // Meanwhile programs strip, sign and compress.
+        let surroundings = scope.spawn(|| Surroundings::look(session, release, cc));
+        let mut record = stage_modules(session, place, preparation)?;
+        if let Some(inputs) = &mut record.inputs {
+            surroundings.join().unwrap_or_default().note(inputs);
+        }
+        record.stage(&place.out)?;
+        preparation.against.iter().try_for_each(|dependency| stage_dependency(&place.out, dependency))
+    })
+}
+
+fn stage_modules(
+    session: &WriteSession<'_>,
+    place: &Workplace<'_>,
+    preparation: &Preparation,
+) -> Result<BuildRecord> {
     let wanted = |module: &&Module| preparation.buildable.has(module.index);
     let modules = &preparation.conf.modules;
     for module in modules.iter().filter(wanted) {
@@ -48,14 +66,10 @@ pub(crate) fn collect_modules(
     record.no_weak_modules = preparation.conf.no_weak_modules.is_yes();
     record.depends_rebuild = preparation.conf.depends_rebuild.is_yes();
     record.inputs = preparation.inputs.clone();
-    if let Some(inputs) = &mut record.inputs {
-        note_surroundings(session, inputs, &place.id.target.release, preparation.toolchain.cc.as_deref());
-    }
     if record.modules.iter().any(|module| module.signature == Some(Signature::None)) {
         record.cannot_sign = preparation.signer.as_ref().and_then(note_failure);
     }
-    record.stage(&place.out)?;
-    preparation.against.iter().try_for_each(|dependency| stage_dependency(&place.out, dependency))
+    Ok(record)
 }
 
 /// Copies a module out of the build directory, where it may be a link to anywhere. One that the kernel would not load

@@ -37,20 +37,29 @@ fn headers(session: &Session<'_>, kernel: &Kernel) -> Option<String> {
     known.entry(kernel.build_dir.clone()).or_insert_with(|| headers_digest(kernel)).clone()
 }
 
-/// Adds to the inputs of a build what is known after it: the compiler that it used, and the headers as it left them, for some
-/// packages' scripts prepare them.
-pub(crate) fn note_surroundings(
-    session: &Session<'_>,
-    inputs: &mut Inputs,
-    release: &KernelRelease,
-    cc: Option<&str>,
-) {
-    let kernel = session.kernel(release);
-    inputs.headers = headers_digest(&kernel);
-    let compiler = find_program(cc.unwrap_or("gcc"), session.system);
-    let mut known = session.compilers.lock().unwrap_or_else(PoisonError::into_inner);
-    inputs.compiler_file =
-        compiler.and_then(|path| known.entry(path.clone()).or_insert_with(|| UsedFile::of(path)).clone());
+/// What is known after a build: the compiler that it used, and the headers as it left them, for some packages' scripts
+/// prepare them.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings {
+    headers: Option<String>,
+    compiler: Option<UsedFile>,
+}
+
+impl Surroundings {
+    pub(crate) fn look(session: &Session<'_>, release: &KernelRelease, cc: Option<&str>) -> Self {
+        let headers = headers_digest(&session.kernel(release));
+        let compiler = find_program(cc.unwrap_or("gcc"), session.system);
+        let mut known = session.compilers.lock().unwrap_or_else(PoisonError::into_inner);
+        let compiler =
+            compiler.and_then(|path| known.entry(path.clone()).or_insert_with(|| UsedFile::of(path)).clone());
+        Self { headers, compiler }
+    }
+
+    /// Adds them to the inputs of the build.
+    pub(crate) fn note(self, inputs: &mut Inputs) {
+        inputs.headers = self.headers;
+        inputs.compiler_file = self.compiler;
+    }
 }
 
 /// The packages that a build is made with, and what they export.
