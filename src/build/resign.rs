@@ -42,7 +42,7 @@ pub(crate) fn sign_if_due(session: &WriteSession<'_>, built: Built) -> Result<Bu
     let signer =
         signer(session, &id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
     let Some(signer) = signer else { return Ok(built) };
-    session.system.ui.note(format!("{id} is signed: {why}."));
+    session.system.ui.note(format!("{id}: signing its modules, without compiling: {why}."));
     let under_way = session.writer.journal.begin(Entry::Build { build: Key::of(&id) })?;
     let stage = session.writer.stage(&id)?;
     let signed = sign_copy(session, &built, &signer, &stage);

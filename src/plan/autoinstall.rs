@@ -64,8 +64,10 @@ pub(crate) enum SignatureDue {
 impl std::fmt::Display for SignatureDue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Missing => "its modules are not signed, and modules are signed now",
-            Self::OtherCertificate => "its modules are signed with another certificate than the one set now",
+            Self::Missing => "its modules are not signed, although signing is on",
+            Self::OtherCertificate => {
+                "its modules are signed with another certificate than the configured one"
+            }
         })
     }
 }

@@ -10,8 +10,8 @@ const FIRST: &str =
     "try_sign_modules=true\nmok_signing_key=/etc/keys/k.pem\nmok_certificate=/etc/keys/c.der\n";
 const SECOND: &str =
     "try_sign_modules=true\nmok_signing_key=/etc/keys/k2.pem\nmok_certificate=/etc/keys/c2.der\n";
-const UNSIGNED: &str = "its modules are not signed, and modules are signed now";
-const OTHER: &str = "its modules are signed with another certificate than the one set now";
+const UNSIGNED: &str = "its modules are not signed, although signing is on";
+const OTHER: &str = "its modules are signed with another certificate than the configured one";
 const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const MOK_LIST: &str = "/sys/firmware/efi/mok-variables/MokListRT";
 
