@@ -347,3 +347,32 @@ fn what_was_built_in_a_chroot_is_signed_where_the_machine_would_refuse_it(#[case
         world.ok(&["check"]).says("complete");
     }
 }
+
+/// Two modules, and links into the tree in the place of copies: the tool refuses one of the two.
+#[test]
+fn each_module_of_a_package_is_signed_for_itself() {
+    let world = prepared(&format!("{OFF}symlink_modules=yes\n"), Some("zst"));
+    let conf = "BUILT_MODULE_NAME[1]=n\nDEST_MODULE_LOCATION[1]=/kernel/drivers/misc";
+    world.package("m", "1.0").conf(conf).module("n");
+    world.ok(&["install", "m/1.0"]);
+    let real = world.path(format!("/lib/modules/{K}/build/scripts/sign-file"));
+    let moved = world.scratch("real");
+    fs::rename(&real, &moved).unwrap();
+    world.kernel(K).sign_tool(&format!("case $4 in *n.ko) exit 1;; esac; exec {} \"$@\"", moved.display()));
+    settings(&world, &format!("{FIRST}symlink_modules=yes\n"));
+    run(&world, "autoinstall").complains("n.ko.zst: ").complains("could not be signed and stays as it is");
+    assert_eq!(signer(&world).as_deref(), Some("cases"));
+    let n = world.path(format!("/lib/modules/{K}/updates/dkms/n.ko.zst"));
+    assert!(n.is_symlink() && n.is_file() && place(&world, ".zst").is_symlink());
+    let (indexed, made) = (world.depmods(K), makes(&world));
+    for caller in ["autoinstall", "hook", "boot", "install"] {
+        run(&world, caller).is_silent_about("signed");
+    }
+    assert_eq!((world.depmods(K), makes(&world)), (indexed, made));
+    world.kernel(K).sign_tool(&format!("exec {} \"$@\"", moved.display()));
+    run(&world, "autoinstall").complains(UNSIGNED);
+    let text = world.ok(&["status", "--format", "json"]).stdout;
+    assert_eq!(text.matches("\"signer\": \"cases\"").count(), 2, "{text}");
+    world.ok(&["uninstall", "m/1.0"]);
+    assert!(!n.is_symlink());
+}
