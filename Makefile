@@ -37,7 +37,7 @@ SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
 # Snippets that a harness sources, in words that it defines.
 SHELL_SCENARIOS = $(wildcard tests/compat/scenarios/*.sh)
 
-.PHONY: all install deb check test test-slow demo bench lint fuzz clean
+.PHONY: all install deb check documents test test-slow demo bench lint fuzz clean
 
 all:
 ifneq ($(BUILT),yes)
@@ -86,6 +86,10 @@ check:
 
 test:
 	./tests/run
+
+# What is made from the program's own tables: parts of dkms(8) and of the completions.
+documents:
+	DKMS_WRITE_DOCUMENTS=1 $(CARGO) test --locked --lib document_is -- --test-threads=1
 
 # Every system call that fails or is the last one, races, and many generated dkms.conf files.
 test-slow:

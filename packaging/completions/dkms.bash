@@ -16,45 +16,242 @@ _dkms_packages() {
     done
 }
 
+# BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
+_dkms_actions="
+            add build install uninstall unbuild remove status autoinstall check fsck conf match mktarball
+            ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+"
+
+_dkms_options() {
+    case $1 in
+        add)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force -c --directive --config --kernelsourcedir
+            --dkmstree --sourcetree --installtree --rpm_safe_upgrade --verbose -q --quiet --debug -V --version
+            -h --help
+            " ;;
+        build)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force --force-vermagic -j -c --directive --config
+            --kernelsourcedir --dkmstree --sourcetree --installtree --rpm_safe_upgrade --verbose -q --quiet
+            --debug -V --version -h --help
+            " ;;
+        install)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j -c
+            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
+            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --verbose -q --quiet --debug -V
+            --version -h --help
+            " ;;
+        uninstall)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        unbuild)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        remove)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --no-depmod --rpm_safe_upgrade --verbose -q --quiet --debug -V
+            --version -h --help
+            " ;;
+        status)
+            echo "
+            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --format --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        autoinstall)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j
+            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
+            --modprobe-on-install --symlink-modules --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        check)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all-kernels --full --directive --config
+            --kernelsourcedir --dkmstree --sourcetree --installtree --format --verbose -q --quiet --debug -V
+            --version -h --help
+            " ;;
+        fsck)
+            echo "
+            -m --module -v -k --kernelver -a --arch --repair --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        conf)
+            echo "
+            -m --module -v -k --kernelver -a --arch -c --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --format --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        match)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j
+            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel
+            --no-depmod --modprobe-on-install --symlink-modules --verbose -q --quiet --debug -V --version -h
+            --help
+            " ;;
+        mktarball)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all -c --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --archive --binaries-only --source-only --verbose -q --quiet --debug -V
+            --version -h --help
+            " ;;
+        ldtarball)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --archive --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        mkdeb)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all -c --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --binaries-only --source-only --verbose -q --quiet --debug -V --version
+            -h --help
+            " ;;
+        mkbmdeb)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all -c --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        mkdsc)
+            echo "
+            -m --module -v -k --kernelver -a --arch -c --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        mkrpm)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all -c --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --binaries-only --source-only --verbose -q --quiet --debug -V --version
+            -h --help
+            " ;;
+        generate_mok)
+            echo "
+            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        kernel_preinst)
+            echo "
+            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        kernel_postinst)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j
+            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
+            --modprobe-on-install --symlink-modules --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        kernel_prerm)
+            echo "
+            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        help)
+            echo "
+            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        *)
+            echo "
+            -m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force
+            --force-version-override --force-vermagic -j -c --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --templatekernel --archive --binaries-only --source-only --no-depmod
+            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --verbose -q --quiet --debug
+            -V --version -h --help
+            " ;;
+    esac
+}
+
+# What the value of an option is.
+_dkms_value() {
+    case $1 in
+        -m | --module) echo module ;;
+        -v) echo version ;;
+        -k | --kernelver) echo kernel ;;
+        -a | --arch) echo arch ;;
+        -j) echo nothing ;;
+        -c) echo file ;;
+        --directive) echo nothing ;;
+        --config) echo file ;;
+        --kernelsourcedir) echo directory ;;
+        --dkmstree) echo directory ;;
+        --sourcetree) echo directory ;;
+        --installtree) echo directory ;;
+        --templatekernel) echo kernel ;;
+        --archive) echo file ;;
+        --format) echo words text legacy json ;;
+    esac
+}
+
+# What an action works on.
+_dkms_operand() {
+    case $1 in
+        add) echo source ;;
+        build) echo source ;;
+        install) echo source ;;
+        uninstall) echo package ;;
+        unbuild) echo package ;;
+        remove) echo package ;;
+        status) echo package ;;
+        autoinstall) echo nothing ;;
+        check) echo nothing ;;
+        fsck) echo nothing ;;
+        conf) echo source ;;
+        match) echo nothing ;;
+        mktarball) echo package ;;
+        ldtarball) echo file ;;
+        mkdeb) echo package ;;
+        mkbmdeb) echo package ;;
+        mkdsc) echo package ;;
+        mkrpm) echo package ;;
+        generate_mok) echo nothing ;;
+        kernel_preinst) echo nothing ;;
+        kernel_postinst) echo nothing ;;
+        kernel_prerm) echo nothing ;;
+        help) echo action ;;
+    esac
+}
+# END words
+
+_dkms_candidates() {
+    local cur=$2 package=$3
+    case $1 in
+        kernel) (cd "${DKMS_COMPLETION_KERNELS:-/lib/modules}" 2>/dev/null && echo *) ;;
+        module) _dkms_packages sources | cut -d/ -f1 ;;
+        version) _dkms_packages sources | grep "^${package%%/*}/" | cut -d/ -f2 ;;
+        arch) uname -m ;;
+        words) shift 3 && echo "$@" ;;
+        action) echo "$_dkms_actions" ;;
+        package) _dkms_packages ;;
+        source) _dkms_packages sources ;;
+    esac
+}
+
 _dkms() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev='' action='' word
-    local actions="add build install uninstall unbuild remove status autoinstall match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok
-        kernel_preinst kernel_postinst kernel_prerm conf check fsck"
-    local options="-m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force --force-version-override --force-vermagic -j -c
-        --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel --archive
-        --binaries-only --source-only --no-depmod --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format
-        --verbose -q --quiet -V --version -h --help"
+    local cur=${COMP_WORDS[COMP_CWORD]} prev='' action='' package='' word='' before='' kind
     COMPREPLY=()
     if [ "$COMP_CWORD" -gt 0 ]; then prev=${COMP_WORDS[COMP_CWORD - 1]}; fi
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        case " ${actions//$'\n'/ } " in *" $word "*) action=$word ;; esac
+        case $before in -m | --module) package=$word ;; esac
+        before=$word
+        [ -z "$action" ] || continue
+        case " ${_dkms_actions//$'\n'/ } " in *" $word "*) action=$word ;; esac
     done
-    local candidates=''
-    case $prev in
-        -k | --kernelver | --templatekernel)
-            candidates=$(cd "${DKMS_COMPLETION_KERNELS:-/lib/modules}" 2>/dev/null && echo *)
-            ;;
-        -m | --module) candidates=$(_dkms_packages sources | cut -d/ -f1) ;;
-        -v) candidates=$(_dkms_packages sources | cut -d/ -f2) ;;
-        -a | --arch) candidates=$(uname -m) ;;
-        --format) candidates="text legacy json" ;;
-        -c | --config | --archive | --kernelsourcedir | --dkmstree | --sourcetree | --installtree)
-            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-            return
-            ;;
-        *)
-            if [[ $cur == -* ]]; then
-                candidates=$options
-            elif [ -z "$action" ]; then
-                candidates=$actions
-            elif [[ $action == @(add|build|install) ]]; then
-                candidates=$(_dkms_packages sources)
-                mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-            else
-                candidates=$(_dkms_packages)
-            fi
-            ;;
+    kind=$(_dkms_value "$prev")
+    if [ -z "$kind" ]; then
+        case $cur in
+            -*) kind="words $(_dkms_options "$action")" ;;
+            *) if [ -z "$action" ]; then kind=action; else kind=$(_dkms_operand "$action"); fi ;;
+        esac
+    fi
+    case $kind in
+        directory) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+        file | source) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     esac
+    local candidates
+    # shellcheck disable=SC2086 # the kind may carry words
+    candidates=$(_dkms_candidates ${kind%% *} "$cur" "$package" ${kind#* })
     mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$candidates" -- "$cur" | sort -u)
 }
 complete -o filenames -F _dkms dkms

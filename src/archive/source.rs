@@ -21,7 +21,7 @@ pub(crate) struct AddOptions<'a> {
 pub(crate) fn link_source(session: &WriteSession<'_>, id: &PackageId, source_dir: &Path) -> Result<Added> {
     let added = session.writer.register(id, source_dir)?;
     let link = added.source().display();
-    session.system.ui.say(format!("Creating symlink {link} -> {}", source_dir.display()));
+    session.system.console.say(format!("Creating symlink {link} -> {}", source_dir.display()));
     Ok(added)
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn build(
     let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
     let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
     if let Err(error) = tidied {
-        session.system.ui.warn(format!("{id}: {error}"));
+        session.system.console.warn(format!("{id}: {error}"));
         under_way.keep();
     }
     let mut inputs = preparation.inputs.filter(|_| result.is_err());
@@ -118,7 +118,7 @@ fn apply_patches(
             return Err(Error::PatchMissing { patch: patch.to_owned(), path });
         }
         let title = format!("Applying patch {patch}");
-        let step = session.system.ui.step(&place.owner, &title);
+        let step = session.system.console.step(&place.owner, &title);
         let command =
             place.environment.apply(session.system.command("patch")).arg("-p1").stdin(Input::File(file));
         let shown = format!("patch -p1 < ./patches/{patch}");
@@ -153,8 +153,8 @@ fn make(
     if let Some(turn) = turn.filter(|_| make::sets_jobs(&line)) {
         turn.be_alone();
     }
-    let title = if session.system.ui.is_verbose() { line.as_str() } else { "Building module(s)" };
-    let step = session.system.ui.step(&place.owner, title);
+    let title = if session.system.console.is_verbose() { line.as_str() } else { "Building module(s)" };
+    let step = session.system.console.step(&place.owner, title);
     let mut environment = place.environment.clone();
     let source = Path::new("/usr/src").join(place.id.package.source_dir_name());
     if let Some(option) = kernel.config().and_then(|c| make::prefix_map(c, &place.shown, &source)) {

@@ -164,15 +164,15 @@ fn store_signed(
     let built = &working_copy(place, module);
     let name = built.file_name().unwrap_or_default().to_string_lossy();
     let shown = place.shown.join(module.built_file());
-    if session.system.ui.is_verbose() {
-        session.system.ui.say(format!("Signing module {}", shown.display()));
+    if session.system.console.is_verbose() {
+        session.system.console.say(format!("Signing module {}", shown.display()));
     }
     let tool = place.environment.apply(session.system.command(&signer.tool));
     let tool = tool.dir(&place.shown).binds(&place.binds);
     match sign::sign_and_store(signer, tool, built, store)? {
         Ok((stored, unchecked)) => {
             if let Some(why) = unchecked {
-                session.system.ui.note(format!("{name}: the signature is not checked: {why}."));
+                session.system.console.note(format!("{name}: the signature is not checked: {why}."));
             }
             Ok(Some((stored, signature_by(signer))))
         }
@@ -181,7 +181,7 @@ fn store_signed(
         }
         Err(Unsigned { why }) => {
             let shown = shown.display();
-            session.system.ui.warn(format!("{shown} could not be signed and stays unsigned: {why}"));
+            session.system.console.warn(format!("{shown} could not be signed and stays unsigned: {why}"));
             Ok(None)
         }
     }
@@ -195,7 +195,7 @@ fn strip(session: &WriteSession<'_>, module: &Path, tool: &str) {
         Ok(outcome) => outcome.stderr_tail(),
         Err(error) => error.to_string(),
     };
-    session.system.ui.warn(format!("{} keeps its debug information: {why}", module.display()));
+    session.system.console.warn(format!("{} keeps its debug information: {why}", module.display()));
 }
 
 /// Where a module is stripped and signed.

@@ -105,7 +105,7 @@ fn tell_exposures(session: &WriteSession<'_>, id: &BuildId, conf: Option<&Path>)
     };
     let source = fs_err::canonicalize(session.tree().source(&id.package)).unwrap_or_default();
     let top = if first.path.starts_with(&source) { source.as_path() } else { &first.path };
-    session.system.ui.warn(format!(
+    session.system.console.warn(format!(
         "{id}: {} can change {}{others}, which this build runs.\nTo prevent that: chown -R root: {top} && chmod -R go-w {top}",
         first.who,
         first.path.display(),
@@ -141,7 +141,7 @@ fn require_dependencies(
     match &error {
         Error::DependencyMissing { missing, .. } if missing.is_empty() => Ok(()),
         _ if force => {
-            session.system.ui.warn(error.to_string());
+            session.system.console.warn(error.to_string());
             Ok(())
         }
         _ => Err(error),

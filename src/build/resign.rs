@@ -42,12 +42,12 @@ pub(crate) fn sign_if_due(session: &WriteSession<'_>, built: Built) -> Result<Bu
     let signer =
         signer(session, &id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
     let Some(signer) = signer else { return Ok(built) };
-    session.system.ui.note(format!("{id}: signing its modules, without compiling: {why}."));
+    session.system.console.note(format!("{id}: signing its modules, without compiling: {why}."));
     let under_way = session.writer.journal.begin(Entry::Build { build: Key::of(&id) })?;
     let stage = session.writer.stage(&id)?;
     let signed = sign_copy(session, &built, &signer, &stage);
     if let Err(error) = files::remove_tree(&stage) {
-        session.system.ui.warn(format!("{id}: {error}"));
+        session.system.console.warn(format!("{id}: {error}"));
         under_way.keep();
     }
     signed
@@ -75,7 +75,7 @@ fn sign_copy(session: &WriteSession<'_>, built: &Built, signer: &Signer, stage: 
                 if session.settings.require_signature {
                     return Err(Error::NotSigned { build: id.clone(), why });
                 }
-                session.system.ui.warn(format!("{id} could not be signed and stays as it is: {why}"));
+                session.system.console.warn(format!("{id} could not be signed and stays as it is: {why}"));
                 failed = true;
             }
         }
@@ -116,7 +116,7 @@ fn sign_stored(
         Ok((file, unchecked)) => {
             if let Some(why) = unchecked {
                 let name = &module.file;
-                session.system.ui.note(format!("{name}: the signature is not checked: {why}."));
+                session.system.console.note(format!("{name}: the signature is not checked: {why}."));
             }
             module.file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             module.sha256 = sha256(&fs_err::read(&file)?);

@@ -27,7 +27,7 @@ pub(crate) fn run_build_script(
     let command = build.environment.shell(session.system, &shell).dir(&found.dir).binds(&build.binds);
     let command = build.with_jobserver(command);
     let title = format!("Running the {} script", script.directive().to_lowercase());
-    let step = session.system.ui.step(&build.owner, &title);
+    let step = session.system.console.step(&build.owner, &title);
     let status = log.run(&title, shown.trim_end(), command)?;
     session.go_on()?;
     if status.success() {

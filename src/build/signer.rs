@@ -28,7 +28,7 @@ pub(crate) fn signer(session: &WriteSession<'_>, release: &KernelRelease) -> Res
 fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<Option<Signer>, String> {
     let kernel = session.kernel(release);
     let settings = session.settings.signing(release, session.system);
-    let ui = &session.system.ui;
+    let console = &session.system.console;
     let facts = signing_facts(&kernel, session.system);
     let refused = |why: String| if session.settings.require_signature { Err(why) } else { Ok(None) };
     let signer = match signing::decide(&settings, &facts) {
@@ -36,18 +36,19 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
         Signing::Generate { signer, missing } => {
             match sign::make_keys(&missing, &|program| session.system.command(program)) {
                 Ok(warnings) => {
-                    warnings.iter().for_each(|line| ui.warn(line));
+                    warnings.iter().for_each(|line| console.warn(line));
                     signer
                 }
                 Err(why) => {
-                    ui.warn(format!("Modules are not signed: {why}"));
+                    console.warn(format!("Modules are not signed: {why}"));
                     tell_enforcement(session, &facts);
                     return refused(why);
                 }
             }
         }
         Signing::Off(reason) if reason != Reason::InChroot => {
-            let warn_or_say = |line: String| if reason.is_problem() { ui.warn(line) } else { ui.say(line) };
+            let warn_or_say =
+                |line: String| if reason.is_problem() { console.warn(line) } else { console.say(line) };
             warn_or_say(reason.to_string());
             tell_enforcement(session, &facts);
             // What is required is required of who switched it off, too.
@@ -55,11 +56,11 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
             return if must_sign { refused(reason.to_string()) } else { Ok(None) };
         }
         Signing::Off(reason) => {
-            ui.say(reason.to_string());
+            console.say(reason.to_string());
             return Ok(None);
         }
     };
-    ui.say(signer.to_string());
+    console.say(signer.to_string());
     if !session.enrolment_told.swap(true, Ordering::Relaxed) {
         tell_enrolment(&signer.certificate, &facts, session.system);
     }
@@ -68,7 +69,7 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
 
 fn tell_enforcement(session: &WriteSession<'_>, facts: &SigningFacts) {
     if let Some(why) = signing::enforcement(facts) {
-        session.system.ui.warn(format!("{why}: the kernel will refuse modules that are not signed."));
+        session.system.console.warn(format!("{why}: the kernel will refuse modules that are not signed."));
     }
 }
 
@@ -81,13 +82,13 @@ fn tell_enrolment(certificate: &Path, facts: &SigningFacts, system: &System) {
     let shown = certificate.display();
     match enrolment {
         Ok(Enrolment::Enrolled) => {}
-        Ok(Enrolment::Pending) => system.ui.warn(format!(
+        Ok(Enrolment::Pending) => system.console.warn(format!(
             "{why}, and the enrolment of {shown} is not complete.\nConfirm it at the next boot (Enroll MOK); until then the kernel refuses modules that are signed with it."
         )),
-        Ok(Enrolment::Missing) => system.ui.warn(format!(
+        Ok(Enrolment::Missing) => system.console.warn(format!(
             "{why}, and the certificate that modules are signed with is not enrolled: the kernel will refuse them.\nEnrol it once, with a password of your choice, and confirm it at the next boot (Enroll MOK):\n    mokutil --import {shown}"
         )),
-        Err(error) => system.ui.warn(format!("{why}, and {shown} cannot be used: {error}")),
+        Err(error) => system.console.warn(format!("{why}, and {shown} cannot be used: {error}")),
     }
 }
 
@@ -104,11 +105,11 @@ pub(crate) fn generate_mok(release: &KernelRelease, settings: &Settings, system:
         Keys::Ready(pair) => pair,
         Keys::Missing(missing) => {
             let warnings = sign::make_keys(&missing, &|program| system.command(program)).map_err(failed)?;
-            warnings.iter().for_each(|line| system.ui.warn(line));
+            warnings.iter().for_each(|line| system.console.warn(line));
             missing.pair()
         }
     };
-    system.ui.say(format!(
+    system.console.say(format!(
         "Signing key: {}\nPublic certificate (MOK): {}",
         pair.key,
         pair.certificate.display()

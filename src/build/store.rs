@@ -28,8 +28,8 @@ pub(crate) fn store(
                 return Ok(path);
             }
             Err(error) => {
-                let ui = &session.system.ui;
-                ui.warn(format!("{name} could not be compressed and stays as it is: {error}"));
+                let console = &session.system.console;
+                console.warn(format!("{name} could not be compressed and stays as it is: {error}"));
             }
         }
     }
@@ -48,7 +48,7 @@ fn compress_options(session: &WriteSession<'_>) -> CompressOptions {
     if !ignored.is_empty() {
         session
             .system
-            .ui
+            .console
             .warn(format!("framework.conf: compressor options without effect: {}", ignored.join(" ")));
     }
     options

@@ -1,4 +1,4 @@
-//! The action words.
+//! The actions, each defined once: the parser, the help, the manual page and the completions read this table.
 
 use crate::plan::request::PackageForm;
 
@@ -28,56 +28,324 @@ pub(crate) enum Action {
     Check,
     /// Ours: whether the tree is consistent.
     Fsck,
+    /// Ours: explains one action.
+    Help,
     /// Made packages in old versions; the word is kept so that callers see a failure.
     Removed(&'static str),
 }
 
-const WORDS: [(&str, Action); 24] = [
-    ("add", Action::Add),
-    ("remove", Action::Remove),
-    ("build", Action::Build),
-    ("unbuild", Action::Unbuild),
-    ("install", Action::Install),
-    ("uninstall", Action::Uninstall),
-    ("match", Action::Match),
-    ("autoinstall", Action::Autoinstall),
-    ("mktarball", Action::Mktarball),
-    ("ldtarball", Action::Ldtarball),
-    ("status", Action::Status),
-    ("generate_mok", Action::GenerateMok),
-    ("kernel_preinst", Action::KernelPreinst),
-    ("kernel_postinst", Action::KernelPostinst),
-    ("kernel_prerm", Action::KernelPrerm),
-    ("conf", Action::Conf),
-    ("check", Action::Check),
-    ("fsck", Action::Fsck),
-    ("mkdeb", Action::MakePackage(PackageForm::Deb)),
-    ("mkdsc", Action::MakePackage(PackageForm::SourceDeb)),
-    ("mkbmdeb", Action::MakePackage(PackageForm::ModulesDeb)),
-    ("mkrpm", Action::MakePackage(PackageForm::Rpm)),
-    ("mkkmp", Action::Removed("mkkmp")),
-    ("mkdriverdisk", Action::Removed("mkdriverdisk")),
+/// What an action works on, for the help and the completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operand {
+    Nothing,
+    /// A package of the tree.
+    Package,
+    /// A package of the tree or of the source tree, a directory, a dkms.conf or a tarball.
+    Source,
+    Tarball,
+    Action,
+}
+
+/// One action: its word and what people read about it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub word: &'static str,
+    pub action: Action,
+    pub operand: Operand,
+    /// Whether the help gives it a line of its own.
+    pub is_common: bool,
+    /// A few words for the help and the completions.
+    pub summary: &'static str,
+    /// Paragraphs for `dkms help ACTION` and dkms(8).
+    pub manual: &'static str,
+    pub example: &'static str,
+}
+
+/// Every action in the order of the manual page.
+pub(crate) const ACTIONS: [Entry; 23] = [
+    Entry {
+        word: "add",
+        action: Action::Add,
+        operand: Operand::Source,
+        is_common: true,
+        summary: "register a package",
+        manual: "Registers a package. A directory or tarball is copied into the source tree first.",
+        example: "dkms add ./hello-0.1",
+    },
+    Entry {
+        word: "build",
+        action: Action::Build,
+        operand: Operand::Source,
+        is_common: true,
+        summary: "compile it for a kernel, adding it first if needed",
+        manual: "Compiles a package for a kernel, adding it first if needed. An existing build is kept unless --force is given. \
+                 An installed build is replaced only by one that succeeded.",
+        example: "dkms build hello/0.1 -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "install",
+        action: Action::Install,
+        operand: Operand::Source,
+        is_common: true,
+        summary: "install it for a kernel, building it first if needed",
+        manual: "Installs a package for a kernel, building it first if needed. Modules of the kernel that it replaces are kept in \
+                 the tree and come back when it is uninstalled.",
+        example: "dkms install hello/0.1",
+    },
+    Entry {
+        word: "uninstall",
+        action: Action::Uninstall,
+        operand: Operand::Package,
+        is_common: true,
+        summary: "remove its modules from a kernel, keeping the build",
+        manual: "Removes the modules of a package from a kernel. The build stays.",
+        example: "dkms uninstall hello/0.1 --all",
+    },
+    Entry {
+        word: "unbuild",
+        action: Action::Unbuild,
+        operand: Operand::Package,
+        is_common: true,
+        summary: "remove its build as well, keeping it registered",
+        manual: "Removes the build as well. The package stays registered.",
+        example: "dkms unbuild hello/0.1 -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "remove",
+        action: Action::Remove,
+        operand: Operand::Package,
+        is_common: true,
+        summary: "remove it for a kernel, or with --all altogether",
+        manual: "Removes a package for a kernel, or with --all altogether. The source is never deleted.",
+        example: "dkms remove hello/0.1 --all",
+    },
+    Entry {
+        word: "status",
+        action: Action::Status,
+        operand: Operand::Package,
+        is_common: true,
+        summary: "list packages and their builds",
+        manual: "Lists packages and their builds. The states are added, built, installed, installed-weak (a kernel uses the \
+                 modules of another one) and broken (the source is gone). It runs no program, takes no lock, and exits with 0.",
+        example: "dkms status -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "autoinstall",
+        action: Action::Autoinstall,
+        operand: Operand::Nothing,
+        is_common: true,
+        summary: "install every AUTOINSTALL=yes package for a kernel",
+        manual: "Installs, for one kernel, the newest version of every package that says AUTOINSTALL=yes. An installed package is \
+                 rebuilt if its source, its configuration, the kernel's headers or compiler, or a package that it was built with \
+                 has changed; the old module stays until the new one is ready. A damaged file is installed again. A build that \
+                 failed is not retried until one of its inputs changes, --force is given, or it is built by name.",
+        example: "dkms autoinstall -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "check",
+        action: Action::Check,
+        operand: Operand::Nothing,
+        is_common: true,
+        summary: "report what would be missing after the next boot",
+        manual: "Reports whether the next boot is complete. It looks at the running kernel and the newest one, or those given by -k, \
+                 and names each package and module that should be installed and is not, is stale, is damaged, is not found by \
+                 modprobe(8), would be refused for lack of a signature, or is missing or older in the initramfs, with the command \
+                 that fixes it. The exit status is 0 if all is well, else 1. It changes nothing, takes no lock, and works for every \
+                 user.",
+        example: "dkms check --all-kernels",
+    },
+    Entry {
+        word: "fsck",
+        action: Action::Fsck,
+        operand: Operand::Nothing,
+        is_common: true,
+        summary: "find and repair inconsistencies of the tree",
+        manual: "Reports whether the tree is consistent. It finds missing sources, links without builds and builds without links, \
+                 modules and originals without a package, installations for kernels that are gone, unreadable records, and \
+                 leftovers of killed processes. With --repair it fixes them: a module that works stays, and one without a package \
+                 is set aside beside its place. The exit status is 0 if nothing is wrong, or no longer is, else 1.",
+        example: "dkms fsck --repair",
+    },
+    Entry {
+        word: "conf",
+        action: Action::Conf,
+        operand: Operand::Source,
+        is_common: true,
+        summary: "print how a dkms.conf is understood",
+        manual: "Prints how a dkms.conf is understood, and which file each value comes from.",
+        example: "dkms conf ./hello-0.1 --format json",
+    },
+    Entry {
+        word: "match",
+        action: Action::Match,
+        operand: Operand::Nothing,
+        is_common: false,
+        summary: "install what another kernel has",
+        manual: "Installs the packages that the kernel --templatekernel has for another kernel.",
+        example: "dkms match --templatekernel 6.1.0-49-amd64 -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "mktarball",
+        action: Action::Mktarball,
+        operand: Operand::Package,
+        is_common: false,
+        summary: "pack a package with its builds",
+        manual: "Packs a package with its builds into a tarball.",
+        example: "dkms mktarball hello/0.1 --archive hello.tar.gz",
+    },
+    Entry {
+        word: "ldtarball",
+        action: Action::Ldtarball,
+        operand: Operand::Tarball,
+        is_common: false,
+        summary: "load such a tarball",
+        manual: "Loads a tarball of mktarball. One that would write anywhere else is refused as a whole.",
+        example: "dkms ldtarball hello.tar.gz",
+    },
+    Entry {
+        word: "mkdeb",
+        action: Action::MakePackage(PackageForm::Deb),
+        operand: Operand::Package,
+        is_common: false,
+        summary: "make a Debian package of source and builds",
+        manual: "Makes a Debian package of a package: its source, and what is built for the kernels given by -k or for all. A machine \
+                 that installs it uses these builds without compiling if they were made from the same source, kernel configuration \
+                 and symbols as it has; else it compiles. The package works with every dkms of Debian. The result is in \
+                 <tree>/M/V/deb. A directory <M>-dkms-mkdeb in the source, or /etc/dkms/template-dkms-mkdeb, is a template for \
+                 dpkg-buildpackage(1) in place of ours: in its files MODULE_NAME, MODULE_VERSION, DEBIAN_PACKAGE, \
+                 DEBIAN_BUILD_ARCH, KERNEL_VERSION and DATE_STAMP are replaced. DEBFULLNAME and DEBEMAIL name the maintainer. \
+                 The same inputs give the same package, here and in the next three actions; everything in it has the time of \
+                 SOURCE_DATE_EPOCH.",
+        example: "dkms mkdeb hello/0.1 -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "mkbmdeb",
+        action: Action::MakePackage(PackageForm::ModulesDeb),
+        operand: Operand::Package,
+        is_common: false,
+        summary: "make a Debian package of modules for each kernel",
+        manual: "Makes, for each kernel, a Debian package <M>-modules-<kernel> of its modules, which needs neither dkms nor headers \
+                 nor a compiler. The result is in <tree>/M/V/bmdeb.",
+        example: "dkms mkbmdeb hello/0.1",
+    },
+    Entry {
+        word: "mkdsc",
+        action: Action::MakePackage(PackageForm::SourceDeb),
+        operand: Operand::Package,
+        is_common: false,
+        summary: "make a Debian source package",
+        manual: "Makes a Debian source package, for dh_dkms(1). The result is in <tree>/M/V/dsc.",
+        example: "dkms mkdsc hello/0.1",
+    },
+    Entry {
+        word: "mkrpm",
+        action: Action::MakePackage(PackageForm::Rpm),
+        operand: Operand::Package,
+        is_common: false,
+        summary: "make rpm packages of source and modules",
+        manual: "Makes an rpm package of the source, and one for each kernel with its modules. The result is in <tree>/M/V/rpm. A \
+                 file <M>-dkms-mkrpm.spec in the source, or /etc/dkms/template-dkms-mkrpm.spec, is the spec in place of ours; it \
+                 gets the macros module_name, version, kernel_versions, mktarball_line, _dkmsdir, _srcdir and _sourcedir.",
+        example: "dkms mkrpm hello/0.1",
+    },
+    Entry {
+        word: "generate_mok",
+        action: Action::GenerateMok,
+        operand: Operand::Nothing,
+        is_common: false,
+        summary: "make the signing key and its certificate",
+        manual: "Makes the key and certificate that modules are signed with, if neither exists.",
+        example: "dkms generate_mok",
+    },
+    Entry {
+        word: "kernel_preinst",
+        action: Action::KernelPreinst,
+        operand: Operand::Nothing,
+        is_common: false,
+        summary: "what the hook of a kernel package does before it is unpacked",
+        manual: "Does what the hook of a kernel package does before the kernel -k is unpacked.",
+        example: "dkms kernel_preinst -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "kernel_postinst",
+        action: Action::KernelPostinst,
+        operand: Operand::Nothing,
+        is_common: false,
+        summary: "what the hook of a kernel package does after it is installed",
+        manual: "Does what the hook of a kernel package does after the kernel -k is installed.",
+        example: "dkms kernel_postinst -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "kernel_prerm",
+        action: Action::KernelPrerm,
+        operand: Operand::Nothing,
+        is_common: false,
+        summary: "what the hook of a kernel package does before it is removed",
+        manual: "Does what the hook of a kernel package does before the kernel -k is removed.",
+        example: "dkms kernel_prerm -k 6.1.0-50-amd64",
+    },
+    Entry {
+        word: "help",
+        action: Action::Help,
+        operand: Operand::Action,
+        is_common: false,
+        summary: "explain an action",
+        manual: "Explains an action: what it does and its options. dkms ACTION --help does the same.",
+        example: "dkms help install",
+    },
 ];
+
+/// Actions of old versions, for which there is nothing to say but what replaced them.
+const REMOVED: [&str; 2] = ["mkkmp", "mkdriverdisk"];
+
+/// The words of all actions.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|entry| entry.word)
+}
 
 impl Action {
     #[must_use]
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        WORDS.iter().find(|(text, _)| *text == word).map(|(_, action)| *action)
+        let removed = || REMOVED.iter().find(|removed| **removed == word).map(|word| Self::Removed(word));
+        ACTIONS.iter().find(|entry| entry.word == word).map(|entry| entry.action).or_else(removed)
     }
 
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
-        WORDS.iter().find(|(_, action)| *action == self).map_or("", |(text, _)| text)
+        match self {
+            Self::Removed(word) => word,
+            action => action.entry().map_or("", |entry| entry.word),
+        }
+    }
+
+    /// What people read about it; a removed action has nothing.
+    #[must_use]
+    pub(crate) fn entry(self) -> Option<&'static Entry> {
+        ACTIONS.iter().find(|entry| entry.action == self)
     }
 
     /// Whether every dkms knows the word: only these cannot name a module once an action is given.
     #[must_use]
     pub(crate) fn is_classic(self) -> bool {
-        !matches!(self, Self::Conf | Self::Check | Self::Fsck | Self::MakePackage(_) | Self::Removed(_))
-    }
-
-    /// Every action that exists, for the usage text.
-    pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-        WORDS.iter().filter(|(_, action)| !matches!(action, Self::Removed(_))).map(|(text, _)| *text)
+        match self {
+            Self::Conf | Self::Check | Self::Fsck | Self::Help | Self::MakePackage(_) | Self::Removed(_) => {
+                false
+            }
+            Self::Add
+            | Self::Remove
+            | Self::Build
+            | Self::Unbuild
+            | Self::Install
+            | Self::Uninstall
+            | Self::Match
+            | Self::Autoinstall
+            | Self::Mktarball
+            | Self::Ldtarball
+            | Self::Status
+            | Self::GenerateMok
+            | Self::KernelPreinst
+            | Self::KernelPostinst
+            | Self::KernelPrerm => true,
+        }
     }
 }

@@ -1,9 +1,11 @@
-//! The canonical words as values: clap reads the options, the old rules sort the positionals.
+//! The old command line's own grammar, as values: options and the action in any order, and positional words that are
+//! told apart by what they name.
 
 use super::action::Action;
+use super::options::{self, Kind};
 use crate::conf::Overrides;
 use crate::model::Error;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use crate::system::Console;
 use std::path::PathBuf;
 
 /// The command line, before it is asked whether it makes sense.
@@ -30,143 +32,92 @@ pub(crate) struct Arguments {
     pub binaries_only: bool,
     pub source_only: bool,
     pub rpm_safe_upgrade: bool,
+    pub quiet: bool,
     pub overrides: Overrides,
-    /// Warnings about words that are not understood.
+    /// Words that are accepted without effect.
+    pub notes: Vec<String>,
+    /// Words that are not understood.
     pub warnings: Vec<String>,
 }
 
-const VALUES: [&str; 15] = [
-    "word",
-    "module",
-    "package-version",
-    "kernelver",
-    "arch",
-    "templatekernel",
-    "conf",
-    "archive",
-    "format",
-    "dkmstree",
-    "sourcetree",
-    "installtree",
-    "kernelsourcedir",
-    "config",
-    "directive",
-];
-const SWITCHES: [&str; 16] = [
-    "all",
-    "all-kernels",
-    "full",
-    "repair",
-    "force",
-    "force-version-override",
-    "force-vermagic",
-    "binaries-only",
-    "source-only",
-    "no-depmod",
-    "modprobe-on-install",
-    "symlink-modules",
-    "rpm_safe_upgrade",
-    "verbose",
-    "quiet",
-    "debug",
-];
-
-fn grammar() -> Command {
-    let valued =
-        VALUES.iter().chain(&["jobs"]).map(|name| Arg::new(*name).long(*name).action(ArgAction::Append));
-    let switches = SWITCHES.iter().map(|name| Arg::new(*name).long(*name).action(ArgAction::Count));
-    Command::new("dkms")
-        .no_binary_name(true)
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .args(valued)
-        .args(switches)
+/// What the command line is.
+#[derive(Debug)]
+pub(crate) enum Line {
+    Arguments(Box<Arguments>),
+    Version,
+    /// Of one action, where one was given before.
+    Help(Option<Action>),
 }
 
-/// Reads canonical words.
+/// Reads the command line. What stands last counts, but the first thing that ends the reading (an unknown option, a second
+/// action, `--help`) wins over all that follows. The console is quiet from `--quiet` on.
 ///
 /// # Errors
-/// A word that the scan let through and clap does not take; that is a mistake of ours, told as a usage error.
-pub(crate) fn parse(words: &[String], action: Option<Action>) -> Result<Arguments, Error> {
-    let matches = grammar()
-        .try_get_matches_from(words)
-        .map_err(|e| Error::Usage { code: 2, text: e.to_string().trim().to_owned() })?;
-    let mut args = from_matches(&matches);
-    args.action = action;
-    for (name, value) in in_order(&matches, &["module", "package-version", "word"]) {
-        match name {
-            "module" => args.take_module(value),
-            "package-version" => args.version = Some(value.to_owned()),
-            _ => args.take_positional(value),
+/// The first word that has no meaning.
+pub(crate) fn parse(words: &[String], console: &Console) -> Result<Line, Error> {
+    let mut args = Arguments::default();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let Some(option) = options::find(word) else {
+            args.take_word(word)?;
+            continue;
+        };
+        match option.kind {
+            Kind::Switch(set) => set(&mut args),
+            Kind::Value { set, .. } => {
+                let value = match word.split_once('=') {
+                    Some((_, value)) => value,
+                    None => rest.next().map_or("", String::as_str),
+                };
+                set(&mut args, first_line(value));
+            }
+            Kind::Version => return Ok(Line::Version),
+            Kind::Help => return Ok(Line::Help(args.action)),
+            Kind::Deprecated | Kind::DeprecatedValue => {
+                args.notes.push(format!("Deprecated option: {word} has no effect."));
+            }
+        }
+        if args.quiet {
+            console.be_quiet();
         }
     }
-    Ok(args)
+    Ok(Line::Arguments(Box::new(args)))
 }
 
-/// The values of some options, in the order of the line: the last one that says something wins.
-fn in_order<'a>(matches: &'a ArgMatches, names: &[&'static str]) -> Vec<(&'static str, &'a str)> {
-    let mut found: Vec<(usize, &'static str, &str)> = Vec::new();
-    for name in names {
-        let indices = matches.indices_of(name).into_iter().flatten();
-        let values = matches.get_many::<String>(name).into_iter().flatten();
-        found.extend(indices.zip(values).map(|(index, value)| (index, *name, value.as_str())));
-    }
-    found.sort_by_key(|(index, _, _)| *index);
-    found.into_iter().map(|(_, name, value)| (name, value)).collect()
-}
-
-fn values(matches: &ArgMatches, name: &str) -> Vec<String> {
-    matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
-}
-
-fn last(matches: &ArgMatches, name: &str) -> Option<String> {
-    values(matches, name).pop().filter(|value| !value.is_empty())
-}
-
-fn from_matches(matches: &ArgMatches) -> Arguments {
-    let path = |name: &str| last(matches, name).map(PathBuf::from);
-    let on = |name: &str| matches.get_count(name) > 0;
-    let mut args = Arguments {
-        template_kernel: last(matches, "templatekernel"),
-        conf: path("conf"),
-        archive: path("archive"),
-        format: last(matches, "format"),
-        all: on("all"),
-        all_kernels: on("all-kernels"),
-        full: on("full"),
-        repair: on("repair"),
-        force: on("force"),
-        force_version_override: on("force-version-override"),
-        force_vermagic: on("force-vermagic"),
-        binaries_only: on("binaries-only"),
-        source_only: on("source-only"),
-        rpm_safe_upgrade: on("rpm_safe_upgrade"),
-        overrides: Overrides {
-            dkms_tree: path("dkmstree"),
-            source_tree: path("sourcetree"),
-            install_tree: path("installtree"),
-            kernel_source_dir: path("kernelsourcedir"),
-            kernel_config: path("config"),
-            jobs: last(matches, "jobs"),
-            verbose: on("verbose"),
-            symlink_modules: on("symlink-modules"),
-            modprobe_on_install: on("modprobe-on-install"),
-            no_depmod: on("no-depmod"),
-            no_post_transaction: false,
-            directives: Vec::new(),
-        },
-        kernels: values(matches, "kernelver"),
-        arches: values(matches, "arch"),
-        ..Arguments::default()
-    };
-    for directive in values(matches, "directive") {
-        args.take_directive(&directive);
-    }
-    args
+fn first_line(value: &str) -> &str {
+    value.lines().next().unwrap_or_default().trim()
 }
 
 impl Arguments {
-    fn take_module(&mut self, text: &str) {
+    /// The action, or a positional word. Words that only we have as actions name a module after an action.
+    fn take_word(&mut self, word: &str) -> Result<(), Error> {
+        if word.starts_with('-') {
+            return Err(Error::UnknownOption(word.to_owned()));
+        }
+        let is_free = self.action.is_none();
+        match Action::parse(word).filter(|action| is_free || action.is_classic()) {
+            Some(_) if self.action == Some(Action::Help) => self.take_positional(word),
+            Some(_) if !is_free => {
+                return Err(Error::Usage { code: 4, text: "Cannot specify more than one action.".into() });
+            }
+            Some(action) => self.action = Some(action),
+            None => self.take_positional(word),
+        }
+        Ok(())
+    }
+
+    /// `K/A` is a kernel and an architecture: both lists are filled in the order of the line.
+    pub(crate) fn take_kernel(&mut self, value: &str) {
+        match value.split_once('/') {
+            Some((kernel, arch)) => {
+                self.kernels.push(kernel.to_owned());
+                self.arches.push(arch.to_owned());
+            }
+            None => self.kernels.push(value.to_owned()),
+        }
+    }
+
+    pub(crate) fn take_module(&mut self, text: &str) {
         match text.split_once('/') {
             Some((name, version)) => {
                 self.module = Some(name.to_owned());
@@ -176,7 +127,7 @@ impl Arguments {
         }
     }
 
-    fn take_directive(&mut self, text: &str) {
+    pub(crate) fn take_directive(&mut self, text: &str) {
         let is_name = |name: &str| {
             !name.is_empty()
                 && !name.starts_with(|c: char| c.is_ascii_digit())
@@ -218,54 +169,133 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
+
+    fn read(line: &[&str]) -> Result<Line, Error> {
+        let words: Vec<String> = line.iter().map(|s| (*s).to_owned()).collect();
+        parse(&words, &Console::default())
+    }
 
     fn args(line: &[&str]) -> Arguments {
-        let words: Vec<String> = line.iter().map(|s| (*s).to_owned()).collect();
-        parse(&words, None).unwrap()
+        match read(line).unwrap() {
+            Line::Arguments(args) => *args,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
-    fn an_option_beats_a_positional_and_the_last_option_wins() {
-        let args = args(&["--module=a/1", "--module=x", "--word=y/1"]);
+    fn options_beat_positionals_and_the_last_option_wins() {
+        let args = args(&["--module=a/1", "--module=x", "y/1"]);
         assert_eq!((args.module.as_deref(), args.version.as_deref()), (Some("x"), Some("1")));
         assert_eq!(args.warnings.len(), 1);
     }
 
     #[test]
-    fn an_empty_word_before_the_module_is_nothing_and_after_it_a_warning() {
-        assert!(args(&["--word=", "--word=m/1"]).warnings.is_empty());
-        assert_eq!(args(&["--word=m/1", "--word="]).warnings.len(), 1);
+    fn empty_word_is_ignored_before_the_module_only() {
+        assert!(args(&["", "m/1"]).warnings.is_empty());
+        assert_eq!(args(&["m/1", ""]).warnings.len(), 1);
     }
 
     #[test]
-    fn a_directory_is_a_source_tree_only_with_a_dkms_conf() {
+    fn directory_needs_a_dkms_conf_to_be_a_source() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_str().unwrap();
-        assert_eq!(args(&[&format!("--word={}", path)]).source_dir, None);
+        assert_eq!(args(&[path]).source_dir, None);
         std::fs::write(dir.path().join("dkms.conf"), "").unwrap();
-        assert_eq!(args(&[&format!("--word={}", path)]).source_dir.as_deref(), Some(dir.path()));
+        assert_eq!(args(&[path]).source_dir.as_deref(), Some(dir.path()));
         let conf = dir.path().join("dkms.conf");
-        assert_eq!(
-            args(&[&format!("--word={}", conf.to_str().unwrap())]).source_dir.as_deref(),
-            Some(dir.path())
-        );
+        assert_eq!(args(&[conf.to_str().unwrap()]).source_dir.as_deref(), Some(dir.path()));
         let other = dir.path().join("x-dkms.conf");
         std::fs::write(&other, "").unwrap();
-        assert_eq!(args(&[&format!("--word={}", other.to_str().unwrap())]).archive, Some(other));
+        assert_eq!(args(&[other.to_str().unwrap()]).archive, Some(other));
+    }
+
+    #[rstest]
+    #[case(&["--module=foo/1", "-v", "2"], "2")]
+    #[case(&["foo/1", "-v", "2"], "2")]
+    #[case(&["-v", "2", "foo/1"], "1")]
+    fn last_version_of_the_line_counts(#[case] line: &[&str], #[case] version: &str) {
+        assert_eq!(args(line).version.as_deref(), Some(version));
     }
 
     #[test]
-    fn what_the_line_says_last_holds() {
-        let version = |line: &[&str]| args(line).version.unwrap();
-        assert_eq!(version(&["--module=foo/1", "--package-version=2"]), "2");
-        assert_eq!(version(&["--word=foo/1", "--package-version=2"]), "2");
-        assert_eq!(version(&["--package-version=2", "--word=foo/1"]), "1");
-    }
-
-    #[test]
-    fn a_directive_with_an_index_is_refused() {
-        let args = args(&["--directive=MAKE[0]=x", "--directive=MAKE=a b=c"]);
-        assert_eq!(args.overrides.directives, [("MAKE".to_owned(), "a b=c".to_owned())]);
+    fn directive_with_an_index_is_ignored_with_a_warning() {
+        let args = args(&["--directive=MAKE[0]=x", "--directive", "MAKE=a b=c", "--directive=A=B=C d"]);
+        let expected = [("MAKE".to_owned(), "a b=c".to_owned()), ("A".to_owned(), "B=C d".to_owned())];
+        assert_eq!(args.overrides.directives, expected);
         assert_eq!(args.warnings.len(), 1);
+    }
+
+    #[rstest]
+    #[case(&["--kernelverfoo=1"], &["1"], &[])]
+    #[case(&["--kernelver", "1"], &["1"], &[])]
+    #[case(&["--arch", "x"], &[], &["x"])]
+    #[case(&["--archfoo=x"], &[], &["x"])]
+    #[case(&["-k", "k1", "-k", "k2/x", "-a", "y"], &["k1", "k2"], &["x", "y"])]
+    #[case(&["-k", "--all"], &["--all"], &[])]
+    #[case(&["-k", " 6.1 \nnext"], &["6.1"], &[])]
+    #[case(&["-k"], &[""], &[])]
+    fn kernels_and_arches_are_read(#[case] line: &[&str], #[case] kernels: &[&str], #[case] arches: &[&str]) {
+        let args = args(line);
+        assert_eq!((args.kernels, args.arches), (owned(kernels), owned(arches)));
+    }
+
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn values_are_read_by_leading_text() {
+        let args = args(&["--modulexyz", "a/1", "--archive", "x", "-c", "a=b", "-j", "3"]);
+        assert_eq!((args.module.as_deref(), args.archive), (Some("a"), Some("x".into())));
+        assert_eq!((args.conf, args.overrides.jobs.as_deref()), (Some("a=b".into()), Some("3")));
+    }
+
+    #[rstest]
+    #[case(&["-m=x"], 2)]
+    #[case(&["-j3"], 2)]
+    #[case(&["--nonsense"], 2)]
+    #[case(&["--"], 2)]
+    #[case(&["-"], 2)]
+    #[case(&["--no-initrd=1"], 2)]
+    #[case(&["add", "build"], 4)]
+    #[case(&["--bad", "add", "build"], 2)]
+    #[case(&["add", "build", "--bad"], 4)]
+    fn first_error_of_the_line_counts(#[case] line: &[&str], #[case] code: u8) {
+        assert_eq!(read(line).unwrap_err().exit_code().0, code);
+    }
+
+    #[test]
+    fn version_and_help_end_the_line_at_once() {
+        assert!(matches!(read(&["add", "--version", "--bad"]), Ok(Line::Version)));
+        assert!(matches!(read(&["add", "-h", "--bad"]), Ok(Line::Help(Some(Action::Add)))));
+    }
+
+    #[rstest]
+    #[case::ours_after_an_action(&["add", "check"], Some(Action::Add), Some("check"))]
+    #[case::help_of_an_action(&["help", "add"], Some(Action::Help), Some("add"))]
+    #[case::help_of_ours(&["help", "check"], Some(Action::Help), Some("check"))]
+    fn word_of_an_action_can_be_an_operand(
+        #[case] line: &[&str],
+        #[case] action: Option<Action>,
+        #[case] module: Option<&str>,
+    ) {
+        let args = args(line);
+        assert_eq!((args.action, args.module.as_deref()), (action, module));
+    }
+
+    #[rstest]
+    #[case("--no-initrd")]
+    #[case("--legacy-postinst")]
+    #[case("--legacy-postinst=0")]
+    fn deprecated_option_is_announced(#[case] word: &str) {
+        assert_eq!(args(&[word]).notes, [format!("Deprecated option: {word} has no effect.")]);
+    }
+
+    #[test]
+    fn quiet_silences_the_console_at_once() {
+        let console = Console::default();
+        assert!(parse(&owned(&["-q", "--bad"]), &console).is_err());
+        assert!(console.is_quiet());
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn print(targets: &[Target], full: bool, format: ConfFormat, session:
     match format {
         ConfFormat::Json => {
             let document = Document { schema: SCHEMA, complete, kernels: &checks };
-            system.ui.say(serde_json::to_string_pretty(&document).unwrap_or_default());
+            system.console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
         }
         ConfFormat::Text => checks.iter().for_each(|check| tell(check, system)),
     }
@@ -41,18 +41,18 @@ fn tell(check: &KernelCheck, system: &System) {
         (packages, modules) => format!("{packages} packages with {modules} modules"),
     };
     if findings.is_empty() {
-        system.ui.say(format!("kernel {target}: complete, {have}"));
+        system.console.say(format!("kernel {target}: complete, {have}"));
         return;
     }
-    system.ui.say(format!("kernel {target}: NOT complete"));
+    system.console.say(format!("kernel {target}: NOT complete"));
     for finding in findings {
         let package = finding.package.iter().cloned();
         let module = finding.module.iter().map(|module| format!("module {module}"));
         let who: Vec<String> = package.chain(module).collect();
         let who = if who.is_empty() { String::new() } else { format!("{}: ", who.join(", ")) };
-        system.ui.say(format!("  {who}{}", finding.why));
+        system.console.say(format!("  {who}{}", finding.why));
         if let Some(remedy) = &finding.remedy {
-            system.ui.say(format!("      {remedy}"));
+            system.console.say(format!("      {remedy}"));
         }
     }
 }

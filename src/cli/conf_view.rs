@@ -30,20 +30,22 @@ pub(crate) fn print(
     let understood = understand(&effective, &path, Strictness::Strict, settings, system);
     // Where it is refused, the error has them.
     if understood.is_ok() {
-        effective.messages.iter().for_each(|line| system.ui.note(shown_in_line(line)));
+        effective.messages.iter().for_each(|line| system.console.note(shown_in_line(line)));
     }
-    system.ui.say(match format {
+    system.console.say(match format {
         ConfFormat::Text => text(&effective),
         ConfFormat::Json => json_text(&effective),
     });
     for (directive, file) in &effective.lost {
         system
-            .ui
+            .console
             .warn(format!("{}: the value of {directive} is lost in the second reading.", file.display()));
     }
     for (directive, file) in &effective.cut {
         let file = file.display();
-        system.ui.warn(format!("{file}: the value of {directive} ends where it falls out of its quotes."));
+        system
+            .console
+            .warn(format!("{file}: the value of {directive} ends where it falls out of its quotes."));
     }
     understood.map(|_| ExitCode::SUCCESS)
 }

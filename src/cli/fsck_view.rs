@@ -14,13 +14,13 @@ use crate::system::System;
 /// Something is inconsistent, or still is: exit status 1.
 pub(crate) fn print(repairs: bool, settings: &Settings, system: &System) -> Result<ExitCode> {
     if !settings.dkms_tree.is_dir() {
-        system.ui.say(format!("{} is consistent: it does not exist.", settings.dkms_tree.display()));
+        system.console.say(format!("{} is consistent: it does not exist.", settings.dkms_tree.display()));
         return Ok(ExitCode::SUCCESS);
     }
     let shown = settings.dkms_tree.display();
     if repairs {
         let repaired = repair(&ops::change(settings, system)?)?;
-        system.ui.say(match repaired {
+        system.console.say(match repaired {
             0 => format!("{shown} is consistent."),
             repaired => format!("{shown} is consistent now; {repaired} repaired."),
         });
@@ -28,9 +28,9 @@ pub(crate) fn print(repairs: bool, settings: &Settings, system: &System) -> Resu
     }
     let found = disorders(&Session::look(settings, system), false);
     if found.is_empty() {
-        system.ui.say(format!("{shown} is consistent."));
+        system.console.say(format!("{shown} is consistent."));
         return Ok(ExitCode::SUCCESS);
     }
-    found.iter().for_each(|disorder| system.ui.say(disorder.to_string()));
+    found.iter().for_each(|disorder| system.console.say(disorder.to_string()));
     Err(Error::Inconsistent { tree: settings.dkms_tree.clone(), left: found.len() })
 }

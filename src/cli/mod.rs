@@ -4,23 +4,25 @@ mod action;
 mod args;
 mod check_view;
 mod conf_view;
+#[cfg(test)]
+mod documents;
 mod fsck_view;
+mod options;
 mod request;
 mod run;
-mod scan;
 mod status;
 mod usage;
 
 pub(crate) use action::Action;
 pub(crate) use run::perform;
-pub(crate) use usage::usage;
 
 use crate::conf::Settings;
+use crate::model::similar::most_similar;
 use crate::model::{Error, ExitCode};
 use crate::plan::request::Request;
 use crate::system::{System, prepare_process, signals};
-use args::Arguments;
-use scan::Scan;
+use args::{Arguments, Line};
+use usage::{usage, usage_of};
 
 /// The program `dkms`.
 #[must_use]
@@ -49,18 +51,34 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
     }
 }
 
+/// The arguments, unless the line only asks for the version or the help.
 fn parse(words: &[String], system: &System) -> Result<Option<Arguments>, Error> {
-    match scan::scan(words, || system.ui.be_quiet())? {
-        Scan::Version => system.ui.say(format!("dkms-{}", crate::VERSION)),
-        Scan::Help => system.ui.say(usage()),
-        Scan::Complete { words, action, notes } => {
-            let args = args::parse(&words, action)?;
-            notes.iter().for_each(|note| system.ui.note(note));
-            args.warnings.iter().for_each(|warning| system.ui.warn(warning));
-            return Ok(Some(args));
+    let args = match args::parse(words, &system.console)? {
+        Line::Version => {
+            system.console.say(format!("dkms-{}", crate::VERSION));
+            return Ok(None);
         }
+        Line::Help(action) => {
+            system.console.say(action.map_or_else(usage, usage_of));
+            return Ok(None);
+        }
+        Line::Arguments(args) => *args,
+    };
+    args.notes.iter().for_each(|note| system.console.note(note));
+    args.warnings.iter().for_each(|warning| system.console.warn(warning));
+    if args.action == Some(Action::Help) {
+        system.console.say(help(args.module.as_deref().unwrap_or_default())?);
+        return Ok(None);
     }
-    Ok(None)
+    Ok(Some(args))
+}
+
+fn help(word: &str) -> Result<String, Error> {
+    match (word, Action::parse(word)) {
+        ("", _) => Ok(usage()),
+        (_, Some(action)) => Ok(usage_of(action)),
+        (word, None) => Err(Error::UnknownAction(word.to_owned())),
+    }
 }
 
 fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
@@ -68,7 +86,7 @@ fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
     let request = request::request(args, &settings, system)?;
     if !matches!(request, Request::Status { .. } | Request::Conf { .. } | Request::Check { .. }) {
         for (name, value) in &settings.directives {
-            system.ui.say(format!("Directive from the command line: {name}={value}"));
+            system.console.say(format!("Directive from the command line: {name}={value}"));
         }
     }
     let result = perform(&request, &settings, system);
@@ -78,14 +96,20 @@ fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
     }
 }
 
-/// Says what went wrong; for an unknown command line, also the usage.
+/// Says what went wrong; for an unknown word of the command line, also what it may have been meant for.
 fn tell(error: &Error, system: &System) {
     match error {
         Error::Told(_) => {}
-        error if error.is_warning() => system.ui.warn(error.to_string()),
-        error => system.ui.error(error.to_string()),
+        error if error.is_warning() => system.console.warn(error.to_string()),
+        error => system.console.error(error.to_string()),
     }
-    if matches!(error, Error::UnknownOption(_) | Error::UnknownAction(_)) {
-        system.ui.say(usage());
+    if let Error::UnknownOption(word) | Error::UnknownAction(word) = error {
+        let similar = most_similar(
+            word.split('=').next().unwrap_or_default(),
+            action::words().chain(options::spellings()),
+        );
+        let meant = similar.map(|known| format!("Did you mean {known}? ")).unwrap_or_default();
+        system.console.note(format!("{meant}See dkms --help."));
+        system.console.say(usage::synopsis());
     }
 }

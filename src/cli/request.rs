@@ -152,7 +152,7 @@ impl Checker<'_> {
                 }
                 Ok(Request::Ldtarball { archive: self.archive()?, force, target: first(targets)? })
             }
-            A::Removed(_) | A::Status => Err(Error::UnknownAction(self.action.word().to_owned())),
+            A::Removed(_) | A::Status | A::Help => Err(Error::UnknownAction(self.action.word().to_owned())),
         }
     }
 

@@ -155,7 +155,7 @@ fn change(request: &Request, session: &WriteSession<'_>) -> Result<()> {
 
 fn autoinstall(target: &Target, force: &Force, settings: &Settings, system: &System) -> Result<ExitCode> {
     if is_switched_off(system) {
-        system.ui.say("Automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
+        system.console.say("Automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
         return Ok(ExitCode::SUCCESS);
     }
     let session = ops::change(settings, system)?;

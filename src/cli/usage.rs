@@ -1,61 +1,106 @@
-//! The usage text. Installers look for `--no-depmod` in it, delimited by blanks or brackets.
+//! The help. Installers look for `--no-depmod` in it, delimited by blanks or brackets.
 
-use super::Action;
+use super::action::{ACTIONS, Action, Entry, Operand};
+use super::options::{self, Kind, OPTIONS};
 use std::fmt::Write;
 
-const OPTIONS: [(&str, &str); 31] = [
-    ("-m, --module M[/V]", "the package, with or without its version"),
-    ("-v V", "the package's version"),
-    ("-k, --kernelver K[/A]", "a kernel release, by default the running one; repeatable"),
-    ("-a, --arch A", "an architecture, by default the machine's; repeatable"),
-    (
-        "--all",
-        "all kernels the package is built for (uninstall, unbuild, remove, mktarball, mkdeb, mkbmdeb, mkrpm)",
-    ),
-    ("--all-kernels", "every kernel that could be booted (check)"),
-    ("--full", "read every file, and list the initramfs (check)"),
-    ("--repair", "repair what is found (fsck)"),
-    ("--force", "rebuild or reinstall, overriding safety checks"),
-    ("--force-version-override", "install over a newer module of the kernel"),
-    ("--force-vermagic", "take a module that names another kernel release"),
-    ("-j N", "compile jobs; 0 means no limit"),
-    ("-c FILE", "a dkms.conf to read in place of the package's own"),
-    ("--directive NAME=VALUE", "override a directive of dkms.conf; repeatable"),
-    ("--config FILE", "the kernel's configuration"),
-    ("--kernelsourcedir DIR", "the kernel's build directory"),
-    ("--dkmstree DIR", "the DKMS tree, by default /var/lib/dkms"),
-    ("--sourcetree DIR", "where sources are, by default /usr/src"),
-    ("--installtree DIR", "where kernels have modules, by default /lib/modules"),
-    ("--templatekernel K", "the kernel to copy from (match)"),
-    ("--archive FILE", "a tarball to write or to load"),
-    ("--binaries-only, --source-only", "what a tarball holds"),
-    ("--no-depmod", "do not run depmod"),
-    ("--modprobe-on-install", "load modules for the devices of the running kernel"),
-    ("--symlink-modules", "install links into the DKMS tree"),
-    ("--rpm_safe_upgrade", "called from the scriptlets of an rpm package"),
-    ("--format text|legacy|json", "how status (legacy: as dkms 2), conf and check (text, json) print"),
-    ("--verbose, -q, --quiet", "print more, or nothing"),
-    ("--debug", "ignored"),
-    ("-V, --version", "print the version"),
-    ("-h, --help", "show this help"),
-];
+const WIDTH: usize = 80;
+
+impl Operand {
+    /// What stands after the action.
+    pub(crate) fn synopsis(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Package => " PACKAGE/VERSION",
+            Self::Source => " PACKAGE/VERSION | DIRECTORY | dkms.conf | TARBALL",
+            Self::Tarball => " TARBALL",
+            Self::Action => " ACTION",
+        }
+    }
+}
+
+impl options::Entry {
+    /// `-k, --kernelver KERNEL[/ARCH]`
+    pub(crate) fn synopsis(&self) -> String {
+        let spellings = self.spellings().collect::<Vec<_>>().join(", ");
+        match self.kind {
+            Kind::Value { name, .. } => format!("{spellings} {name}"),
+            Kind::Switch(_) | Kind::Version | Kind::Help | Kind::Deprecated | Kind::DeprecatedValue => {
+                spellings
+            }
+        }
+    }
+
+    pub(crate) fn is_deprecated(&self) -> bool {
+        matches!(self.kind, Kind::Deprecated | Kind::DeprecatedValue)
+    }
+}
+
+#[must_use]
+pub(crate) fn synopsis() -> &'static str {
+    "Usage: dkms ACTION [OPTIONS] [PACKAGE/VERSION | DIRECTORY | dkms.conf | TARBALL]"
+}
 
 /// What `--help` prints.
 #[must_use]
 pub(crate) fn usage() -> String {
-    let mut text = String::from(
-        "Usage: dkms [action] [options] [module/version | directory | dkms.conf | tarball]\n\nActions:\n",
-    );
-    let actions: Vec<&str> = Action::all().collect();
-    for line in actions.chunks(8) {
-        let _ = writeln!(text, "  {}", line.join("  "));
+    let mut text = format!("{}\n\nActions:\n", synopsis());
+    let (common, others): (Vec<&Entry>, Vec<&Entry>) = ACTIONS.iter().partition(|entry| entry.is_common);
+    for entry in common {
+        let _ = writeln!(text, "  {:12} {}", entry.word, entry.summary);
     }
+    text.push_str(&wrapped(others.iter().map(|entry| entry.word.to_owned())));
     text.push_str("\nOptions:\n");
-    for (option, meaning) in OPTIONS {
-        let _ = writeln!(text, "  [ {option} ]\n        {meaning}");
+    let shown = OPTIONS.iter().filter(|entry| !entry.is_deprecated());
+    let (common, others): (Vec<_>, Vec<_>) = shown.partition(|entry| entry.is_common);
+    for entry in common {
+        let _ = writeln!(text, "  {:29} {}", entry.synopsis(), entry.summary);
     }
-    text.push_str("\nSee dkms(8).");
+    text.push_str(&wrapped(others.iter().filter_map(|entry| entry.long.or(entry.short)).map(str::to_owned)));
+    text.push_str("\n\"dkms help ACTION\" explains an action; see also dkms(8).");
     text
+}
+
+/// What `dkms help ACTION` prints.
+#[must_use]
+pub(crate) fn usage_of(action: Action) -> String {
+    let Some(entry) = action.entry() else { return usage() };
+    let mut text = format!("Usage: dkms {} [OPTIONS]{}\n\n", entry.word, entry.operand.synopsis());
+    text.push_str(&filled(entry.manual, "", WIDTH));
+    text.push_str("\nOptions:\n");
+    for option in OPTIONS.iter().filter(|option| option.fits.includes(action) && !option.is_deprecated()) {
+        let _ = writeln!(text, "  {}", option.synopsis());
+        let explained = format!(
+            "{}{}{}",
+            option.summary,
+            if option.manual.is_empty() { "" } else { ". " },
+            option.manual
+        );
+        text.push_str(&filled(&explained, "        ", WIDTH));
+    }
+    let _ = write!(text, "\nExample: {}", entry.example);
+    text
+}
+
+/// Words in lines of one screen's width.
+fn wrapped(words: impl Iterator<Item = String>) -> String {
+    let list = words.collect::<Vec<_>>().join(" ");
+    filled(&list, "  ", WIDTH)
+}
+
+/// Text in lines of at most `width`, each indented.
+pub(crate) fn filled(text: &str, indent: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_inclusive(' ') {
+        if !line.is_empty() && indent.len() + line.len() + word.trim_end().len() > width {
+            let _ = writeln!(lines, "{indent}{}", line.trim_end());
+            line.clear();
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(lines, "{indent}{}", line.trim_end());
+    lines
 }
 
 #[cfg(test)]
@@ -65,5 +110,27 @@ mod tests {
     #[test]
     fn installers_find_the_option_they_look_for() {
         assert!(usage().contains(" --no-depmod "));
+    }
+
+    #[test]
+    fn whole_help_fits_on_one_screen() {
+        assert!(usage().lines().count() <= 30, "{}", usage());
+        assert!(usage().lines().all(|line| line.len() <= WIDTH), "{}", usage());
+    }
+
+    #[test]
+    fn help_of_an_action_has_its_options_only() {
+        let text = usage_of(Action::Check);
+        assert!(text.contains("--full") && text.contains("Example: dkms check"), "{text}");
+        assert!(!text.contains("--rpm_safe_upgrade"), "{text}");
+    }
+
+    #[test]
+    fn every_action_has_help_that_fits() {
+        for entry in &ACTIONS {
+            let text = usage_of(entry.action);
+            assert!(text.contains(entry.example), "{text}");
+            assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+        }
     }
 }

@@ -181,7 +181,7 @@ impl Settings {
     }
 
     fn verbose(self, on: bool, system: &System) -> Self {
-        system.ui.set_verbose(on);
+        system.console.set_verbose(on);
         self
     }
 
@@ -245,7 +245,7 @@ fn jobs(overrides: &Overrides, configured: Option<&str>, system: &System) -> Job
         let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
         match Jobs::parse(value) {
             Some(jobs) => return jobs,
-            None => system.ui.warn(format!("invalid number of jobs in {name}: {value:?}, ignoring it.")),
+            None => system.console.warn(format!("invalid number of jobs in {name}: {value:?}, ignoring it.")),
         }
     }
     Jobs::Limited(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
@@ -256,7 +256,7 @@ fn on_failure(value: Option<&str>, system: &System) -> OnFailure {
         None | Some("warn") => OnFailure::Warn,
         Some("fail") => OnFailure::Fail,
         Some(other) => {
-            system.ui.warn(format!(
+            system.console.warn(format!(
                 "on_failure in framework.conf is {other:?}, which is neither warn nor fail; using warn."
             ));
             OnFailure::Warn
@@ -294,10 +294,10 @@ fn read(names: &[&str], release: Option<&KernelRelease>, system: &System) -> Val
         });
         match evaluation {
             Ok(evaluation) => {
-                evaluation.messages.iter().for_each(|line| system.ui.note(shown_in_line(line)));
+                evaluation.messages.iter().for_each(|line| system.console.note(shown_in_line(line)));
                 scope.inherited = evaluation.values;
             }
-            Err(why) => system.ui.warn(format!("{}: {why}, ignoring the file.", path.display())),
+            Err(why) => system.console.warn(format!("{}: {why}, ignoring the file.", path.display())),
         }
     }
     scope.inherited

@@ -47,7 +47,7 @@ fn work(hook: &mut Hook) -> Result<u8> {
         return Ok(0);
     }
     let block = policy::loud_block(&failures);
-    hook.system.ui.note(&block);
+    hook.system.console.note(&block);
     hook.syslog.write(Severity::Error, &block);
     let fails = policy::fails_caller(&failures, &settings, &hook.system);
     Ok(if fails { failures.last().map_or(1, |failure| failure.code) } else { 0 })
@@ -73,7 +73,7 @@ fn load_and_install(
     let more = with_builds(&session, id).into_iter().filter(|release| !releases.contains(release));
     releases.extend(more.collect::<Vec<_>>());
     if releases.is_empty() {
-        system.ui.warn(format!(
+        system.console.warn(format!(
             "No kernel has headers here; {id} is built when the headers of one are installed."
         ));
     }
@@ -106,9 +106,9 @@ fn with_builds(session: &WriteSession<'_>, id: &PackageId) -> Vec<KernelRelease>
 /// Installs the package for one kernel; tells whether the kernel was indexed. A kernel that the package does not want,
 /// or for which nothing can be made yet, causes a note and is not a failure.
 fn install_for(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<bool> {
-    let ui = &session.system.ui;
+    let console = &session.system.console;
     if lacks_binaries(session, id, target) {
-        ui.note(format!(
+        console.note(format!(
             "This package appears to be a binaries-only package: it has no modules for kernel {target}, so none are installed for it."
         ));
         return Ok(false);
@@ -118,11 +118,11 @@ fn install_for(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> R
     match lifecycle::install_all(session, &job) {
         Ok(()) => Ok(true),
         Err(error) if error.is_refusal() => {
-            ui.note(error.to_string());
+            console.note(error.to_string());
             Ok(false)
         }
         Err(Error::HeadersMissing { release, .. }) => {
-            ui.note(format!(
+            console.note(format!(
                 "Module build for kernel {release} was skipped since the kernel headers for this kernel do not seem to be installed."
             ));
             Ok(false)

@@ -71,7 +71,7 @@ pub fn autoinstaller() -> ExitCode {
         }
         "stop" | "restart" | "force-reload" | "status" | "reload" => 0,
         _ => {
-            hook.system.ui.note("Usage: dkms_autoinstaller {start} [kernel]");
+            hook.system.console.note("Usage: dkms_autoinstaller {start} [kernel]");
             2
         }
     })

@@ -152,7 +152,7 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
     let block = policy::loud_block(&failures);
     // A program that packs an image says in one line what it lacks.
     if !hook.is_packer {
-        hook.system.ui.note(&block);
+        hook.system.console.note(&block);
     }
     hook.syslog.write(Severity::Error, &block);
     u8::from(policy::fails_caller(&failures, settings, &hook.system))

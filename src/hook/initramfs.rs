@@ -56,7 +56,7 @@ pub fn initramfs_modules() -> ExitCode {
     });
     match wanted {
         Ok(wanted) => {
-            wanted.names.iter().for_each(|name| hook.system.ui.say(name));
+            wanted.names.iter().for_each(|name| hook.system.console.say(name));
             wanted.problems.iter().for_each(|problem| hook.error(problem));
         }
         Err(error) => hook.error(&error.to_string()),

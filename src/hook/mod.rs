@@ -60,12 +60,12 @@ impl Hook {
 
     /// A line for people and for the log.
     fn note(&mut self, text: &str) {
-        self.system.ui.note(format!("dkms: {text}"));
+        self.system.console.note(format!("dkms: {text}"));
         self.syslog.write(Severity::Info, text);
     }
 
     fn error(&mut self, text: &str) {
-        self.system.ui.error(text);
+        self.system.console.error(text);
         self.syslog.write(Severity::Error, text);
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn staleness(session: &Session<'_>, built: &Built) -> Option<Stale> {
         Ok(None) => {}
         Ok(stale) => return stale,
         Err(error) => {
-            session.system.ui.warn(format!("{id}: cannot determine whether it is up to date: {error}"));
+            session.system.console.warn(format!("{id}: cannot determine whether it is up to date: {error}"));
             return None;
         }
     }

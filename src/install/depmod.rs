@@ -14,7 +14,7 @@ pub(crate) fn depmod(session: &WriteSession<'_>, release: &KernelRelease) -> Res
     let kernel = session.kernel(release);
     // Of a run that was killed.
     files::remove_tree(&kernel.dir.join(KeptIndex::ASIDE))?;
-    let step = session.system.ui.step("depmod", "depmod");
+    let step = session.system.console.step("depmod", "depmod");
     if session.settings.no_depmod || !kernel.dir.join("modules.dep").is_file() {
         step.done();
         session.writer.journal.indexed(release);
@@ -25,7 +25,7 @@ pub(crate) fn depmod(session: &WriteSession<'_>, release: &KernelRelease) -> Res
         let Some(base) = base_dir(session) else {
             step.done();
             session.writer.journal.indexed(release);
-            session.system.ui.note(format!(
+            session.system.console.note(format!(
                 "{} is no /lib/modules of any root, so depmod cannot index it.",
                 session.settings.install_tree.display()
             ));

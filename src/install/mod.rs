@@ -110,7 +110,7 @@ fn place_all(
         return Err(Error::NothingInstalled { build: work.id.clone(), refused });
     }
     for (module, why) in refused {
-        session.system.ui.note(format!(
+        session.system.console.note(format!(
             "Module {module} of {} is not installed for kernel {}: {why}. You may override by specifying --force.",
             work.id.package, work.id.target
         ));
@@ -146,13 +146,13 @@ fn pre_install(
         Ok(status) => status.code(),
         Err(error @ Error::Interrupted { .. }) => return Err(error),
         Err(error) => {
-            session.system.ui.warn(error.to_string());
+            session.system.console.warn(error.to_string());
             127
         }
     };
     let error = Error::PreInstallFailed { status: code };
     if force.force || force.safe_upgrade {
-        session.system.ui.warn(format!("{error}\nIt is forced, so the installation goes on."));
+        session.system.console.warn(format!("{error}\nIt is forced, so the installation goes on."));
         return Ok(());
     }
     Err(error)
@@ -194,6 +194,6 @@ fn forced(session: &WriteSession<'_>, id: &BuildId, given: &Force) -> Force {
         Some(_) => force.force = true,
         None => return force,
     }
-    session.system.ui.say(format!("Forcing installation of {}", id.package));
+    session.system.console.say(format!("Forcing installation of {}", id.package));
     force
 }

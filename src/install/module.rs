@@ -63,7 +63,7 @@ pub(crate) fn install_module(
     let others = existing.as_ref().and_then(|path| recorded_owner(session.tree(), work.id, path));
     let others = others.filter(|_| recorded.is_none() || matches!(standing, Owner::Package(_)));
     if let Some(path) = vendors {
-        session.system.ui.say(format!("{} is the same module and stays.", path.display()));
+        session.system.console.say(format!("{} is the same module and stays.", path.display()));
     } else if let Some(why) = refusal(session, work, existing.as_deref(), others.is_some(), file)? {
         let why = others.map_or(why.clone(), |other| format!("{why}, which {other} has installed"));
         let ours = |entry: &&InstalledFile| Some(&entry.path) == existing.as_ref();
@@ -73,7 +73,7 @@ pub(crate) fn install_module(
         return Ok(Placed::Refused { kept, why });
     }
     if let (Some(other), Some(path)) = (&others, &existing) {
-        session.system.ui.note(format!(
+        session.system.console.note(format!(
             "{} of {other} is replaced by that of {}; it comes back when {} is removed.",
             path.display(),
             work.id.package,
@@ -139,7 +139,7 @@ fn refusal(
         Err(error) => {
             session
                 .system
-                .ui
+                .console
                 .warn(format!("{} cannot be read, and is replaced: {error}", existing.display()));
             return Ok(None);
         }

@@ -131,7 +131,7 @@ fn restore_one(
 ) -> Result<Option<PathBuf>> {
     let Original { origin, stored } = original;
     if has_dots(origin) || !files::lies_below(origin, &kernel.dir) {
-        session.system.ui.warn(format!(
+        session.system.console.warn(format!(
             "{} came from {}, which is not below {}; it stays where it is.",
             stored.display(),
             origin.display(),
@@ -142,7 +142,7 @@ fn restore_one(
     if stored.is_file() {
         let is_free = origin.symlink_metadata().is_err() || ours.contains(origin);
         if !is_free && !same_content(stored, origin) {
-            session.system.ui.warn(format!(
+            session.system.console.warn(format!(
                 "The kernel has a newer {}; the one that was replaced stays at {}.",
                 origin.display(),
                 stored.display()
@@ -150,7 +150,7 @@ fn restore_one(
             return Ok(None);
         }
         files::move_file(stored, origin)?;
-        session.system.ui.say(format!("Restoring original module {}", origin.display()));
+        session.system.console.say(format!("Restoring original module {}", origin.display()));
         files::remove_file(&original.origin_file())?;
         return Ok(Some(origin.clone()));
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 pub(crate) fn post_transaction(session: &WriteSession<'_>, release: &KernelRelease) {
     let Some(line) = session.settings.post_transaction(release, session.system) else { return };
     let path = session.tree().root().join("post_transaction.log");
-    let step = session.system.ui.step("dkms", "Running the post_transaction command");
+    let step = session.system.console.step("dkms", "Running the post_transaction command");
     let command = session.system.command("bash").args(["--norc", "--noprofile", "-c", &line]);
     let command = command.env("kernelver", release.as_str());
     let status = StepLog::create(&path)
@@ -22,11 +22,14 @@ pub(crate) fn post_transaction(session: &WriteSession<'_>, release: &KernelRelea
         Ok(status) if status.success() => step.done(),
         Ok(status) => {
             step.failed(status);
-            session.system.ui.warn(format!("post_transaction failed: {status}. Consult {}.", path.display()));
+            session
+                .system
+                .console
+                .warn(format!("post_transaction failed: {status}. Consult {}.", path.display()));
         }
         Err(error) => {
             step.failed("not run");
-            session.system.ui.warn(format!("post_transaction: {error}"));
+            session.system.console.warn(format!("post_transaction: {error}"));
         }
     }
 }
@@ -68,7 +71,7 @@ fn collect_aliases(dir: &Path, aliases: &mut BTreeSet<String>) {
 /// A kernel whose modules are gone must not list them; that depmod failed changes nothing about their being gone.
 pub(crate) fn index_after_removal(session: &WriteSession<'_>, release: &KernelRelease) {
     if let Err(error) = depmod(session, release) {
-        session.system.ui.warn(error.to_string().lines().next().unwrap_or_default());
+        session.system.console.warn(error.to_string().lines().next().unwrap_or_default());
     }
     post_transaction(session, release);
 }

@@ -36,7 +36,7 @@ pub(crate) fn uninstall(
 ) -> Result<Built> {
     let id = installed.id().clone();
     let kernel = session.kernel(&id.target.release);
-    session.system.ui.say(format!("Module {} for kernel {}:", id.package, id.target));
+    session.system.console.say(format!("Module {} for kernel {}:", id.package, id.target));
     let post_remove = post_remove(session, &installed);
     let is_new = session.writer.journal.begin_index(&id.target.release)?;
     let under_way = session.writer.journal.begin(Entry::Uninstall { build: Key::of(&id) })?;
@@ -179,11 +179,11 @@ pub(crate) fn remove_module(
 
 fn take_away(session: &WriteSession<'_>, path: &Path, owner: &Owner, progress: &Progress) -> Result<()> {
     match owner {
-        Owner::Nothing => session.system.ui.note(format!("{} was gone already.", path.display())),
+        Owner::Nothing => session.system.console.note(format!("{} was gone already.", path.display())),
         Owner::Recorded | Owner::Changed => {
             files::remove_file(path)?;
             progress.changed();
-            session.system.ui.say(format!("Deleted {}", path.display()));
+            session.system.console.say(format!("Deleted {}", path.display()));
         }
         Owner::Unknown | Owner::Damaged(_) => {
             set_aside(session, path)?;
@@ -191,7 +191,7 @@ fn take_away(session: &WriteSession<'_>, path: &Path, owner: &Owner, progress: &
             progress.changed();
         }
         Owner::Package(_) | Owner::Kernel => {
-            session.system.ui.say(format!("{} stays: it is {owner}.", path.display()));
+            session.system.console.say(format!("{} stays: it is {owner}.", path.display()));
         }
     }
     Ok(())
@@ -204,7 +204,7 @@ pub(crate) fn set_aside(session: &WriteSession<'_>, path: &Path) -> Result<()> {
     let mut free = names.filter(|aside| aside.symlink_metadata().is_err() || same_content(path, aside));
     let Some(aside) = free.next() else { return Ok(()) };
     files::keep_copy(path, &aside)?;
-    session.system.ui.warn(format!(
+    session.system.console.warn(format!(
         "{} is not the file that was installed; it is kept as {}. Delete it if nothing needs it.",
         path.display(),
         aside.display()

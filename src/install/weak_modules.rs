@@ -33,7 +33,7 @@ pub(crate) fn tell_weak_modules<'a>(
     }
     let outcome = command.stdin(Input::Bytes(lines.into())).stderr(Output::Capture).run();
     if let Err(why) = judge(outcome) {
-        session.system.ui.warn(format!("weak-modules failed for {}: {why}", built.id().package));
+        session.system.console.warn(format!("weak-modules failed for {}: {why}", built.id().package));
     }
 }
 

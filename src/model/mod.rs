@@ -3,6 +3,7 @@
 mod error;
 mod name;
 mod release;
+pub(crate) mod similar;
 mod state;
 pub(crate) mod text;
 mod version;

@@ -47,7 +47,7 @@ fn mark_upgrade(session: &WriteSession<'_>, registered: &Result<(Added, Option<S
     if let Err(error) = session.writer.mark_upgrade(id, &session.system.moment()) {
         session
             .system
-            .ui
+            .console
             .warn(format!("The removal of {id} in this transaction will not be skipped: {error}"));
     }
 }
@@ -140,7 +140,7 @@ fn take_over(
     let own_conf = dir.join("dkms.conf");
     session.conf(id, options.conf.unwrap_or(&own_conf), target, Strictness::Strict)?;
     source::import(session, &dir, &source_dir, true)?;
-    session.system.ui.say(format!("Copied {} to {}.", dir.display(), source_dir.display()));
+    session.system.console.say(format!("Copied {} to {}.", dir.display(), source_dir.display()));
     Ok(())
 }
 

@@ -14,13 +14,14 @@ use crate::tree::{Built, Package};
 /// Brings builds for a target up to what is installed for it now; what was installed is installed again, without
 /// depmod. A failure is printed, and concerns only its package: the old result stays.
 pub(crate) fn rebuild_dependents(session: &WriteSession<'_>, target: &Target) {
-    let ui = &session.system.ui;
+    let console = &session.system.console;
     for planned in plan_rebuilds(dependents(session, target)) {
         let id = planned.id;
-        ui.say(format!("{id} is built again for kernel {target}: {}.", planned.why));
+        console.say(format!("{id} is built again for kernel {target}: {}.", planned.why));
         if let Err(error) = rebuild(session, &BuildId::new(id.clone(), target.clone())) {
             session.tell(&error);
-            ui.warn(format!("{id} for kernel {target} is what it was before, although {}.", planned.why));
+            console
+                .warn(format!("{id} for kernel {target} is what it was before, although {}.", planned.why));
         }
     }
 }
@@ -43,7 +44,7 @@ fn dependent(session: &WriteSession<'_>, package: &Package, target: &Target) -> 
         Ok(conf) => conf,
         Err(error) => {
             let id = &package.id;
-            session.system.ui.warn(format!("Cannot determine whether {id} needs a rebuild: {error}"));
+            session.system.console.warn(format!("Cannot determine whether {id} needs a rebuild: {error}"));
             return None;
         }
     };

@@ -37,7 +37,7 @@ pub(crate) fn kernel_preinst(
         match session.conf(id, &path, target, Strictness::Lenient) {
             Ok(conf) => conf.autoinstall.is_yes(),
             Err(error) => {
-                session.system.ui.warn(format!("{id} stays as it is: {error}"));
+                session.system.console.warn(format!("{id} stays as it is: {error}"));
                 false
             }
         }
@@ -62,7 +62,7 @@ fn unbuild_kernel(
                 continue;
             }
             of_target.get_or_insert_with(|| target.clone());
-            session.system.ui.note(format!("dkms: removing: {} ({target})", package.id));
+            session.system.console.note(format!("dkms: removing: {} ({target})", package.id));
             match unbuild(session, &package.id, target, RemoveCaller::Kernel) {
                 Ok(was_installed) => changed |= was_installed,
                 Err(error) => {

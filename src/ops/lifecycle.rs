@@ -58,7 +58,7 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     for_each_target(session, &job.targets, |target| {
         let id = BuildId::new(added.id().clone(), target.clone());
         match plan_build(&id, state(session, &id), job.force.force) {
-            BuildPlan::Skip(skip) => session.system.ui.say(skip.to_string()),
+            BuildPlan::Skip(skip) => session.system.console.say(skip.to_string()),
             BuildPlan::Build => {
                 build_for(session, job, &added, &id)?;
             }
@@ -102,14 +102,17 @@ pub(crate) fn match_kernel(
     });
     let ids: Vec<_> = wanted.map(|found| found.id.clone()).collect();
     if ids.is_empty() {
-        session.system.ui.say(format!("There are no modules installed for the kernel {template} to match."));
+        session
+            .system
+            .console
+            .say(format!("There are no modules installed for the kernel {template} to match."));
         return Ok(());
     }
     require_headers(session, &target.release)?;
     let mut failures = Failures::default();
     let mut installed = Vec::new();
     for id in ids {
-        session.system.ui.say(format!("Module: {} Version: {}", id.name, id.version));
+        session.system.console.say(format!("Module: {} Version: {}", id.name, id.version));
         let job = Job {
             subject: Subject::Package(id),
             conf: None,
@@ -169,7 +172,7 @@ fn install_one(
     let intact = session.tree().installed(&id).is_none_or(is_as_wanted);
     let built = match plan_install(&id, state(session, &id), intact, job.force.force) {
         InstallPlan::Skip(skip) => {
-            session.system.ui.say(skip.to_string());
+            session.system.console.say(skip.to_string());
             return Ok(None);
         }
         InstallPlan::Install if has_new_source(session, job, &id) => {
@@ -184,7 +187,7 @@ fn install_one(
     let options = InstallOptions { conf: job.conf.as_deref(), force: job.force.clone() };
     let step_owner = id.package.to_string();
     let installed = install(session, built, &options)?;
-    session.system.ui.say(format!("Installing {step_owner} for kernel {}... done.", id.target));
+    session.system.console.say(format!("Installing {step_owner} for kernel {}... done.", id.target));
     Ok(Some(installed))
 }
 
@@ -215,7 +218,7 @@ pub(crate) fn finish(
         return Err(error);
     }
     if let Err(error) = load_for_devices(session, release) {
-        session.system.ui.warn(format!("The modules are installed, and were not loaded: {error}"));
+        session.system.console.warn(format!("The modules are installed, and were not loaded: {error}"));
     }
     post_transaction(session, release);
     Ok(())

@@ -65,7 +65,7 @@ fn take_out_lost(session: &WriteSession<'_>, id: &BuildId) -> Result<()> {
             let path = kernel.dir.join(OURS).join(format!("{name}.ko{suffix}"));
             if path.is_file() {
                 files::remove_file(&path)?;
-                session.system.ui.say(format!("Deleted {}", path.display()));
+                session.system.console.say(format!("Deleted {}", path.display()));
             }
         }
     }

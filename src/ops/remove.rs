@@ -51,14 +51,14 @@ pub(crate) fn remove_all(
         removal_targets(session, package, targets).inspect_err(|_| session.writer.tidy(&package.name))?;
     session.writer.clean_staging(package)?;
     if safe_upgrade && session.writer.take_upgrade_mark(package, &session.system.moment())? {
-        session.system.ui.warn(format!(
+        session.system.console.warn(format!(
             "{package} is not removed: with --rpm_safe_upgrade it was added in the same transaction of rpm."
         ));
         return Ok(());
     }
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))?;
     if session.writer.forget(package)? {
-        session.system.ui.say(format!("Deleting module {package} completely from the DKMS tree."));
+        session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ fn uninstall_if_installed(
         None => {
             session
                 .system
-                .ui
+                .console
                 .say(format!("Module {package} is not installed for kernel {target}. Skipping..."));
             Ok(false)
         }
@@ -177,7 +177,10 @@ fn discard_build(session: &WriteSession<'_>, id: &BuildId) -> Result<()> {
         Some(built) => session.writer.discard(built)?,
         None => {
             session.writer.discard_debris(id)?;
-            session.system.ui.say(format!("Module {package} is not built for kernel {target}. Skipping..."));
+            session
+                .system
+                .console
+                .say(format!("Module {package} is not built for kernel {target}. Skipping..."));
         }
     }
     Ok(())

@@ -29,9 +29,9 @@ pub(crate) fn repair(session: &WriteSession<'_>) -> Result<usize> {
         }
         for disorder in found {
             match repair_one(session, &disorder) {
-                Ok(done) => session.system.ui.say(format!("{disorder}\n    {done}")),
+                Ok(done) => session.system.console.say(format!("{disorder}\n    {done}")),
                 Err(error) => {
-                    session.system.ui.say(disorder.to_string());
+                    session.system.console.say(disorder.to_string());
                     session.tell(&error);
                 }
             }

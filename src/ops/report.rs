@@ -11,14 +11,14 @@ pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &Sys
     }
     let line = |what: &str, names: Vec<String>| {
         if !names.is_empty() {
-            system.ui.say(format!("Autoinstall on {release} {what} for module(s) {}.", names.join(" ")));
+            system.console.say(format!("Autoinstall on {release} {what} for module(s) {}.", names.join(" ")));
         }
     };
     line("succeeded", report.succeeded.iter().map(ToString::to_string).collect());
     line("was skipped", report.skipped.iter().map(|(id, _)| id.name.to_string()).collect());
     for (id, why) in &report.skipped {
-        if system.ui.is_verbose() {
-            system.ui.say(format!("{id}: {why}"));
+        if system.console.is_verbose() {
+            system.console.say(format!("{id}: {why}"));
         }
     }
     line(
@@ -26,10 +26,12 @@ pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &Sys
         report.failed.iter().map(|(id, error)| format!("{}({})", id.name, error.exit_code().0)).collect(),
     );
     for (id, why) in &report.blocked {
-        system.ui.error(format!("{id} cannot be installed for kernel {release}: {why}."));
+        system.console.error(format!("{id} cannot be installed for kernel {release}: {why}."));
     }
     for (id, names) in &report.deferred {
-        system.ui.say(format!("{id} waits for {}, which is not registered with dkms yet.", names.join(", ")));
+        system
+            .console
+            .say(format!("{id} waits for {}, which is not registered with dkms yet.", names.join(", ")));
     }
 }
 

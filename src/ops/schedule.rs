@@ -33,11 +33,11 @@ pub(crate) fn run(
     let limit = session.settings.jobs.limit();
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
-    session.system.ui.set_parallel(builds > 1);
+    session.system.console.set_parallel(builds > 1);
     let run = Run { session, target, force, jobs: jobs.as_ref(), at_once: limit.clamp(1, MOST_AT_ONCE) };
     let mut ended = run.all(steps);
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
-    session.system.ui.set_parallel(false);
+    session.system.console.set_parallel(false);
     Ok(ended)
 }
 
@@ -100,7 +100,7 @@ impl Run<'_> {
     fn tell_provided(&self, id: &PackageId, refused: &[(String, String)]) {
         for (module, why) in refused {
             let text = format!("{id}: {module} is not installed for kernel {}: {why}.", self.target);
-            self.session.system.ui.note(text);
+            self.session.system.console.note(text);
         }
     }
 
@@ -119,7 +119,7 @@ impl Run<'_> {
             return sign_if_due(self.session, built);
         }
         if let Need::Rebuild(why) = &step.need {
-            self.session.system.ui.note(format!("{id} is built again: {why}."));
+            self.session.system.console.note(format!("{id} is built again: {why}."));
         }
         let jobs = self.jobs.map(|jobs| Ok::<_, Error>((jobs, jobs.take()?))).transpose()?;
         let added = self.session.added(&step.id)?;
@@ -131,7 +131,10 @@ impl Run<'_> {
         let id = built.id().clone();
         let options = InstallOptions { conf: None, force: self.force.clone() };
         let installed = install(self.session, built, &options)?;
-        self.session.system.ui.say(format!("Installing {} for kernel {}... done.", id.package, id.target));
+        self.session
+            .system
+            .console
+            .say(format!("Installing {} for kernel {}... done.", id.package, id.target));
         Ok(installed)
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn remember(
 
 fn warn_of(session: &WriteSession<'_>, id: &BuildId, result: crate::model::Result<()>) {
     if let Err(error) = result {
-        session.system.ui.warn(format!("{id}: {error}"));
+        session.system.console.warn(format!("{id}: {error}"));
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn find_script(
     if has_x_bit(&file) && is_on_noexec(&file) {
         return Err(Error::ScriptOnNoexec { script: script.directive(), path: dir.join(word) });
     }
-    session.system.ui.warn(format!(
+    session.system.console.warn(format!(
         "The {} script of {id} is not executable or does not exist: {}\n{}",
         script.directive(),
         dir.join(word).display(),
@@ -80,8 +80,8 @@ pub(crate) fn run_script(
     }
     command = command.args(words(&found.rest, &found.dir)).dir(&found.dir);
     let title = format!("Running the {} script", script.directive().to_lowercase());
-    session.system.ui.say(format!("{title}:"));
-    if !session.system.ui.is_quiet() {
+    session.system.console.say(format!("{title}:"));
+    if !session.system.console.is_quiet() {
         command = command.stdout(Output::Inherit).stderr(Output::Inherit);
     }
     let status = keeping_current(session, id, || command.run())?.status;
@@ -102,7 +102,10 @@ pub(crate) fn run_post_script(
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    session.system.ui.warn(format!("{} of {id} failed: {status}. The action goes on.", script.directive()));
+    session
+        .system
+        .console
+        .warn(format!("{} of {id} failed: {status}. The action goes on.", script.directive()));
 }
 
 fn has_x_bit(file: &Path) -> bool {

@@ -141,21 +141,21 @@ impl<'a> WriteSession<'a> {
         if !self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
             return;
         }
-        let ui = &self.system.ui;
+        let console = &self.system.console;
         for line in &conf.messages {
-            ui.note(shown_in_line(line));
+            console.note(shown_in_line(line));
         }
         for directive in &conf.deprecated {
-            ui.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
+            console.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
         }
         for (directive, file) in &conf.lost {
-            ui.warn(format!(
+            console.warn(format!(
                 "{}: the value of {directive} is lost, because it holds quoted blanks inside double quotes.",
                 file.display()
             ));
         }
         for (directive, file) in &conf.cut {
-            ui.warn(format!(
+            console.warn(format!(
                 "{}: the value of {directive} ends where it falls out of its quotes.",
                 file.display()
             ));
@@ -166,7 +166,8 @@ impl<'a> WriteSession<'a> {
         ] {
             if said != asked {
                 let (path, said) = (conf.path.display(), shown_in_line(said));
-                ui.warn(format!("{path}: {directive} says {said}, you asked for {asked}; using {asked}."));
+                console
+                    .warn(format!("{path}: {directive} says {said}, you asked for {asked}; using {asked}."));
             }
         }
     }
@@ -187,7 +188,7 @@ impl<'a> WriteSession<'a> {
         let text = error.to_string();
         self.tell(error);
         if !matches!(error, Error::Told(_)) && !text.contains(&id.to_string()) {
-            self.system.ui.note(format!("The package is {id}."));
+            self.system.console.note(format!("The package is {id}."));
         }
     }
 
@@ -195,8 +196,8 @@ impl<'a> WriteSession<'a> {
     pub(crate) fn tell(&self, error: &Error) {
         match error {
             Error::Told(_) => {}
-            error if error.is_warning() => self.system.ui.warn(error.to_string()),
-            error => self.system.ui.error(error.to_string()),
+            error if error.is_warning() => self.system.console.warn(error.to_string()),
+            error => self.system.console.error(error.to_string()),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Lock {
             let deadline =
                 *deadline.get_or_insert_with(|| system.patience.map(|patience| Instant::now() + patience));
             if first {
-                system.ui.note(format!("Waiting for {holder} to finish with {}...", tree.display()));
+                system.console.note(format!("Waiting for {holder} to finish with {}...", tree.display()));
             }
             match deadline {
                 None => match Flock::lock(file, FlockArg::LockExclusive) {

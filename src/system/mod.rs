@@ -3,6 +3,7 @@
 //! Everything that touches the machine goes through here; nothing above reads a global.
 
 pub(crate) mod ancestors;
+mod console;
 pub(crate) mod digest;
 mod environment;
 pub(crate) mod files;
@@ -15,14 +16,13 @@ pub(crate) mod regex;
 pub(crate) mod signals;
 pub(crate) mod streams;
 pub(crate) mod syslog;
-mod ui;
 
+pub(crate) use console::Console;
 pub(crate) use environment::Environment;
 #[cfg(any(test, fuzzing))]
 pub(crate) use host::Distribution;
 pub(crate) use host::{Family, Host};
 pub(crate) use moment::Moment;
-pub(crate) use ui::Ui;
 
 use environment::{is_general, is_withheld, with_sbin};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(crate) struct System {
     pub root: PathBuf,
     pub env: Environment,
     pub host: Host,
-    pub ui: Ui,
+    pub console: Console,
     /// How long this run waits for another one that holds the lock; `None` where a person waits, who can interrupt it.
     pub patience: Option<Duration>,
     /// Whether the environment is that of a caller whose variables are no affair of builds and scripts.
@@ -60,7 +60,7 @@ impl System {
         let host = Host::capture(&root, &env);
         let patience =
             env.get("DKMS_LOCK_TIMEOUT").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        Self { root, env, host, ui: Ui::default(), patience, foreign: false }
+        Self { root, env, host, console: Console::default(), patience, foreign: false }
     }
 
     /// From now on programs get only the variables that are for every program, because the others were meant for the caller's

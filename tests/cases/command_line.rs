@@ -88,6 +88,24 @@ fn an_unknown_option_and_a_missing_action_print_the_usage() {
     world.dkms(&[]).exits(2).says("Usage: dkms");
 }
 
+#[rstest]
+#[case::action(&["instal"], "Did you mean install?")]
+#[case::option(&["add", "--forse"], "Did you mean --force?")]
+#[case::option_with_value(&["add", "--kernelvre=6.1"], "Did you mean --kernelver?")]
+#[case::help(&["help", "chekc"], "Did you mean check?")]
+#[case::nothing_similar(&["frobnicate"], "\nSee dkms --help.")]
+fn mistyped_word_gets_a_suggestion(#[case] line: &[&str], #[case] hint: &str) {
+    World::new().dkms(line).exits(2).complains(hint);
+}
+
+#[rstest]
+#[case(&["help", "check"], "--full")]
+#[case(&["check", "--help"], "--full")]
+#[case(&["help"], "Actions:")]
+fn help_explains_one_action_or_all(#[case] line: &[&str], #[case] said: &str) {
+    World::new().ok(line).says("Usage: dkms").says(said);
+}
+
 #[test]
 fn help_and_version_end_the_scan_whatever_follows() {
     let world = World::new();

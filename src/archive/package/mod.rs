@@ -68,11 +68,11 @@ pub(crate) fn make_package(packaging: &Packaging<'_>, session: &WriteSession<'_>
         PackageForm::Rpm => maker.rpms()?,
     };
     let place = session.writer.result_dir(packaging.package, packaging.form.dir_name())?;
-    system.ui.say(format!("\nMoving built files to {}", place.display()));
+    system.console.say(format!("\nMoving built files to {}", place.display()));
     for file in made {
         let path = place.join(file.file_name().unwrap_or_default());
         files::publish_copy(&file, &path, 0o644)?;
-        system.ui.say(path.display().to_string());
+        system.console.say(path.display().to_string());
     }
     Ok(())
 }
@@ -151,9 +151,9 @@ impl Maker<'_> {
         let outcome = command.stdout(Output::Capture).stderr(Output::Capture).run()?;
         let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
         let complaints = String::from_utf8_lossy(&outcome.stderr).into_owned();
-        if self.system.ui.is_verbose() {
-            self.system.ui.say(&said);
-            self.system.ui.note(&complaints);
+        if self.system.console.is_verbose() {
+            self.system.console.say(&said);
+            self.system.console.note(&complaints);
         }
         if outcome.status.success() {
             return Ok(said);

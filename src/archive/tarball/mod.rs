@@ -46,7 +46,7 @@ pub(crate) fn install_rpm(archive: &Path, system: &System) -> Result<()> {
         return Err(named(ArchiveProblem::Missing));
     }
     let mut command = system.command("rpm").arg("-Uvh").arg(archive);
-    if !system.ui.is_quiet() {
+    if !system.console.is_quiet() {
         command = command.stdout(Output::Inherit).stderr(Output::Inherit);
     }
     match command.run() {
@@ -89,7 +89,7 @@ pub(crate) fn load(
     if content.has_source {
         require_writable_sources(session)?;
     }
-    session.system.ui.say(format!("Loading tarball for {}", id.source_dir_name()));
+    session.system.console.say(format!("Loading tarball for {}", id.source_dir_name()));
     let added = load_source(session, &content, &id, options.force)?;
     for (target, dir) in &content.builds {
         load_build(session, &BuildId::new(id.clone(), target.clone()), dir, &conf, options.force)?;
@@ -125,16 +125,16 @@ fn load_build(
     force: bool,
 ) -> Result<()> {
     let out = session.tree().out_dir(id);
-    let (ui, shown) = (&session.system.ui, out.display());
+    let (console, shown) = (&session.system.console, out.display());
     if !dir.join("module").is_dir() {
-        ui.warn(format!("The tarball has no modules for kernel {}. Skipping...", id.target));
+        console.warn(format!("The tarball has no modules for kernel {}. Skipping...", id.target));
         return Ok(());
     }
     if out.symlink_metadata().is_ok() && !force {
-        ui.warn(format!("{shown} already exists. Skipping..."));
+        console.warn(format!("{shown} already exists. Skipping..."));
         return Ok(());
     }
-    ui.say(format!("Loading {shown}..."));
+    console.say(format!("Loading {shown}..."));
     let staged = session.writer.stage(id)?;
     let published = (|| {
         files::copy_tree(dir, &staged)?;
@@ -156,7 +156,7 @@ fn load_build(
     }
     let (built, replaced) = published?;
     if let Some(why) = misfit(session, &built) {
-        ui.note(format!(
+        console.note(format!(
             "The prebuilt module for kernel {} does not fit ({why}); compiling instead.",
             id.target
         ));

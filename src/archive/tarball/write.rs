@@ -48,14 +48,14 @@ pub(crate) fn mktarball(
     let targets = targets?;
     let path = destination(packing, &targets, &tree, writer)?;
     for target in &targets {
-        system.ui.say(format!("Marking modules for {target} for archiving..."));
+        system.console.say(format!("Marking modules for {target} for archiving..."));
     }
     if packing.content != Content::BinariesOnly {
-        system.ui.say(format!("Marking {} for archiving...", source.display()));
+        system.console.say(format!("Marking {} for archiving...", source.display()));
         if let Some(link) = check::link_leading_out(&source)? {
             let link = source.join(link);
             let text = "leads out of the package, so this dkms will refuse to load the tarball.";
-            system.ui.warn(format!("The link {} {text}", link.display()));
+            system.console.warn(format!("The link {} {text}", link.display()));
         }
     }
     write_file(&path, |members| {
@@ -65,7 +65,7 @@ pub(crate) fn mktarball(
             _ => members.add_dir("dkms_source_tree", &source, |_| true),
         }
     })?;
-    system.ui.say(format!("\nTarball location: {}", path.display()));
+    system.console.say(format!("\nTarball location: {}", path.display()));
     Ok(())
 }
 

@@ -28,15 +28,15 @@ pub(crate) fn print(filters: &[Filter], format: StatusFormat, settings: &Setting
         .collect();
     for item in &items {
         if let Item::Broken { id, source } = item {
-            system.ui.error(Error::Broken { package: id.clone(), source: source.clone() }.to_string());
+            system.console.error(Error::Broken { package: id.clone(), source: source.clone() }.to_string());
         }
     }
     let line = match format {
         StatusFormat::Text => text::line,
         StatusFormat::Legacy => text::legacy_line,
-        StatusFormat::Json => return system.ui.say(json::document(&items, &view)),
+        StatusFormat::Json => return system.console.say(json::document(&items, &view)),
     };
     if !items.is_empty() {
-        system.ui.say(items.iter().map(line).collect::<Vec<_>>().join("\n"));
+        system.console.say(items.iter().map(line).collect::<Vec<_>>().join("\n"));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The console. Shared by all threads of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Ui {
+pub(crate) struct Console {
     quiet: AtomicBool,
     /// Whether several packages are worked on at once, so that lines must say whose they are.
     parallel: AtomicBool,
@@ -17,7 +17,7 @@ pub(crate) struct Ui {
     whole_lines: Mutex<()>,
 }
 
-impl Ui {
+impl Console {
     /// Nothing is printed any more.
     pub(crate) fn be_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
@@ -67,7 +67,7 @@ impl Ui {
         if !self.parallel.load(Ordering::Relaxed) {
             self.put(true, &format!("{title}..."));
         }
-        Step { ui: self, owner, title, ended: false }
+        Step { console: self, owner, title, ended: false }
     }
 
     fn put(&self, stdout: bool, text: &str) {
@@ -89,7 +89,7 @@ impl Ui {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Step<'a> {
-    ui: &'a Ui,
+    console: &'a Console,
     owner: &'a str,
     title: &'a str,
     ended: bool,
@@ -106,18 +106,18 @@ impl Step<'_> {
 
     fn end(mut self, how: &str) {
         self.ended = true;
-        if self.ui.parallel.load(Ordering::Relaxed) {
-            self.ui.say(format!("{}: {}...{how}", self.owner, self.title));
+        if self.console.parallel.load(Ordering::Relaxed) {
+            self.console.say(format!("{}: {}...{how}", self.owner, self.title));
         } else {
-            self.ui.say(how);
+            self.console.say(how);
         }
     }
 }
 
 impl Drop for Step<'_> {
     fn drop(&mut self) {
-        if !self.ended && !self.ui.parallel.load(Ordering::Relaxed) {
-            self.ui.say("");
+        if !self.ended && !self.console.parallel.load(Ordering::Relaxed) {
+            self.console.say("");
         }
     }
 }

@@ -1,0 +1,278 @@
+//! The parts of dkms(8) and of the completions that are made from the tables of actions and options. The files are kept in
+//! the repository; `make documents` writes them, and the tests fail where they differ.
+
+use super::action::{ACTIONS, Action, Operand};
+use super::options::{Complete, Entry, Kind, OPTIONS};
+use rstest::rstest;
+use std::fmt::Write;
+use std::path::Path;
+
+const MANUAL: &str = "packaging/man/dkms.8";
+const BASH: &str = "packaging/completions/dkms.bash";
+const ZSH: &str = "packaging/completions/_dkms";
+const FISH: &str = "packaging/completions/dkms.fish";
+
+/// Words for roff: options and names of other pages are bold, paths and placeholders italic.
+fn roff(text: &str) -> String {
+    text.split(' ').map(roff_word).collect::<Vec<_>>().join(" ")
+}
+
+fn roff_word(word: &str) -> String {
+    let core = word.trim_end_matches([',', '.', ';', ':']);
+    let rest = &word[core.len()..];
+    let escaped = core.replace('-', "\\-");
+    if core.starts_with("--") || (core.len() == 2 && core.starts_with('-')) {
+        return format!("\\fB{escaped}\\fR{rest}");
+    }
+    if let Some((name, section)) = core.split_once('(').filter(|(_, section)| section.len() == 2) {
+        return format!("\\fB{}\\fR({section}{rest}", name.replace('-', "\\-"));
+    }
+    if core.starts_with('/') || core.starts_with('<') {
+        return format!("\\fI{escaped}\\fR{rest}");
+    }
+    word.to_owned()
+}
+
+fn paragraph(term: &str, texts: &[&str]) -> String {
+    let text =
+        texts.iter().filter(|text| !text.is_empty()).map(|text| sentence(text)).collect::<Vec<_>>().join(" ");
+    let mut page = format!(".TP\n{term}\n");
+    for line in crate::cli::usage::filled(&roff(&text), "", 120).lines() {
+        let _ = writeln!(page, "{}{line}", if line.starts_with(['.', '\'']) { "\\&" } else { "" });
+    }
+    page
+}
+
+/// A few words as a sentence.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase()).into_iter();
+    let end = if text.ends_with('.') { "" } else { "." };
+    first.chain(chars).collect::<String>() + end
+}
+
+fn manual_actions() -> String {
+    let entry = |entry: &super::action::Entry| paragraph(&format!(".B {}", entry.word), &[entry.manual]);
+    ACTIONS.iter().map(entry).collect()
+}
+
+fn manual_options() -> String {
+    let mut page = String::new();
+    for option in OPTIONS.iter().filter(|option| !option.is_deprecated()) {
+        let spellings: Vec<String> =
+            option.spellings().map(|text| format!("\\fB{}\\fR", text.replace('-', "\\-"))).collect();
+        let mut term = spellings.join(", ");
+        if let Kind::Value { name, .. } = option.kind {
+            let _ = write!(term, " \\fI{name}\\fR");
+        }
+        let words: Vec<&str> = only(option).map(Action::word).collect();
+        let fits = if words.is_empty() { String::new() } else { format!("Actions: {}.", words.join(", ")) };
+        page.push_str(&paragraph(&term, &[option.summary, option.manual, &fits]));
+    }
+    page
+}
+
+/// The actions that an option is for, unless it is for every one.
+fn only(option: &Entry) -> impl Iterator<Item = Action> {
+    let all = ACTIONS.iter().all(|entry| option.fits.includes(entry.action));
+    let included = move |entry: &&super::action::Entry| !all && option.fits.includes(entry.action);
+    ACTIONS.iter().filter(included).map(|entry| entry.action)
+}
+
+fn offered(action: Action) -> Vec<&'static str> {
+    let fits = OPTIONS.iter().filter(|option| option.fits.includes(action) && !option.is_deprecated());
+    fits.flat_map(Entry::spellings).collect()
+}
+
+fn wrapped(words: &[&str]) -> String {
+    crate::cli::usage::filled(&words.join(" "), "            ", 110)
+}
+
+fn bash() -> String {
+    let words: Vec<&str> = ACTIONS.iter().map(|entry| entry.word).collect();
+    let mut text = format!("_dkms_actions=\"\n{}\"\n\n", wrapped(&words));
+    text.push_str("_dkms_options() {\n    case $1 in\n");
+    for entry in &ACTIONS {
+        let _ = writeln!(
+            text,
+            "        {})\n            echo \"\n{}            \" ;;",
+            entry.word,
+            wrapped(&offered(entry.action))
+        );
+    }
+    let all: Vec<&str> =
+        OPTIONS.iter().filter(|option| !option.is_deprecated()).flat_map(Entry::spellings).collect();
+    let _ =
+        writeln!(text, "        *)\n            echo \"\n{}            \" ;;\n    esac\n}}\n", wrapped(&all));
+    text.push_str("# What the value of an option is.\n_dkms_value() {\n    case $1 in\n");
+    for option in &OPTIONS {
+        if let Kind::Value { complete, .. } = option.kind {
+            let spellings = option.spellings().collect::<Vec<_>>().join(" | ");
+            let _ = writeln!(text, "        {spellings}) echo {} ;;", in_bash(complete));
+        }
+    }
+    text.push_str("    esac\n}\n\n# What an action works on.\n_dkms_operand() {\n    case $1 in\n");
+    for entry in &ACTIONS {
+        let operand = match entry.operand {
+            Operand::Nothing => "nothing",
+            Operand::Package => "package",
+            Operand::Source => "source",
+            Operand::Tarball => "file",
+            Operand::Action => "action",
+        };
+        let _ = writeln!(text, "        {}) echo {operand} ;;", entry.word);
+    }
+    text.push_str("    esac\n}\n");
+    text
+}
+
+fn in_bash(complete: Complete) -> String {
+    match complete {
+        Complete::Package => "module".to_owned(),
+        Complete::Version => "version".to_owned(),
+        Complete::Kernel => "kernel".to_owned(),
+        Complete::Arch => "arch".to_owned(),
+        Complete::File => "file".to_owned(),
+        Complete::Directory => "directory".to_owned(),
+        Complete::Words(words) => format!("words {}", words.join(" ")),
+        Complete::Anything => "nothing".to_owned(),
+    }
+}
+
+fn zsh() -> String {
+    let mut text = String::from("local -a actions\nactions=(\n");
+    for entry in &ACTIONS {
+        let _ = writeln!(text, "    '{}:{}'", entry.word, quoted(entry.summary));
+    }
+    text.push_str(")\n\n_arguments -S \\\n");
+    for option in OPTIONS.iter().filter(|option| !option.is_deprecated()) {
+        let summary = quoted(option.summary);
+        let repeat = if option.is_repeatable { "'*'" } else { "" };
+        let value = match option.kind {
+            Kind::Value { name, complete, .. } => {
+                format!(":{}:{}", name.to_ascii_lowercase().replace(['[', ']'], ""), in_zsh(complete))
+            }
+            Kind::Switch(_) | Kind::Version | Kind::Help | Kind::Deprecated | Kind::DeprecatedValue => {
+                String::new()
+            }
+        };
+        let spellings: Vec<&str> = option.spellings().collect();
+        let spelled = match spellings.as_slice() {
+            [one] => format!("{repeat}{one}"),
+            several => format!("{repeat}{{{}}}", several.join(",")),
+        };
+        let _ = writeln!(text, "    {spelled}'[{summary}]{value}' \\");
+    }
+    text.push_str("    '1:action:->action' \\\n    '*:package:->operand' && return\n");
+    text
+}
+
+fn in_zsh(complete: Complete) -> String {
+    match complete {
+        Complete::Package => "_dkms_packages".to_owned(),
+        Complete::Version => "_dkms_versions".to_owned(),
+        Complete::Kernel => "_dkms_kernels".to_owned(),
+        Complete::Arch | Complete::Anything => String::new(),
+        Complete::File => "_files".to_owned(),
+        Complete::Directory => "_files -/".to_owned(),
+        Complete::Words(words) => format!("({})", words.join(" ")),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\'', "'\\''").replace('[', "\\[").replace(']', "\\]").replace(':', "\\:")
+}
+
+fn fish() -> String {
+    let words: Vec<&str> = ACTIONS.iter().map(|entry| entry.word).collect();
+    let mut text = format!("set -l actions {}\n\ncomplete -c dkms -f\n", words.join(" "));
+    for entry in &ACTIONS {
+        let _ = writeln!(
+            text,
+            "complete -c dkms -n \"not __fish_seen_subcommand_from $actions\" -a {} -d '{}'",
+            entry.word,
+            in_fish_quotes(entry.summary)
+        );
+    }
+    for entry in &ACTIONS {
+        let operand = match entry.operand {
+            Operand::Nothing => continue,
+            Operand::Package => "-a '(__dkms_packages)'",
+            Operand::Source => "-F -a '(__dkms_packages; __dkms_sources)'",
+            Operand::Tarball => "-F",
+            Operand::Action => "-a \"$actions\"",
+        };
+        let _ = writeln!(text, "complete -c dkms -n '__fish_seen_subcommand_from {}' {operand}", entry.word);
+    }
+    for option in OPTIONS.iter().filter(|option| !option.is_deprecated()) {
+        text.push_str("complete -c dkms");
+        let words: Vec<&str> = only(option).map(Action::word).collect();
+        if !words.is_empty() {
+            let _ = write!(text, " -n '__fish_seen_subcommand_from {}'", words.join(" "));
+        }
+        if let Some(short) = option.short {
+            let _ = write!(text, " -s {}", short.trim_start_matches('-'));
+        }
+        if let Some(long) = option.long {
+            let _ = write!(text, " -l {}", long.trim_start_matches('-'));
+        }
+        if let Kind::Value { complete, .. } = option.kind {
+            text.push_str(&in_fish(complete));
+        }
+        let _ = writeln!(text, " -d '{}'", in_fish_quotes(option.summary));
+    }
+    text
+}
+
+fn in_fish(complete: Complete) -> String {
+    match complete {
+        Complete::Package => " -x -a '(__dkms_packages; __dkms_sources)'".to_owned(),
+        Complete::Version => " -x -a '(__dkms_versions)'".to_owned(),
+        Complete::Kernel => " -x -a '(__dkms_kernels)'".to_owned(),
+        Complete::Arch | Complete::Anything => " -x".to_owned(),
+        Complete::File => " -r -F".to_owned(),
+        Complete::Directory => " -x -a '(__fish_complete_directories)'".to_owned(),
+        Complete::Words(words) => format!(" -x -a '{}'", words.join(" ")),
+    }
+}
+
+fn in_fish_quotes(text: &str) -> String {
+    text.replace('\'', "\\'")
+}
+
+/// Puts `made` between the lines that hold `BEGIN name` and `END name`.
+fn with_part(file: &str, name: &str, made: &str) -> String {
+    let (begin, end) = (format!("BEGIN {name}"), format!("END {name}"));
+    let mut text = String::new();
+    let mut is_inside = false;
+    for line in file.lines() {
+        is_inside &= !line.contains(&end);
+        if !is_inside {
+            text.push_str(line);
+            text.push('\n');
+        }
+        if line.contains(&begin) {
+            text.push_str(made);
+            is_inside = true;
+        }
+    }
+    text
+}
+
+#[rstest]
+#[case::actions(MANUAL, "actions", manual_actions())]
+#[case::options(MANUAL, "options", manual_options())]
+#[case::bash(BASH, "words", bash())]
+#[case::zsh(ZSH, "words", zsh())]
+#[case::fish(FISH, "words", fish())]
+fn document_is_what_the_tables_say(#[case] file: &str, #[case] part: &str, #[case] made: String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let found = std::fs::read_to_string(&path).unwrap();
+    let expected = with_part(&found, part, &made);
+    assert!(expected.contains(&made), "{file} has no part {part}");
+    if std::env::var_os("DKMS_WRITE_DOCUMENTS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    } else {
+        assert!(found == expected, "{file} is not up to date: run make documents");
+    }
+}
