@@ -20,8 +20,9 @@ PROGRAM_DIR ?= $(CARGO_TARGET_DIR)/release
 BUILT ?= no
 export CARGO_TARGET_DIR
 
-# Programs that callers reach by path under the name of the binary; two more get another name when they are installed.
-HOOK_PROGRAMS = kernel-preinst kernel-postinst kernel-prerm header-postinst hand-back initramfs initramfs-modules boot kernel-install
+# The names under which callers reach dkms-hooks by path.
+HOOK_PROGRAMS = boot common.postinst dkms_autoinstaller hand-back header-postinst initramfs initramfs-modules kernel-install \
+	kernel-postinst kernel-preinst kernel-prerm
 KERNEL_EVENTS = preinst postinst prerm header_postinst
 
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
@@ -48,11 +49,8 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(STATEDIR) \
 		$(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf.d
 	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms $(DESTDIR)$(SBINDIR)/dkms
-	for program in $(HOOK_PROGRAMS); do \
-		$(INSTALL) -m 755 $(PROGRAM_DIR)/$$program $(DESTDIR)$(LIBDIR)/$$program || exit 1; \
-	done
-	$(INSTALL) -m 755 $(PROGRAM_DIR)/common-postinst $(DESTDIR)$(LIBDIR)/common.postinst
-	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms-autoinstaller $(DESTDIR)$(LIBDIR)/dkms_autoinstaller
+	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms-hooks $(DESTDIR)$(LIBDIR)/dkms-hooks
+	for program in $(HOOK_PROGRAMS); do ln -sf dkms-hooks $(DESTDIR)$(LIBDIR)/$$program || exit 1; done
 	$(INSTALL) -m 755 packaging/debian/dkms-autopkgtest $(DESTDIR)$(LIBDIR)/dkms-autopkgtest
 	for event in $(KERNEL_EVENTS); do \
 		$(INSTALL) -d $(DESTDIR)$(SYSCONFDIR)/kernel/$$event.d && \

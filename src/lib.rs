@@ -38,8 +38,8 @@
 //!
 //! # The flow, once
 //!
-//! `/etc/kernel/postinst.d/dkms RELEASE IMAGE` execs `/usr/lib/dkms/kernel-postinst`, three lines around
-//! [`hook::kernel_postinst`]:
+//! `/etc/kernel/postinst.d/dkms RELEASE IMAGE` execs `/usr/lib/dkms/kernel-postinst`, which is a name of the
+//! one program around [`hook::main`]:
 //!
 //! 1. `hook`: standard input from /dev/null, standard output onto standard error, descriptors from 3 on closed.
 //! 2. `conf::Settings::load`, then `ops::change`: the holder of the lock is named, and what an earlier holder

@@ -15,8 +15,7 @@ use crate::tree::Tree;
 use std::process::ExitCode;
 
 /// `/usr/lib/dkms/boot`: 0 where the running kernel has all its modules, 1 where one is missing, so that the unit says so.
-#[must_use]
-pub fn boot() -> ExitCode {
+pub(super) fn boot() -> ExitCode {
     run("boot", |hook| {
         hook.repeats = true;
         let Some(release) = hook.system.host.running.clone() else { return 0 };

@@ -19,8 +19,7 @@ use crate::system::syslog::Severity;
 use std::process::ExitCode;
 
 /// The program. 0 where the package is loaded, also if it does not build, unless `on_failure` says `fail`.
-#[must_use]
-pub fn common_postinst() -> ExitCode {
+pub(super) fn common_postinst() -> ExitCode {
     run("common-postinst", |hook| match work(hook) {
         Ok(code) => code,
         Err(error) => {

@@ -36,32 +36,27 @@ impl Trigger {
 }
 
 /// `/etc/kernel/preinst.d/dkms RELEASE [IMAGE]`. Always 0.
-#[must_use]
-pub fn kernel_preinst() -> ExitCode {
+pub(super) fn kernel_preinst() -> ExitCode {
     run("kernel-preinst", |hook| kernel_hook(hook, Trigger::Preinst))
 }
 
 /// `/etc/kernel/postinst.d/dkms RELEASE [IMAGE]`. 0, unless a package failed for which `on_failure` says `fail`.
-#[must_use]
-pub fn kernel_postinst() -> ExitCode {
+pub(super) fn kernel_postinst() -> ExitCode {
     run("kernel-postinst", |hook| kernel_hook(hook, Trigger::ImageInstalled))
 }
 
 /// `/etc/kernel/header_postinst.d/dkms RELEASE`. As for the image.
-#[must_use]
-pub fn header_postinst() -> ExitCode {
+pub(super) fn header_postinst() -> ExitCode {
     run("header-postinst", |hook| kernel_hook(hook, Trigger::HeadersInstalled))
 }
 
 /// `/etc/kernel/prerm.d/dkms RELEASE [IMAGE]`. Always 0.
-#[must_use]
-pub fn kernel_prerm() -> ExitCode {
+pub(super) fn kernel_prerm() -> ExitCode {
     run("kernel-prerm", |hook| kernel_hook(hook, Trigger::Removed))
 }
 
 /// `/usr/lib/dkms/dkms_autoinstaller start [RELEASE]`, and the other words of an init script.
-#[must_use]
-pub fn autoinstaller() -> ExitCode {
+pub(super) fn autoinstaller() -> ExitCode {
     run("autoinstaller", |hook| match hook.arg(0) {
         "start" => {
             let running = hook.system.host.running.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -79,8 +74,7 @@ pub fn autoinstaller() -> ExitCode {
 
 /// `/usr/lib/dkms/hand-back`: called when our package goes, so that any other dkms finds a tree that it can work with.
 /// Always 0.
-#[must_use]
-pub fn hand_back() -> ExitCode {
+pub(super) fn hand_back() -> ExitCode {
     run("hand-back", |hook| {
         let settings = Settings::load(Overrides::default(), &hook.system);
         if settings.dkms_tree.is_dir() {

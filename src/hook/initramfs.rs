@@ -16,8 +16,7 @@ use std::process::ExitCode;
 
 /// `/usr/lib/dkms/initramfs RELEASE`: called before the modules of an image are selected; builds and installs what is due
 /// for the kernel, or says that the image will lack it. Always 0: an image without a module is better than none.
-#[must_use]
-pub fn initramfs() -> ExitCode {
+pub(super) fn initramfs() -> ExitCode {
     run("initramfs", |hook| {
         (hook.repeats, hook.is_packer) = (true, true);
         hook.system.hide_callers_variables();
@@ -44,8 +43,7 @@ pub fn initramfs() -> ExitCode {
 /// `/usr/lib/dkms/initramfs-modules RELEASE [DIRECTORY]`: prints the modules that belong into the image, one name a line.
 /// DIRECTORY is what the image holds so far. A package that belongs into it and is not installed for the kernel is named
 /// on standard error. Always 0. Only reads.
-#[must_use]
-pub fn initramfs_modules() -> ExitCode {
+pub(super) fn initramfs_modules() -> ExitCode {
     streams::close_inputs();
     let mut hook = Hook::new("initramfs-modules");
     let (release, image) = (hook.arg(0).to_owned(), PathBuf::from(hook.arg(1)));

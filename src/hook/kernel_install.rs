@@ -10,8 +10,7 @@ use crate::system::System;
 use std::process::ExitCode;
 
 /// `/usr/lib/dkms/kernel-install`. Always 0.
-#[must_use]
-pub fn kernel_install() -> ExitCode {
+pub(super) fn kernel_install() -> ExitCode {
     run("kernel-install", |hook| {
         let (command, release) = (hook.arg(0).to_owned(), hook.arg(1).to_owned());
         if release.is_empty() {

@@ -1,6 +1,6 @@
 //! Who calls us and under which contract: argv and environment in, a trigger, and one policy for the exit status.
 //!
-//! Hooks never read standard input, write only to standard error (but for the one whose output is its answer), and leave
+//! All hooks are one program, `dkms-hooks`, under the names that callers know. Hooks never read standard input, write only to standard error (but for the one whose output is its answer), and leave
 //! nothing running.
 
 mod boot;
@@ -13,21 +13,55 @@ mod kernels;
 mod policy;
 mod regenerate;
 
-pub use boot::boot;
-pub use common_postinst::common_postinst;
-pub use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
-pub use initramfs::{initramfs, initramfs_modules};
-pub use kernel_install::kernel_install;
+use boot::boot;
+use common_postinst::common_postinst;
+use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
+use initramfs::{initramfs, initramfs_modules};
+use kernel_install::kernel_install;
 
 use crate::model::text::shown_in_line;
 use crate::system::syslog::{Severity, Syslog};
 use crate::system::{System, streams};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// How long a hook waits for another run: longer than the builds of most machines, and not for ever, because apt and the boot
 /// wait for the hook. What it leaves is done by the next trigger, at the latest by the boot.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+type Program = fn() -> ExitCode;
+
+/// The programs in /usr/lib/dkms, which are links to one file: what they share is there once.
+const PROGRAMS: [(&str, Program); 11] = [
+    ("boot", boot),
+    ("common.postinst", common_postinst),
+    ("dkms_autoinstaller", autoinstaller),
+    ("hand-back", hand_back),
+    ("header-postinst", header_postinst),
+    ("initramfs", initramfs),
+    ("initramfs-modules", initramfs_modules),
+    ("kernel-install", kernel_install),
+    ("kernel-postinst", kernel_postinst),
+    ("kernel-preinst", kernel_preinst),
+    ("kernel-prerm", kernel_prerm),
+];
+
+/// Runs the program whose name this process was started by.
+#[must_use]
+pub fn main() -> ExitCode {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&called).file_name().unwrap_or_default();
+    match PROGRAMS.iter().find(|(program, _)| name == *program) {
+        Some((_, program)) => program(),
+        None => {
+            let names: Vec<&str> = PROGRAMS.iter().map(|(program, _)| *program).collect();
+            let text = format!("{called:?} is not the name of a hook; these are: {}", names.join(", "));
+            System::capture().console.error(text);
+            ExitCode::from(2)
+        }
+    }
+}
 
 /// What every hook program does around its work.
 struct Hook {

@@ -157,7 +157,7 @@ fn an_image_that_is_packed_by_a_run_of_ours_builds_nothing() {
     let world = World::new();
     world.package("other", "1.0");
     world.ok(&["add", "other/1.0"]);
-    let hook = env!("CARGO_BIN_EXE_initramfs");
+    let hook = crate::world::hook("initramfs");
     world.package("m", "1.0").conf("POST_INSTALL=post.sh").script("post.sh", &format!("{hook} {K}"));
     world.ok(&["install", "m/1.0"]);
     assert_eq!(world.status(), [line("m/1.0", K, "installed"), "other/1.0: added".into()]);

@@ -35,11 +35,7 @@ mount --bind "$ROOT_CACHE" "$root/root/project/target/roots"
 # What apt downloads here is its own: the lock on the shared store is not known inside.
 umount "$root/var/cache/apt/archives"
 dpkg-deb --extract "$DKMS_DEB" "$root/root/deb"
-cp "$root/root/deb/usr/sbin/dkms" "$root/root/deb/usr/lib/dkms/"* "$root/root/programs/"
-for renamed in common.postinst=common-postinst dkms_autoinstaller=dkms-autoinstaller; do
-    mv "$root/root/programs/${renamed%=*}" "$root/root/programs/${renamed#*=}"
-done
-rm -f "$root/root/programs/dkms-autopkgtest"
+cp "$root/root/deb/usr/sbin/dkms" "$root/root/deb/usr/lib/dkms/dkms-hooks" "$root/root/programs/"
 
 # within WORDS...: in the clone, as a newcomer's shell has it.
 within() {

@@ -21,10 +21,7 @@ assert_equal "the spec has the version of Cargo.toml" "$(sed -n '0,/^version *= 
 # The programs are those of the Debian package.
 dpkg-deb --extract "$DKMS_DEB" "$work/deb"
 mkdir -p "$work/programs" "$work/SOURCES"
-cp "$work/deb/usr/sbin/dkms" "$work/deb/usr/lib/dkms/"* "$work/programs/"
-for renamed in common.postinst=common-postinst dkms_autoinstaller=dkms-autoinstaller; do
-    mv "$work/programs/${renamed%=*}" "$work/programs/${renamed#*=}"
-done
+cp "$work/deb/usr/sbin/dkms" "$work/deb/usr/lib/dkms/dkms-hooks" "$work/programs/"
 tar -c -C "$top" --exclude=./target --exclude=./.git --transform "s|^\.|dkms-rs-$version|" . |
     gzip -1 >"$work/SOURCES/dkms-rs-$version.tar.gz"
 

@@ -32,20 +32,33 @@ static KEYS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     (read("k"), read("c"))
 });
 
-/// The programs of the suite that are no `dkms`.
+/// The names of the hooks in tests, and in /usr/lib/dkms.
 const HOOKS: [(&str, &str); 11] = [
-    ("initramfs", env!("CARGO_BIN_EXE_initramfs")),
-    ("boot", env!("CARGO_BIN_EXE_boot")),
-    ("kernel-install", env!("CARGO_BIN_EXE_kernel-install")),
-    ("kernel-preinst", env!("CARGO_BIN_EXE_kernel-preinst")),
-    ("kernel-postinst", env!("CARGO_BIN_EXE_kernel-postinst")),
-    ("kernel-prerm", env!("CARGO_BIN_EXE_kernel-prerm")),
-    ("header-postinst", env!("CARGO_BIN_EXE_header-postinst")),
-    ("common-postinst", env!("CARGO_BIN_EXE_common-postinst")),
-    ("dkms-autoinstaller", env!("CARGO_BIN_EXE_dkms-autoinstaller")),
-    ("hand-back", env!("CARGO_BIN_EXE_hand-back")),
-    ("initramfs-modules", env!("CARGO_BIN_EXE_initramfs-modules")),
+    ("boot", "boot"),
+    ("common-postinst", "common.postinst"),
+    ("dkms-autoinstaller", "dkms_autoinstaller"),
+    ("hand-back", "hand-back"),
+    ("header-postinst", "header-postinst"),
+    ("initramfs", "initramfs"),
+    ("initramfs-modules", "initramfs-modules"),
+    ("kernel-install", "kernel-install"),
+    ("kernel-postinst", "kernel-postinst"),
+    ("kernel-preinst", "kernel-preinst"),
+    ("kernel-prerm", "kernel-prerm"),
 ];
+
+/// Where the hooks are installed as links to their one program.
+static HOOK_DIR: LazyLock<PathBuf> = LazyLock::new(|| {
+    let program = Path::new(env!("CARGO_BIN_EXE_dkms-hooks"));
+    let profile = program.parent().and_then(Path::file_name).unwrap();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hooks").join(profile);
+    fs::create_dir_all(&dir).unwrap();
+    for (_, name) in HOOKS {
+        let linked = std::os::unix::fs::symlink(program, dir.join(name));
+        assert!(linked.is_ok() || fs::read_link(dir.join(name)).unwrap() == program, "{name}: {linked:?}");
+    }
+    dir
+});
 
 /// `make`: notes its call, does what `recipe` in the source says, then "compiles" every `x.ko.in` to `x.ko`.
 const MAKE: &str = r#"
@@ -277,11 +290,11 @@ impl World {
     }
 
     pub fn start_hook(&self, name: &str, args: &[&str]) -> Running {
-        Running::start(self.command(hook(name), args), &self.dir.path().join("log"))
+        Running::start(self.command(&hook(name), args), &self.dir.path().join("log"))
     }
 
     pub fn hook_with(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> Ended {
-        let mut command = self.command(hook(name), args);
+        let mut command = self.command(&hook(name), args);
         command.envs(env.iter().copied());
         Running::start(command, &self.dir.path().join("log")).wait()
     }
@@ -289,10 +302,10 @@ impl World {
     /// Runs one of our programs, `dkms` or a hook, under strace(1) with these options. The programs that it starts are not
     /// traced.
     pub fn traced(&self, options: &[String], program: &str, args: &[&str]) -> Ended {
-        let program = if program == "dkms" { env!("CARGO_BIN_EXE_dkms") } else { hook(program) };
+        let program = if program == "dkms" { env!("CARGO_BIN_EXE_dkms").to_owned() } else { hook(program) };
         let mut words: Vec<&str> = vec!["-f", "-b", "execve", "-qqq"];
         words.extend(options.iter().map(String::as_str));
-        words.push(program);
+        words.push(&program);
         words.extend(args);
         Running::start(self.command("strace", &words), &self.dir.path().join("log")).wait()
     }
@@ -300,8 +313,8 @@ impl World {
     /// A shell line, with the hook programs as `$postinst` and so on.
     pub fn shell(&self, line: &str) -> Ended {
         let mut command = self.command("sh", &["-c", line]);
-        for (name, program) in HOOKS {
-            command.env(name.replace('-', "_"), program);
+        for (name, _) in HOOKS {
+            command.env(name.replace('-', "_"), hook(name));
         }
         Running::start(command, &self.dir.path().join("log")).wait()
     }
@@ -352,8 +365,11 @@ fn list(dir: &Path, prefix: &str, root: &str, found: &mut BTreeMap<String, Vec<u
     }
 }
 
-fn hook(name: &str) -> &'static str {
-    HOOKS.iter().find(|(hook, _)| *hook == name).unwrap_or_else(|| panic!("no hook {name}")).1
+/// The path of a hook's program.
+pub fn hook(name: &str) -> String {
+    let (_, program) =
+        HOOKS.iter().find(|(hook, _)| *hook == name).unwrap_or_else(|| panic!("no hook {name}"));
+    HOOK_DIR.join(program).display().to_string()
 }
 
 /// Writes a file and the directories above it.

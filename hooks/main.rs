@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    dkms::hook::initramfs_modules()
+    dkms::hook::main()
 }
