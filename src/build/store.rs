@@ -1,7 +1,6 @@
 //! Writes a module into a build, compressed as the kernel's own.
 
-use crate::build::compress::compress;
-use crate::build::compress::options::CompressOptions;
+use crate::build::compress::{compress, in_process};
 use crate::kernel::module_file::Compression;
 use crate::model::Result;
 use crate::session::WriteSession;
@@ -21,35 +20,23 @@ pub(crate) fn store(
     let plain = dir.join(&name);
     let content = fs_err::read(built)?;
     if compression != Compression::None {
-        match compress(&content, compression, &compress_options(session)) {
+        let console = &session.system.console;
+        let packed = compress(&content, compression, &session.settings.compressors, dir, session.system)
+            .or_else(|error| {
+                console.warn(format!("{name}: default compression is used, because {error}"));
+                in_process(&content, compression)
+            });
+        match packed {
             Ok(packed) => {
                 let path = dir.join(format!("{name}{suffix}"));
                 files::stage_file(&path, &packed, 0o644)?;
                 return Ok(path);
             }
             Err(error) => {
-                let console = &session.system.console;
                 console.warn(format!("{name} could not be compressed and stays as it is: {error}"));
             }
         }
     }
     files::stage_file(&plain, &content, 0o644)?;
     Ok(plain)
-}
-
-fn compress_options(session: &WriteSession<'_>) -> CompressOptions {
-    let compressors = &session.settings.compressors;
-    let text = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.to_owned());
-    let (options, ignored) = CompressOptions::parse(
-        &text(&compressors.gzip, ""),
-        &text(&compressors.xz, "--check=crc32 --lzma2=dict=1MiB"),
-        &text(&compressors.zstd, "-q --rm -T0"),
-    );
-    if !ignored.is_empty() {
-        session
-            .system
-            .console
-            .warn(format!("framework.conf: compressor options without effect: {}", ignored.join(" ")));
-    }
-    options
 }

@@ -7,6 +7,7 @@ mod conf_view;
 #[cfg(test)]
 mod documents;
 mod fsck_view;
+mod line;
 mod options;
 mod request;
 mod run;
@@ -21,7 +22,8 @@ use crate::model::similar::most_similar;
 use crate::model::{Error, ExitCode};
 use crate::plan::request::Request;
 use crate::system::{System, prepare_process, signals};
-use args::{Arguments, Line};
+use args::Arguments;
+use line::Line;
 use usage::{usage, usage_of};
 
 /// The program `dkms`.
@@ -53,7 +55,7 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
 
 /// The arguments, unless the line only asks for the version or the help.
 fn parse(words: &[String], system: &System) -> Result<Option<Arguments>, Error> {
-    let args = match args::parse(words, &system.console)? {
+    let args = match line::parse(words, &system.console)? {
         Line::Version => {
             system.console.say(format!("dkms-{}", crate::VERSION));
             return Ok(None);

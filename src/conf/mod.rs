@@ -13,7 +13,7 @@ mod whitelist;
 
 pub(crate) use chain::Effective;
 pub(crate) use directives::{Flag, InInitramfs, Module, PackageConf, Script};
-pub(crate) use settings::{Jobs, OnFailure, Overrides, Settings};
+pub(crate) use settings::{Compressors, Jobs, OnFailure, Overrides, Settings};
 pub(crate) use validate::Strictness;
 pub(crate) use values::Values;
 pub(crate) use whitelist::WHITELIST;

@@ -6,6 +6,7 @@
 mod chroot;
 mod enrolment;
 mod keys;
+mod pkcs7;
 mod reason;
 mod tool;
 mod verify;

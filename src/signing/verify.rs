@@ -4,8 +4,9 @@
 //! CMS SignedData (RFC 5652) without content and without certificates, whose signer is named by issuer and serial number,
 //! or by key identifier.
 
-use cms::content_info::ContentInfo;
-use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
+use super::pkcs7::{SignerIdentifier, first_signer};
+use der::asn1::{ObjectIdentifier, OctetString};
+use der::{Decode, DecodePem, Encode};
 use rsa::pkcs8::DecodePublicKey;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use sha1::Sha1;
@@ -14,8 +15,6 @@ use sha3::{Sha3_256, Sha3_384, Sha3_512};
 use std::fmt;
 use x509_cert::Certificate;
 use x509_cert::attr::Attributes;
-use x509_cert::der::asn1::{ObjectIdentifier, OctetString};
-use x509_cert::der::{Decode, DecodePem, Encode};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use x509_cert::name::Name;
 
@@ -88,24 +87,24 @@ pub(crate) fn verify(
     signature: &[u8],
     certificate: &[u8],
 ) -> Result<Verification, SignatureFlaw> {
-    let signer = parse_signer(signature)?;
+    let info = first_signer(signature).map_err(SignatureFlaw::Malformed)?;
     let certificate = parse_certificate(certificate).map_err(SignatureFlaw::Certificate)?;
-    if !is_of(&signer.sid, &certificate) {
+    if !is_of(&info.signer, &certificate) {
         return Err(SignatureFlaw::OtherSigner {
-            signer: describe(&signer.sid),
+            signer: describe(&info.signer),
             certificate: common_name(&certificate.tbs_certificate.subject),
         });
     }
     let unknown_digest = || {
-        let oid = signer.digest_alg.oid.to_string();
+        let oid = info.digest.oid.to_string();
         Ok(Verification::NotChecked(Unsupported::Digest(oid)))
     };
-    let Some((digest, scheme)) = digest(&signer.digest_alg.oid, image) else { return unknown_digest() };
-    let (digest, scheme) = match &signer.signed_attrs {
+    let Some((digest, scheme)) = digest(&info.digest.oid, image) else { return unknown_digest() };
+    let (digest, scheme) = match &info.signed_attributes {
         None => (digest, scheme),
         Some(attributes) if digest_attribute(attributes).as_deref() == Some(&digest) => {
             let signed = attributes.to_der().map_err(|e| SignatureFlaw::Malformed(e.to_string()))?;
-            let Some(signed) = self::digest(&signer.digest_alg.oid, &signed) else { return unknown_digest() };
+            let Some(signed) = self::digest(&info.digest.oid, &signed) else { return unknown_digest() };
             signed
         }
         Some(_) => return Err(SignatureFlaw::Mismatch),
@@ -117,14 +116,14 @@ pub(crate) fn verify(
     let key = key.to_der().map_err(|e| e.to_string());
     let key = key.and_then(|der| RsaPublicKey::from_public_key_der(&der).map_err(|e| e.to_string()));
     let key = key.map_err(SignatureFlaw::Certificate)?;
-    let verified = key.verify(scheme, &digest, signer.signature.as_bytes());
+    let verified = key.verify(scheme, &digest, info.signature.as_bytes());
     verified.map(|()| Verification::Verified).map_err(|_| SignatureFlaw::Mismatch)
 }
 
 /// Who signed, as `modinfo` says it: the common name of the issuer, else the key's identifier.
 #[must_use]
 pub(crate) fn signer_name(signature: &[u8]) -> Option<String> {
-    parse_signer(signature).ok().map(|signer| describe(&signer.sid))
+    first_signer(signature).ok().map(|info| describe(&info.signer))
 }
 
 /// A certificate as the kernel's keyrings and the firmware's lists know it.
@@ -147,14 +146,6 @@ pub(crate) fn identify(certificate: &[u8]) -> Result<CertificateIdentity, String
     Ok(CertificateIdentity { der, key_id: hex(&id) })
 }
 
-fn parse_signer(signature: &[u8]) -> Result<SignerInfo, SignatureFlaw> {
-    let malformed = |e: x509_cert::der::Error| SignatureFlaw::Malformed(e.to_string());
-    let content = ContentInfo::from_der(signature).map_err(malformed)?;
-    let data: SignedData = content.content.decode_as().map_err(malformed)?;
-    let signer = data.signer_infos.0.iter().next().cloned();
-    signer.ok_or_else(|| SignatureFlaw::Malformed("it has no signer".to_owned()))
-}
-
 /// DER, or PEM, where the file may hold the key as well.
 fn parse_certificate(text: &[u8]) -> Result<Certificate, String> {
     const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
@@ -172,7 +163,7 @@ fn is_of(signer: &SignerIdentifier, certificate: &Certificate) -> bool {
             id.issuer == certified.issuer && id.serial_number == certified.serial_number
         }
         SignerIdentifier::SubjectKeyIdentifier(id) => {
-            subject_key_identifier(certificate).is_some_and(|own| own == id.0.as_bytes())
+            subject_key_identifier(certificate).is_some_and(|own| own == id.as_bytes())
         }
     }
 }
@@ -185,7 +176,7 @@ fn subject_key_identifier(certificate: &Certificate) -> Option<Vec<u8>> {
 fn describe(signer: &SignerIdentifier) -> String {
     match signer {
         SignerIdentifier::IssuerAndSerialNumber(id) => common_name(&id.issuer),
-        SignerIdentifier::SubjectKeyIdentifier(id) => hex(id.0.as_bytes()),
+        SignerIdentifier::SubjectKeyIdentifier(id) => hex(id.as_bytes()),
     }
 }
 

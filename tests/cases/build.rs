@@ -393,6 +393,19 @@ fn modules_are_stored_as_named_stripped_and_with_their_symbols() {
 }
 
 #[rstest]
+#[case::options_of_xz("-9", "")]
+#[case::options_that_no_xz_knows("--nonsense", "m.ko: default compression is used")]
+fn configured_compressor_is_run(#[case] options: &str, #[case] warning: &str) {
+    let world = World::new();
+    world.kernel(K).headers().compressed("xz");
+    world.write("/etc/dkms/framework.conf", format!("compress_xz_opts=\"{options}\"\n"));
+    world.package("m", "1.0");
+    world.ok(&["build", "m/1.0"]).complains(warning);
+    let dir = format!("/var/lib/dkms/m/1.0/{K}/{}/module", *A);
+    assert_eq!(world.names(&dir), ["m.ko.xz"]);
+}
+
+#[rstest]
 #[case("gz")]
 #[case("xz")]
 #[case("zst")]

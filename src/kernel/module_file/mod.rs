@@ -9,9 +9,7 @@ mod info;
 mod signature;
 
 pub(crate) use compare::{Verdict, compare_modules};
-#[cfg(any(test, fuzzing))]
-pub(crate) use compression::decompress;
-pub(crate) use compression::{Compression, read_module};
+pub(crate) use compression::{Compression, decompress, read_module};
 pub(crate) use flaw::{flaw, machine};
 pub(crate) use info::{ModuleInfo, parse_module_info};
 pub(crate) use signature::{has_signature, split_signature, strip_signature};
