@@ -213,7 +213,7 @@ fn publish(
 /// Ubuntu's crash reporter, where it is installed; its result does not matter.
 fn report_to_apport(session: &WriteSession<'_>, id: &BuildId) {
     let hook = session.system.path("/usr/share/apport/package-hooks/dkms_packages.py");
-    if !crate::kernel::is_available("/usr/share/apport/apport", session.system) || !hook.is_file() {
+    if session.system.program("/usr/share/apport/apport").is_none() || !hook.is_file() {
         return;
     }
     let command = session.system.command("python3").arg(hook);

@@ -12,6 +12,7 @@ use crate::plan::{Buildable, buildable};
 use crate::programs::environment::{build_environment, toolchain};
 use crate::session::WriteSession;
 use crate::session::environment::Environment;
+use crate::system::dir;
 use crate::system::process::quote;
 use crate::tree::{Added, Inputs};
 use std::path::Path;
@@ -149,6 +150,6 @@ fn require_dependencies(
 }
 
 fn visible_entries(dir: &Path) -> usize {
-    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    let entries = dir::entries(dir).into_iter();
     entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()
 }

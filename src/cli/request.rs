@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::plan::request::{ConfFormat, Content, Filter, Force, Request, StatusFormat, Subject, Targets};
 use crate::system::System;
+use crate::system::dir;
 use crate::system::files::check_writable;
 use std::path::{Path, PathBuf};
 
@@ -164,7 +165,7 @@ impl Checker<'_> {
     }
 
     fn bootable(&self) -> Result<Vec<Target>> {
-        let entries = fs_err::read_dir(&self.settings.install_tree).into_iter().flatten().flatten();
+        let entries = dir::entries(&self.settings.install_tree).into_iter();
         let is_bootable = |release: &KernelRelease| {
             let dir = self.settings.install_tree.join(release.as_str());
             let image = self.settings.boot.join(format!("vmlinuz-{release}"));

@@ -7,6 +7,7 @@ use crate::model::KernelRelease;
 use crate::model::text::shown_in_line;
 use crate::signing::SigningSettings;
 use crate::system::System;
+use crate::system::dir;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -305,10 +306,8 @@ fn read(names: &[&str], release: Option<&KernelRelease>, system: &System) -> Val
 
 fn files(system: &System) -> Vec<PathBuf> {
     let main = system.path("/etc/dkms/framework.conf");
-    let mut files: Vec<PathBuf> = fs_err::read_dir(system.path("/etc/dkms/framework.conf.d"))
+    let mut files: Vec<PathBuf> = dir::entries(system.path("/etc/dkms/framework.conf.d"))
         .into_iter()
-        .flatten()
-        .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|e| e == "conf"))
         .filter(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')))

@@ -3,6 +3,7 @@
 use crate::conf::Settings;
 use crate::model::{KernelRelease, compare_versions};
 use crate::system::System;
+use crate::system::dir;
 use std::cmp::Ordering;
 
 /// The kernels, oldest first.
@@ -29,7 +30,7 @@ pub(crate) fn choose(settings: &Settings, system: &System, upgrade: bool) -> Vec
 
 /// Every kernel with a build directory, in version order. Names with `BOOT` are installers' kernels.
 fn with_build_dir(settings: &Settings) -> Vec<KernelRelease> {
-    let entries = fs_err::read_dir(&settings.install_tree).into_iter().flatten().flatten();
+    let entries = dir::entries(&settings.install_tree).into_iter();
     let mut releases: Vec<KernelRelease> = entries
         .filter(|entry| entry.path().join("build").exists())
         .filter_map(|entry| KernelRelease::new(entry.file_name().to_str()?).ok())
@@ -41,7 +42,7 @@ fn with_build_dir(settings: &Settings) -> Vec<KernelRelease> {
 
 /// The newest kernel that has a configuration in /boot, if it is not older than the running one.
 fn newest(settings: &Settings, system: &System) -> Option<KernelRelease> {
-    let entries = fs_err::read_dir(&settings.boot).into_iter().flatten().flatten();
+    let entries = dir::entries(&settings.boot).into_iter();
     let releases = entries.filter_map(|entry| {
         let name = entry.file_name();
         KernelRelease::new(name.to_str()?.strip_prefix("config-")?).ok()

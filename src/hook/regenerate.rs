@@ -4,9 +4,10 @@
 use super::Hook;
 use crate::conf::{InInitramfs, Settings, Strictness, View, read_package};
 use crate::inspect::initramfs::{image_contents, listed_for_images};
-use crate::kernel::{default_arch, find_program};
+use crate::kernel::default_arch;
 use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
 use crate::system::System;
+use crate::system::dir;
 use crate::system::process::Output;
 use crate::tree::Tree;
 use std::path::Path;
@@ -120,7 +121,7 @@ fn shown(words: &[String]) -> String {
 
 /// The same in a unit of its own, where systemd runs; see systemd-run(1).
 fn beside_the_boot(words: Vec<String>, release: &KernelRelease, system: &System) -> Vec<String> {
-    if !system.path("/run/systemd/system").is_dir() || find_program("systemd-run", system).is_none() {
+    if !system.path("/run/systemd/system").is_dir() || system.program("systemd-run").is_none() {
         return words;
     }
     let unit = format!("--unit=dkms-initramfs-{release}");
@@ -132,7 +133,7 @@ fn beside_the_boot(words: Vec<String>, release: &KernelRelease, system: &System)
 
 /// Whether no image is of a newer kernel.
 fn is_newest(system: &System, release: &KernelRelease) -> bool {
-    let entries = fs_err::read_dir(system.path("/boot")).into_iter().flatten().flatten();
+    let entries = dir::entries(system.path("/boot")).into_iter();
     let newer = |name: &str| {
         let other = name.strip_prefix("initrd.img-").filter(|rest| !rest.ends_with(".bak"));
         other.is_some_and(|other| compare_versions(other, release.as_str()).is_gt())

@@ -1,12 +1,13 @@
 //! Is the next boot complete: what each kernel should have of ours, and what is wrong with what it has. Only reads.
 
-use crate::inspect::initramfs::{image_contents, image_modules, listed_for_images, normal};
+use crate::inspect::initramfs::{image_contents, image_modules, listed_for_images};
 use crate::inspect::installed::suspects;
 use crate::inspect::owner::{Owner, Suspect, built_file, owner};
 use crate::inspect::pending::gather;
 use crate::inspect::signature::signing_facts;
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{flaw, has_signature, module_stem, read_module};
+use crate::kernel::module_file::{flaw, has_signature, read_module};
+use crate::model::module_name::{module_name, module_stem, normal};
 use crate::model::{Error, PackageId, Target};
 use crate::plan::autoinstall::{Need, plan_autoinstall};
 use crate::plan::request::Force;
@@ -188,7 +189,7 @@ fn check_file(
     full: bool,
 ) -> Vec<Finding> {
     let id = installed.id();
-    let name = module_stem(&file.path);
+    let name = module_name(&file.path);
     let finding = |kind, why: String, remedy: String| Finding {
         kind,
         package: Some(id.package.to_string()),
@@ -251,7 +252,7 @@ fn check_image(
     let modules: Vec<(&Installed, &InstalledFile, String)> = installed
         .iter()
         .flat_map(|(installed, files)| {
-            files.iter().map(move |file| (installed, file, module_stem(&file.path)))
+            files.iter().map(move |file| (installed, file, module_name(&file.path)))
         })
         .collect();
     // To list an image takes longer than all the rest.
@@ -311,8 +312,7 @@ pub(crate) fn parse_modules_dep(text: &str) -> HashMap<String, PathBuf> {
     for line in text.lines() {
         let Some((path, _)) = line.split_once(':') else { continue };
         let file = Path::new(path.trim());
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if let Some((stem, _)) = name.split_once(".ko") {
+        if let Some(stem) = file.file_name().and_then(|name| module_stem(name.to_str()?)) {
             files.entry(normal(stem)).or_insert_with(|| file.to_owned());
         }
     }

@@ -2,9 +2,10 @@
 
 use crate::inspect::installed::{conf_locations, places_of, record_of, suspects};
 use crate::kernel::Kernel;
-use crate::kernel::module_file::module_stem;
+use crate::model::module_name::{is_module_file, module_name};
 use crate::model::{BuildId, BuildState, PackageId, PackageName, SourceState, Target};
 use crate::session::Session;
+use crate::system::dir;
 use crate::system::files::{self, same_content};
 use crate::system::lock;
 use crate::tree::{Built, MovedOriginal, Snapshot, UNDO_DIR, stored_originals};
@@ -150,7 +151,7 @@ fn temporaries(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<
 
 /// Each kernel's directory that is ours alone.
 fn our_dirs(session: &Session<'_>) -> Vec<(String, PathBuf)> {
-    let entries = fs_err::read_dir(&session.settings.install_tree).into_iter().flatten().flatten();
+    let entries = dir::entries(&session.settings.install_tree).into_iter();
     let dir = |entry: fs_err::DirEntry| {
         let dir = entry.path().join(OURS);
         Some((entry.file_name().to_str()?.to_owned(), dir)).filter(|(_, dir)| dir.is_dir())
@@ -190,12 +191,9 @@ fn modules_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &m
         claimed.extend(others.iter().filter_map(|other| Some(real(&dir.join(other.file_name()?)))));
     }
     for (target, dir) in our_dirs(session) {
-        let entries = fs_err::read_dir(&dir).into_iter().flatten().flatten();
+        let entries = dir::entries(&dir).into_iter();
         for file in entries.map(|entry| entry.path()) {
-            let is_module = file.file_name().is_some_and(|name| {
-                let name = name.to_string_lossy();
-                [".ko", ".ko.gz", ".ko.xz", ".ko.zst"].iter().any(|suffix| name.ends_with(suffix))
-            });
+            let is_module = file.file_name().is_some_and(|name| is_module_file(&name.to_string_lossy()));
             if is_module && !claimed.contains(&real(&file)) {
                 found.insert(Disorder::Unclaimed { target: target.clone(), file });
             }
@@ -208,7 +206,7 @@ pub(crate) fn file_of_idle(session: &Session<'_>, built: &Built, kernel: &Kernel
     let locations = conf_locations(session, built.id());
     built.module_files().iter().find_map(|file| {
         let name = file.file_name()?;
-        let dirs = places_of(session, &module_stem(file), &locations, kernel);
+        let dirs = places_of(session, &module_name(file), &locations, kernel);
         dirs.into_iter().map(|dir| dir.join(name)).find(|path| same_content(path, file))
     })
 }

@@ -2,9 +2,11 @@
 
 use crate::conf::{InInitramfs, Strictness};
 use crate::kernel::Kernel;
+use crate::model::module_name::{module_name, module_stem, normal};
 use crate::model::{BuildState, PackageName, Target};
 use crate::session::Session;
 use crate::system::System;
+use crate::system::dir;
 use crate::system::process::Output;
 use crate::tree::{Installed, Package, Snapshot, Tree};
 use std::collections::BTreeSet;
@@ -73,7 +75,7 @@ fn successors(tree: &Tree, installed: &Installed, kernel: &Kernel, image: &Path)
     let id = installed.id();
     let origins = tree.origins(id.name(), &id.target);
     let would_be_taken = |name: &String| {
-        let origin = origins.iter().find(|path| stem(path) == normal(name));
+        let origin = origins.iter().find(|path| normal(&module_name(path)) == normal(name));
         origin.is_some_and(|origin| {
             let neighbours = neighbours(origin, kernel);
             let taken = neighbours.iter().filter(|path| in_image(path)).count();
@@ -103,21 +105,11 @@ fn neighbours(origin: &Path, kernel: &Kernel) -> Vec<PathBuf> {
     Vec::new()
 }
 
-fn stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    normal(name.split_once(".ko").map_or(&*name, |(stem, _)| stem))
-}
-
-/// Module names are the same with `-` and `_`.
-pub(crate) fn normal(name: &str) -> String {
-    name.replace('-', "_")
-}
-
 /// The modules that the administrator lists for images, each with the file.
 #[must_use]
 pub(crate) fn listed_for_images(system: &System) -> Vec<(String, PathBuf)> {
     let below = |dir: &str| {
-        let entries = fs_err::read_dir(system.path(dir)).into_iter().flatten().flatten();
+        let entries = dir::entries(system.path(dir)).into_iter();
         let mut files: Vec<PathBuf> =
             entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
         files.sort();
@@ -156,8 +148,7 @@ pub(crate) fn image_contents(system: &System, image: &Path) -> Vec<String> {
     let text = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
     let module = |line: &str| {
         let path = line.split_whitespace().next_back()?;
-        let (stem, rest) = path.rsplit('/').next()?.split_once(".ko")?;
-        (rest.is_empty() || rest.starts_with('.')).then(|| stem.to_owned())
+        module_stem(path.rsplit('/').next()?).map(str::to_owned)
     };
     text.lines().filter_map(module).collect()
 }

@@ -1,7 +1,7 @@
 //! What a build is made from: recorded with it, and compared before anything is built again.
 
 use crate::conf::{View, override_names};
-use crate::kernel::{Kernel, find_program, headers_digest};
+use crate::kernel::{Kernel, headers_digest};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, Target};
 use crate::plan::autoinstall::Stale;
 use crate::session::Session;
@@ -48,7 +48,7 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     pub(crate) fn look(session: &Session<'_>, release: &KernelRelease, cc: Option<&str>) -> Self {
         let headers = headers_digest(&session.kernel(release));
-        let compiler = find_program(cc.unwrap_or("gcc"), session.system);
+        let compiler = session.system.program(cc.unwrap_or("gcc"));
         let mut known = session.compilers.lock().unwrap_or_else(PoisonError::into_inner);
         let compiler =
             compiler.and_then(|path| known.entry(path.clone()).or_insert_with(|| UsedFile::of(path)).clone());
@@ -202,7 +202,7 @@ pub(crate) fn override_paths(session: &Session<'_>, id: &BuildId, kernel: &Kerne
 pub(crate) fn tool_files(session: &Session<'_>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = ["make", "gcc", "clang", "ld", "patch"]
         .iter()
-        .filter_map(|name| find_program(name, session.system))
+        .filter_map(|name| session.system.program(name))
         .collect();
     files.push(session.system.path("/etc/dkms/framework.conf"));
     files.push(session.system.path("/etc/dkms/framework.conf.d"));

@@ -3,8 +3,9 @@
 use crate::conf::Strictness;
 use crate::inspect::owner::{Suspect, is_same_module, owner};
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{Compression, ModuleFile, image_digest, module_stem, read_module};
+use crate::kernel::module_file::{Compression, ModuleFile, image_digest, read_module};
 use crate::model::BuildId;
+use crate::model::module_name::module_name;
 use crate::session::Session;
 use crate::system::digest::sha256;
 use crate::system::files::same_content;
@@ -43,7 +44,7 @@ fn derived_place(
     locations: &[(String, String)],
     kernel: &Kernel,
 ) -> Option<Suspect> {
-    let stem = module_stem(file);
+    let stem = module_name(file);
     places_of(session, &stem, locations, kernel)
         .into_iter()
         .flat_map(|dir| {
@@ -94,7 +95,7 @@ pub(crate) fn is_intact(session: &Session<'_>, installed: &Installed) -> bool {
         // A build that was made anew and is not installed yet shows by its content.
         let modules = installed.built().record().map(|build| build.modules).unwrap_or_default();
         let is_of_build = |file: &InstalledFile| {
-            let stem = module_stem(&file.path);
+            let stem = module_name(&file.path);
             let made = modules.iter().find(|module| module.name == stem && !module.sha256.is_empty());
             let then = file.instead_of.as_ref().unwrap_or(&file.sha256);
             made.is_none_or(|module| {
@@ -108,7 +109,7 @@ pub(crate) fn is_intact(session: &Session<'_>, installed: &Installed) -> bool {
     }
     let locations = conf_locations(session, installed.id());
     installed.built().module_files().iter().all(|file| {
-        let stem = module_stem(file);
+        let stem = module_name(file);
         let name = file.file_name().unwrap_or_default();
         places_of(session, &stem, &locations, &kernel).iter().any(|dir| dir.join(name).exists())
             // A module that was not installed because the kernel's own is as good.

@@ -1,6 +1,6 @@
 //! How a kernel's modules are signed now, and which builds are signed otherwise.
 
-use crate::kernel::{Kernel, is_available};
+use crate::kernel::Kernel;
 use crate::model::KernelRelease;
 use crate::plan::autoinstall::SignatureDue;
 use crate::session::Session;
@@ -44,7 +44,7 @@ fn decide_signature(session: &Session<'_>, release: &KernelRelease) -> Wanted {
             Err(_) => Wanted::Nothing,
         },
         Signing::Generate { missing, .. } => {
-            let can_be_made = !missing.preparations.is_empty() || is_available("openssl", session.system);
+            let can_be_made = !missing.preparations.is_empty() || session.system.program("openssl").is_some();
             if can_be_made { Wanted::NewKey { enforced } } else { Wanted::Nothing }
         }
         Signing::Off(_) => Wanted::Nothing,

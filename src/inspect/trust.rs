@@ -1,5 +1,6 @@
 //! Who besides this process can change what is about to be read or run with its rights.
 
+use crate::system::dir;
 use crate::system::fingerprint::NOT_SOURCE;
 use nix::unistd::{Gid, Group, Uid, User};
 use std::fmt;
@@ -55,7 +56,7 @@ pub(crate) fn exposures(paths: &[PathBuf], euid: u32) -> Vec<Exposure> {
 }
 
 fn walk(dir: &Path, euid: u32, found: &mut Vec<Exposure>) {
-    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    let entries = dir::entries(dir).into_iter();
     for entry in entries.filter(|entry| NOT_SOURCE.iter().all(|name| entry.file_name() != *name)) {
         let Ok(data) = entry.metadata() else { continue };
         judge(&entry.path(), &data, euid, found);

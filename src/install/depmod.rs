@@ -2,6 +2,7 @@
 
 use crate::model::{Error, KernelRelease, Result};
 use crate::session::WriteSession;
+use crate::system::dir;
 use crate::system::files;
 use crate::system::process::Output;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ fn drop_empty_index(session: &WriteSession<'_>, release: &KernelRelease) -> Resu
         return Ok(());
     }
     const INDEXES: [&str; 6] = ["alias", "dep", "devname", "softdep", "symbols", "weakdep"];
-    for entry in fs_err::read_dir(dir)?.flatten() {
+    for entry in dir::read(dir)? {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(kind) = name.strip_prefix("modules.") else { continue };
         if INDEXES.contains(&kind) || kind.ends_with(".bin") {
@@ -99,7 +100,7 @@ impl KeptIndex {
 
     fn of(dir: &Path) -> Self {
         let aside = dir.join(Self::ASIDE);
-        let names = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = dir::entries(dir).into_iter().map(|entry| entry.file_name());
         let names = names.filter(|name| name.to_string_lossy().starts_with("modules."));
         let pairs = names.map(|name| (dir.join(&name), aside.join(&name)));
         let files = pairs.filter(|(from, to)| from.is_file() && files::link(from, to).is_ok()).collect();

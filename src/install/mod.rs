@@ -21,6 +21,7 @@ use crate::programs::environment::install_environment;
 use crate::programs::scripts::{run_post_script, run_script};
 use crate::session::WriteSession;
 use crate::session::environment::Environment;
+use crate::system::dir;
 use crate::tree::{Built, Entry, InstallRecord, Installed, InstalledFile, Key, UNDO_DIR, stored_originals};
 use module::Placed;
 use std::path::{Path, PathBuf};
@@ -185,7 +186,7 @@ fn modules_to_install(
 fn forced(session: &WriteSession<'_>, id: &BuildId, given: &Force) -> Force {
     let dir = session.system.path("/usr/share/dkms/modules_to_force_install");
     let mut force = given.clone();
-    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    let entries = dir::entries(dir).into_iter();
     let text: String = entries.filter_map(|entry| fs_err::read_to_string(entry.path()).ok()).collect();
     let override_word = format!("{}_version-override", id.name());
     let word = text.split_whitespace().find(|word| *word == id.name().as_str() || *word == override_word);

@@ -12,8 +12,9 @@ use crate::install::weak_modules::{Change, tell_weak_modules};
 use crate::install::work::{Installation, describe};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{
-    Compression, ModuleFile, Verdict, compare_modules, module_stem, read_module, strip_signature,
+    Compression, ModuleFile, Verdict, compare_modules, read_module, strip_signature,
 };
+use crate::model::module_name::module_name;
 use crate::model::{Error, Result};
 use crate::plan::is_obsolete;
 use crate::session::WriteSession;
@@ -183,8 +184,8 @@ pub(crate) fn remove_superseded(
     let superseded = former.filter(|file| new.files.iter().all(|ours| ours.path != file.path));
     tell_weak_modules(session, Change::Removed, built, superseded.clone().map(|file| &file.path));
     for file in superseded {
-        let stem = module_stem(&file.path);
-        let replaced = new.files.iter().any(|ours| module_stem(&ours.path) == stem);
+        let stem = module_name(&file.path);
+        let replaced = new.files.iter().any(|ours| module_name(&ours.path) == stem);
         let suspect = Suspect::recorded(file.clone(), PathBuf::new());
         remove_module(session, work.id, kernel, &suspect)?;
         if !replaced {

@@ -7,9 +7,10 @@ use crate::conf::Module;
 use crate::inspect::installed::record_of;
 use crate::install::undo::Undo;
 use crate::kernel::Kernel;
-use crate::kernel::module_file::module_stem;
+use crate::model::module_name::{is_module_file, module_name, module_stem};
 use crate::model::{BuildId, Result};
 use crate::session::WriteSession;
+use crate::system::dir;
 use crate::system::files::{self, same_content};
 use crate::tree::{Original, stored_originals};
 use std::os::unix::fs::MetadataExt;
@@ -83,7 +84,7 @@ pub(crate) fn finish_removing_origins(
     installed: &Path,
 ) -> Result<()> {
     let stored = stored_originals(&session.tree().originals(id.name(), &id.target));
-    let of_module = |original: &&Original| module_stem(&original.stored) == name;
+    let of_module = |original: &&Original| module_name(&original.stored) == name;
     for original in stored.iter().filter(of_module) {
         if original.origin != installed && same_content(&original.stored, &original.origin) {
             files::remove_file(&original.origin)?;
@@ -116,7 +117,7 @@ pub(crate) fn restore_originals(
     }
     let mut restored = Vec::new();
     for original in originals {
-        if restore.only.is_none_or(|stem| module_stem(&original.stored) == stem) {
+        if restore.only.is_none_or(|stem| module_name(&original.stored) == stem) {
             restored.extend(restore_one(session, &original, kernel, restore.ours)?);
         }
     }
@@ -214,10 +215,9 @@ fn candidates(module: &Module, kernel: &Kernel) -> Vec<PathBuf> {
 
 /// Modules in the directory that no `.origin` file belongs to.
 fn unmarked_originals(dir: &Path, marked: &[Original]) -> Vec<PathBuf> {
-    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_module = |path: &PathBuf| {
-        path.to_string_lossy().contains(".ko") && path.extension().is_some_and(|e| e != "origin")
-    };
+    let entries = dir::entries(dir).into_iter().map(|entry| entry.path());
+    let is_module =
+        |path: &PathBuf| path.file_name().is_some_and(|name| is_module_file(&name.to_string_lossy()));
     let mut found: Vec<PathBuf> = entries.filter(is_module).filter(|path| path.is_file()).collect();
     found.retain(|path| !marked.iter().any(|original| original.stored == *path));
     found
@@ -227,7 +227,7 @@ fn unmarked_originals(dir: &Path, marked: &[Original]) -> Vec<PathBuf> {
 fn places(stored: Vec<PathBuf>, locations: &[(String, String)], kernel: &Kernel) -> Vec<Original> {
     let place = |stored: PathBuf| {
         let name = stored.file_name()?.to_str()?.to_owned();
-        let stem = name.split_once(".ko")?.0;
+        let stem = module_stem(&name)?;
         let (_, location) = locations.iter().find(|(module, _)| module == stem)?;
         let origin = kernel.dir.join(location.trim_start_matches('/')).join(name);
         Some(Original { origin, stored })

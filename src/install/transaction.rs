@@ -5,6 +5,7 @@ use crate::install::depmod::depmod;
 use crate::model::{KernelRelease, Result};
 use crate::programs::log::StepLog;
 use crate::session::WriteSession;
+use crate::system::dir;
 use crate::system::process::Output;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -56,7 +57,7 @@ pub(crate) fn load_for_devices(session: &WriteSession<'_>, release: &KernelRelea
 
 /// The lines of every `modalias` file below a directory, without following links.
 fn collect_aliases(dir: &Path, aliases: &mut BTreeSet<String>) {
-    for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
+    for entry in dir::entries(dir) {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => collect_aliases(&entry.path(), aliases),
             Ok(kind) if kind.is_file() && entry.file_name() == "modalias" => {

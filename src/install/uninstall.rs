@@ -7,7 +7,8 @@ use crate::inspect::owner::{Owner, Suspect, built_file, is_same_module, kept_by_
 use crate::install::originals::{Restore, restore_originals};
 use crate::install::weak_modules::{Change, tell_weak_modules};
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{ModuleFile, module_stem};
+use crate::kernel::module_file::ModuleFile;
+use crate::model::module_name::module_name;
 use crate::model::{BuildId, Result};
 use crate::programs::scripts::run_post_script;
 use crate::session::WriteSession;
@@ -130,7 +131,7 @@ fn leave_to_others(
         files::remove_file(&kept.stored)?;
         files::remove_file(&kept.origin_file())?;
         if covered.contains(&kept.origin) {
-            hand_originals_on(session, id, other.id(), &module_stem(&kept.stored))?;
+            hand_originals_on(session, id, other.id(), &module_name(&kept.stored))?;
         }
         session.writer.renew_originals(&other)?;
     }
@@ -142,7 +143,7 @@ fn hand_originals_on(session: &WriteSession<'_>, from: &BuildId, to: &BuildId, m
     let from = session.tree().originals(from.name(), &from.target);
     let to = session.tree().originals(to.name(), &to.target);
     let own = stored_originals(&from);
-    for original in own.iter().filter(|original| module_stem(&original.stored) == module) {
+    for original in own.iter().filter(|original| module_name(&original.stored) == module) {
         let Ok(below) = original.stored.strip_prefix(&from) else { continue };
         let moved = Original { origin: original.origin.clone(), stored: to.join(below) };
         if let Some(dir) = moved.stored.parent() {

@@ -1,6 +1,7 @@
 //! Whether a kernel's headers are what they were. There are about ten thousand, so what stat(2) says has to do.
 
 use super::Kernel;
+use crate::system::dir;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -73,13 +74,8 @@ struct Part {
 }
 
 fn parts(include: &Path) -> Vec<Part> {
-    let mut dirs: Vec<PathBuf> = fs_err::read_dir(include)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
+    let mut dirs: Vec<PathBuf> =
+        dir::entries(include).into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     dirs.sort();
     let deep = dirs.into_iter().map(|dir| {
         let below = dir.file_name().map(PathBuf::from).unwrap_or_default();
@@ -109,7 +105,7 @@ fn is_written_anew(below: &Path) -> bool {
 
 /// The architectures that the headers were made for: whole source trees have others beside them.
 fn arches(build_dir: &Path) -> Vec<std::ffi::OsString> {
-    let entries = fs_err::read_dir(build_dir.join("arch")).into_iter().flatten().flatten();
+    let entries = dir::entries(build_dir.join("arch")).into_iter();
     let mut all: Vec<_> = entries.map(|entry| entry.file_name()).collect();
     all.sort();
     let generated =
@@ -133,7 +129,7 @@ impl Walk {
         if !data.is_dir() || !self.seen.insert((data.dev(), data.ino())) {
             return;
         }
-        let mut entries: Vec<_> = fs_err::read_dir(dir).into_iter().flatten().flatten().collect();
+        let mut entries: Vec<_> = dir::entries(dir);
         entries.sort_by_key(fs_err::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();

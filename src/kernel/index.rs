@@ -1,10 +1,9 @@
 //! The modules below one kernel's directory, by name.
 
+use crate::model::module_name::SUFFIXES;
+use crate::system::dir;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// How the files of modules end, uncompressed first.
-pub(crate) const SUFFIXES: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
 
 /// Every regular module file below a directory, without following links.
 #[derive(Debug, Default)]
@@ -23,8 +22,7 @@ impl ModuleIndex {
     }
 
     fn walk(&mut self, dir: &Path) {
-        let Ok(entries) = fs_err::read_dir(dir) else { return };
-        for entry in entries.flatten() {
+        for entry in dir::entries(dir) {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.walk(&entry.path()),
                 Ok(kind) if kind.is_file() => self.add(&entry.path()),

@@ -15,10 +15,11 @@ pub(crate) use arch::default_arch;
 pub(crate) use config::KernelConfig;
 pub(crate) use headers::headers_digest;
 pub(crate) use index::ModuleIndex;
-pub(crate) use toolchain::{Toolchain, find_program, is_available};
+pub(crate) use toolchain::Toolchain;
 pub(crate) use weak::WeakLinks;
 
 use crate::model::KernelRelease;
+use crate::model::module_name::module_stem;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -124,7 +125,7 @@ impl Kernel {
     pub(crate) fn has_own(&self, path: &Path) -> bool {
         let Ok(below) = path.strip_prefix(&self.dir) else { return false };
         let below = below.to_string_lossy();
-        let Some((stem, _)) = below.split_once(".ko") else { return false };
+        let Some(stem) = module_stem(&below) else { return false };
         let order = self.own.get_or_init(|| {
             let text = fs_err::read_to_string(self.dir.join("modules.order")).unwrap_or_default();
             text.lines()

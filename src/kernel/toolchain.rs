@@ -3,7 +3,7 @@
 use super::Kernel;
 use crate::system::System;
 use crate::system::process::{Input, Output};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What a build puts into its environment and onto its make command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,20 +29,20 @@ impl Toolchain {
             chain.llvm = built_by_clang.unwrap_or(false);
             return chain;
         };
-        let available = |program: &&str| is_available(program, system);
+        let available = |program: &&str| system.program(program).is_some();
         let named = config.value("CONFIG_CC_VERSION_TEXT").and_then(|text| text.split_whitespace().next());
         if let Some(cc) = named.filter(available) {
             chain.cc = Some(cc.to_owned());
             chain.kernel_cc = Some(cc.to_owned());
         }
-        if config.is_set("CONFIG_CC_IS_CLANG") && is_available("clang", system) {
+        if config.is_set("CONFIG_CC_IS_CLANG") && system.program("clang").is_some() {
             chain.cc = Some("clang".to_owned());
             chain.kernel_cc = Some("clang".to_owned());
         }
         if chain.cc.is_none() {
             chain.cc = from_kernelvariables(&kernel.build_dir, system);
         }
-        if config.is_set("CONFIG_LD_IS_LLD") && is_available("ld.lld", system) {
+        if config.is_set("CONFIG_LD_IS_LLD") && system.program("ld.lld").is_some() {
             chain.ld = Some("ld.lld".to_owned());
         }
         chain.llvm = built_by_clang.unwrap_or_else(|| config.is_set("CONFIG_CC_IS_CLANG"));
@@ -80,23 +80,4 @@ fn from_kernelvariables(build_dir: &Path, system: &System) -> Option<String> {
         .ok()?;
     let text = String::from_utf8_lossy(&outcome.stdout).trim().to_owned();
     (outcome.status.success() && !text.is_empty()).then_some(text)
-}
-
-/// Whether a command is found: by path, or in PATH.
-#[must_use]
-pub(crate) fn is_available(program: &str, system: &System) -> bool {
-    find_program(program, system).is_some()
-}
-
-/// The file of a command.
-#[must_use]
-pub(crate) fn find_program(program: &str, system: &System) -> Option<PathBuf> {
-    use nix::unistd::{AccessFlags, access};
-    let runs = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
-    if program.contains('/') {
-        return Some(system.path(program)).filter(|path| runs(path));
-    }
-    let path = system.variable("PATH").unwrap_or("/usr/sbin:/usr/bin:/sbin:/bin");
-    let mut files = path.split(':').filter(|dir| !dir.is_empty()).map(|dir| Path::new(dir).join(program));
-    files.find(|path| runs(path))
 }

@@ -1,6 +1,7 @@
 //! Modules that other kernels use by a link: what weak-modules(8) leaves below `weak-updates`.
 
 use crate::model::KernelRelease;
+use crate::system::dir;
 use std::path::{Path, PathBuf};
 
 /// Every link of every kernel: which one has it, and the module that it leads to.
@@ -14,7 +15,7 @@ impl WeakLinks {
     #[must_use]
     pub(crate) fn scan(install_tree: &Path) -> Self {
         let mut found = Self::default();
-        let mut kernels: Vec<_> = fs_err::read_dir(install_tree).into_iter().flatten().flatten().collect();
+        let mut kernels: Vec<_> = dir::entries(install_tree);
         kernels.sort_by_key(fs_err::DirEntry::file_name);
         for entry in kernels {
             let name = entry.file_name();
@@ -27,7 +28,7 @@ impl WeakLinks {
     }
 
     fn walk(&mut self, dir: &Path, release: &KernelRelease) {
-        for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
+        for entry in dir::entries(dir) {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.walk(&entry.path(), release),
                 Ok(kind) if kind.is_symlink() => {

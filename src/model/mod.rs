@@ -1,6 +1,7 @@
 //! The words of the field: names, versions, states and errors. No I/O.
 
 mod error;
+pub(crate) mod module_name;
 mod name;
 mod release;
 pub(crate) mod similar;

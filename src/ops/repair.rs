@@ -6,7 +6,7 @@ use crate::install::originals::{Restore, restore_originals};
 use crate::install::transaction::index_after_removal;
 use crate::install::uninstall::RemoveCaller;
 use crate::install::work::InstallOptions;
-use crate::kernel::module_file::module_stem;
+use crate::model::module_name::module_name;
 use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageVersion, Result};
 use crate::ops::remains::drop_stored;
 use crate::ops::remove::unbuild;
@@ -138,7 +138,7 @@ fn repair_source(session: &WriteSession<'_>, id: &PackageId, builds: usize) -> R
                 modules.extend(record.modules.into_iter().map(|module| (module.name, module.conf_location)));
             }
             None => modules
-                .extend(built.module_files().iter().map(|file| (module_stem(file), format!("/{OURS}")))),
+                .extend(built.module_files().iter().map(|file| (module_name(file), format!("/{OURS}")))),
         }
     }
     let mut conf = format!("PACKAGE_NAME=\"{}\"\nPACKAGE_VERSION=\"{}\"\n", id.name, id.version);

@@ -22,6 +22,7 @@ pub(crate) use wanted::Wanted;
 
 use crate::model::KernelRelease;
 use crate::system::digest::sha256;
+use crate::system::files;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -73,8 +74,7 @@ impl SigningFacts<'_> {
     /// A program of this name, as PATH has it.
     fn program(&self, name: &str) -> Option<PathBuf> {
         let path = self.env.get("PATH").map_or("/usr/sbin:/usr/bin:/sbin:/bin", String::as_str);
-        let candidates = path.split(':').filter(|dir| dir.starts_with('/'));
-        candidates.map(|dir| self.rooted(dir).join(name)).find(|file| tool::is_executable(file))
+        files::find_in_path(path, name, |dir| self.rooted(dir))
     }
 }
 

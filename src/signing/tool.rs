@@ -1,8 +1,8 @@
 //! Where the sign tool is: as configured, or where the distribution keeps it.
 
 use super::{Reason, SigningFacts};
-use nix::unistd::{AccessFlags, access};
-use std::path::{Path, PathBuf};
+use crate::system::files::is_executable;
+use std::path::PathBuf;
 
 /// The sign tool; a configured one is taken or missed, never replaced by another.
 pub(crate) fn find(configured: Option<&str>, facts: &SigningFacts) -> Result<PathBuf, Reason> {
@@ -29,10 +29,6 @@ fn of_distribution(facts: &SigningFacts) -> Option<PathBuf> {
     } else {
         None
     }
-}
-
-pub(crate) fn is_executable(path: &Path) -> bool {
-    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+use crate::system::dir;
 use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -157,8 +158,7 @@ fn exchange_in_steps(staged: &Path, path: &Path) -> io::Result<PathBuf> {
 }
 
 fn sync_tree(dir: &Path) -> io::Result<()> {
-    for entry in fs_err::read_dir(dir)? {
-        let entry = entry?;
+    for entry in dir::read(dir)? {
         let kind = entry.file_type()?;
         if kind.is_dir() {
             sync_tree(&entry.path())?;
@@ -302,7 +302,7 @@ pub(crate) fn remove_leftovers(dir: &Path) {
 /// What stands in a directory under temporary names.
 #[must_use]
 pub(crate) fn leftovers(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    let entries = dir::entries(dir).into_iter();
     let temporary = entries.filter(|entry| is_temporary(&entry.file_name().to_string_lossy()));
     temporary.map(|entry| entry.path()).collect()
 }
@@ -437,8 +437,8 @@ pub(crate) fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
     use nix::sys::time::TimeSpec;
     let data = fs_err::symlink_metadata(path)?;
     if data.is_dir() {
-        for entry in fs_err::read_dir(path)? {
-            normalise(&entry?.path(), seconds)?;
+        for entry in dir::read(path)? {
+            normalise(&entry.path(), seconds)?;
         }
     }
     if !data.is_symlink() {
@@ -448,6 +448,20 @@ pub(crate) fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
     let time = TimeSpec::new(seconds, 0);
     utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)
         .map_err(|e| named(path, e.into()))
+}
+
+/// Whether a program can be started from this file.
+#[must_use]
+pub(crate) fn is_executable(path: &Path) -> bool {
+    use nix::unistd::{AccessFlags, access};
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+/// The first executable file of a name in the directories of a search path; each is looked for where `place` has it.
+#[must_use]
+pub(crate) fn find_in_path(path: &str, name: &str, place: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
+    let dirs = path.split(':').filter(|dir| dir.starts_with('/'));
+    dirs.map(|dir| place(Path::new(dir)).join(name)).find(|file| is_executable(file))
 }
 
 /// Whether this process could create entries in the directory, or in the nearest existing one above it.

@@ -1,5 +1,6 @@
 //! Whether files are what they were: first by what stat(2) says of them, and only where that differs by their content.
 
+use crate::system::dir;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -81,9 +82,7 @@ fn list(paths: &[PathBuf]) -> io::Result<Vec<Entry>> {
 }
 
 fn walk(dir: &Path, prefix: &mut Vec<u8>, entries: &mut Vec<Entry>) -> io::Result<()> {
-    let mut found: Vec<_> = fs_err::read_dir(dir)?.collect::<io::Result<_>>()?;
-    found.sort_by_key(fs_err::DirEntry::file_name);
-    for entry in found {
+    for entry in dir::read(dir)? {
         if NOT_SOURCE.iter().any(|name| entry.file_name() == *name) {
             continue;
         }

@@ -5,6 +5,7 @@
 pub(crate) mod ancestors;
 mod console;
 pub(crate) mod digest;
+pub(crate) mod dir;
 mod environment;
 pub(crate) mod files;
 pub(crate) mod fingerprint;
@@ -95,6 +96,16 @@ impl System {
     #[must_use]
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.env.get(name).map(String::as_str)
+    }
+
+    /// The file of a program, given by its path or found in PATH.
+    #[must_use]
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        if name.contains('/') {
+            return Some(self.path(name)).filter(|path| files::is_executable(path));
+        }
+        let path = self.variable("PATH").unwrap_or("/usr/sbin:/usr/bin:/sbin:/bin");
+        files::find_in_path(path, name, Path::to_path_buf)
     }
 
     /// A program that gets our environment without what must not reach builds and scripts.

@@ -4,6 +4,7 @@
 //! input, and never outlive the call.
 
 use crate::model::text::shown_in_line;
+use crate::system::dir;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -358,7 +359,7 @@ fn kill_marked(mark: &str) {
         environ.split(|byte| *byte == 0).any(|entry| entry == wanted)
     };
     for _ in 0..ROUNDS {
-        let entries = fs_err::read_dir("/proc").into_iter().flatten().flatten();
+        let entries = dir::entries("/proc").into_iter();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         let found: Vec<i32> = pids.filter(has_mark).collect();
         if found.is_empty() {

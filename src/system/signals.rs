@@ -4,6 +4,7 @@
 //! The signals are caught, not blocked: a handler does not outlive execve(2), a mask does, and programs that we start
 //! must be able to end.
 
+use crate::system::dir;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
 use std::collections::{HashMap, HashSet};
@@ -132,7 +133,7 @@ fn descendants() -> Vec<Process> {
 
 /// Parent and start time of every process.
 fn started() -> HashMap<i32, (i32, String)> {
-    let entries = fs_err::read_dir("/proc").into_iter().flatten().flatten();
+    let entries = dir::entries("/proc").into_iter();
     let read = |entry: fs_err::DirEntry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = fs_err::read_to_string(entry.path().join("stat")).ok()?;

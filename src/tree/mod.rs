@@ -21,8 +21,10 @@ pub(crate) use record::{
 pub(crate) use scan::{Build, Package, Snapshot};
 pub(crate) use writer::Writer;
 
+use crate::model::module_name::{is_module_file, module_name};
 use crate::model::{BuildId, Error, PackageId, PackageName, Result, SourceState, Target};
 use crate::system::System;
+use crate::system::dir;
 use std::path::{Path, PathBuf};
 
 /// Where replaced files wait until an installation is complete.
@@ -120,7 +122,7 @@ impl Tree {
     pub(crate) fn broken_links(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for name in scan::directories(&self.root) {
-            let entries = fs_err::read_dir(self.root.join(name)).into_iter().flatten().flatten();
+            let entries = dir::entries(self.root.join(name)).into_iter();
             let links = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("kernel-"));
             found.extend(links.map(|entry| entry.path()).filter(|link| {
                 link.is_symlink() && !fs_err::canonicalize(link).is_ok_and(|dir| dir.join("module").is_dir())
@@ -350,11 +352,8 @@ impl Built {
     /// The files of modules that the build holds, by name.
     #[must_use]
     pub(crate) fn module_files(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs_err::read_dir(self.modules()) else { return Vec::new() };
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        files.retain(|file| file.file_name().and_then(|n| n.to_str()).is_some_and(is_module_file));
-        files.sort();
-        files
+        let files = dir::entries(self.modules()).into_iter().map(|entry| entry.path());
+        files.filter(|file| file.file_name().and_then(|n| n.to_str()).is_some_and(is_module_file)).collect()
     }
 
     /// What the build recorded, if it was ours.
@@ -377,11 +376,6 @@ impl Built {
     }
 }
 
-/// Whether a file name is that of a module, compressed or not.
-fn is_module_file(name: &str) -> bool {
-    [".ko", ".ko.gz", ".ko.xz", ".ko.zst"].iter().any(|suffix| name.ends_with(suffix))
-}
-
 /// A build that the active link names.
 #[derive(Debug, Clone)]
 pub(crate) struct Installed {
@@ -402,9 +396,7 @@ impl Installed {
     /// The names of its modules, as modprobe(8) takes them.
     #[must_use]
     pub(crate) fn module_names(&self) -> Vec<String> {
-        let files = self.built.module_files();
-        let names = files.iter().filter_map(|file| file.file_name()?.to_str()?.split_once(".ko"));
-        names.map(|(stem, _)| stem.to_owned()).collect()
+        self.built.module_files().iter().map(|file| module_name(file)).collect()
     }
 
     /// Hands what the installation recorded on to a build that is about to replace this one.

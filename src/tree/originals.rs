@@ -1,5 +1,6 @@
 //! The kernel's own modules that ours replaced, as they are kept in the tree.
 
+use crate::system::dir;
 use std::path::{Path, PathBuf};
 
 /// An original with both its names.
@@ -23,7 +24,7 @@ impl Original {
 #[must_use]
 pub(crate) fn stored_originals(dir: &Path) -> Vec<Original> {
     let mut originals = Vec::new();
-    for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
+    for entry in dir::entries(dir) {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             originals.extend(stored_originals(&path));

@@ -6,6 +6,7 @@
 use super::Original;
 use crate::model::{KernelRelease, PackageId, PackageName, Result, Target};
 use crate::system::digest::sha256;
+use crate::system::dir;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::{Moment, files};
 use serde::de::DeserializeOwned;
@@ -379,7 +380,7 @@ impl FailureRecord {
 
     /// Those of a kernel, whatever the architecture.
     pub(crate) fn delete_all(version_dir: &Path, release: &KernelRelease) -> Result<()> {
-        for entry in fs_err::read_dir(version_dir).into_iter().flatten().flatten() {
+        for entry in dir::entries(version_dir) {
             let is_meant = read::<Self>(&entry.path()).is_some()
                 && entry.file_name().to_str().is_some_and(|name| {
                     let rest = name.strip_prefix(FAILED).and_then(|rest| rest.strip_prefix(release.as_str()));
@@ -426,7 +427,7 @@ pub(crate) fn take_upgrade(version_dir: &Path) -> Result<Option<Moment>> {
 
 /// The records in a directory that are none.
 pub(crate) fn unreadable(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries = dir::entries(dir).into_iter().map(|entry| entry.path());
     let is_broken = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match &*name {

@@ -5,6 +5,7 @@ use crate::model::{
     Arch, BuildId, BuildState, KernelRelease, PackageId, PackageName, PackageVersion, SourceState, Target,
     compare_versions,
 };
+use crate::system::dir;
 use std::path::Path;
 
 /// One build of a package version.
@@ -131,9 +132,8 @@ fn is_link_name(name: &str) -> bool {
 
 /// The visible directories in `dir`, sorted by name. Links to directories count.
 pub(crate) fn directories(dir: &Path) -> Vec<String> {
-    let Ok(entries) = fs_err::read_dir(dir) else { return Vec::new() };
-    let mut names: Vec<String> = entries
-        .flatten()
+    dir::entries(dir)
+        .into_iter()
         .filter(|entry| match entry.file_type() {
             Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
             Ok(kind) => kind.is_dir(),
@@ -141,7 +141,5 @@ pub(crate) fn directories(dir: &Path) -> Vec<String> {
         })
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !name.starts_with('.'))
-        .collect();
-    names.sort();
-    names
+        .collect()
 }

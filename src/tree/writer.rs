@@ -7,6 +7,7 @@ use super::{
     Tree,
 };
 use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, SourceState, Target};
+use crate::system::dir;
 use crate::system::lock::Lock;
 use crate::system::{Moment, System, files};
 use std::path::{Path, PathBuf};
@@ -227,7 +228,7 @@ impl Writer {
     /// # Errors
     /// The tree cannot be written.
     pub(crate) fn forget_dependencies(&self, built: &Built) -> Result<()> {
-        for entry in fs_err::read_dir(&built.dir)?.flatten() {
+        for entry in dir::read(&built.dir)? {
             if entry.file_name().to_string_lossy().starts_with(DEPENDENCY) {
                 files::remove_file(&entry.path())?;
             }
@@ -278,7 +279,7 @@ impl Writer {
     /// The tree cannot be written.
     pub(crate) fn clean_staging(&self, id: &PackageId) -> Result<()> {
         let dir = self.tree.version_dir(id);
-        for kernel in fs_err::read_dir(&dir).into_iter().flatten().flatten() {
+        for kernel in dir::entries(&dir) {
             if !kernel.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
@@ -380,7 +381,7 @@ const RANDOM: usize = 6;
 /// Takes away the source of a binaries-only package, which is a directory with its dkms.conf; anything more is kept.
 fn remove_stub(source: &Path) -> Result<()> {
     if source.symlink_metadata().is_ok_and(|data| data.is_dir()) {
-        let others = fs_err::read_dir(source)?.flatten().any(|entry| entry.file_name() != "dkms.conf");
+        let others = dir::read(source)?.iter().any(|entry| entry.file_name() != "dkms.conf");
         if !others {
             files::remove_tree(source)?;
         }
@@ -405,13 +406,13 @@ pub(crate) fn staged_with(kernel_dir: &Path, prefix: &str) -> Vec<PathBuf> {
         let rest = name.strip_prefix(prefix);
         rest.is_some_and(|rest| prefix == ".tmp_" || (rest.len() == RANDOM && !rest.contains('_')))
     };
-    let entries = fs_err::read_dir(kernel_dir).into_iter().flatten().flatten();
+    let entries = dir::entries(kernel_dir).into_iter();
     let found = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_staged));
     found.map(|entry| entry.path()).collect()
 }
 
 fn remove_debris(kernel_dir: &Path) -> Result<()> {
-    for entry in fs_err::read_dir(kernel_dir).into_iter().flatten().flatten() {
+    for entry in dir::entries(kernel_dir) {
         if is_debris(&entry.path()) {
             files::remove_tree(&entry.path())?;
         }
@@ -422,8 +423,7 @@ fn remove_debris(kernel_dir: &Path) -> Result<()> {
 /// A build without modules: `log/` and hidden records, and nothing else.
 fn is_debris(dir: &Path) -> bool {
     let is_record = |name: &str| name == "log" || name.starts_with(".dkms-") || name.starts_with(DEPENDENCY);
-    let Ok(entries) = fs_err::read_dir(dir) else { return false };
-    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let names: Vec<_> = dir::entries(dir).iter().map(|entry| entry.file_name()).collect();
     !names.is_empty() && names.iter().all(|name| is_record(&name.to_string_lossy()))
 }
 
@@ -435,7 +435,7 @@ fn link_text(build: &BuildId) -> PathBuf {
 
 fn remove_empty_below(dir: &Path) {
     files::remove_leftovers(dir);
-    for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
+    for entry in dir::entries(dir) {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_empty_below(&entry.path());
             files::remove_empty_dir(&entry.path());

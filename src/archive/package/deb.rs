@@ -6,6 +6,7 @@ use crate::archive::package::names::{debian_arch, debian_name, debian_version, p
 use crate::archive::package::template::{Template, filled};
 use crate::model::{PackagingProblem, Result};
 use crate::plan::request::Content;
+use crate::system::dir;
 use crate::system::files;
 use std::path::{Path, PathBuf};
 
@@ -109,7 +110,7 @@ impl Maker<'_> {
     }
 
     pub(crate) fn copyright(&self) -> String {
-        let entries = fs_err::read_dir(&self.source).into_iter().flatten().flatten();
+        let entries = dir::entries(&self.source).into_iter();
         let is_license = |name: &String| {
             let name = name.to_ascii_uppercase();
             ["COPYING", "LICENSE", "LICENCE", "COPYRIGHT"].iter().any(|word| name.starts_with(word))
@@ -202,8 +203,8 @@ impl Maker<'_> {
 /// The files in a directory whose names end so.
 pub(crate) fn files_with(dir: &Path, ends: &[&str]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs_err::read_dir(dir)? {
-        let path = entry?.path();
+    for entry in dir::read(dir)? {
+        let path = entry.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_file() && ends.iter().any(|end| name.ends_with(end)) {
             found.push(path);
@@ -215,8 +216,8 @@ pub(crate) fn files_with(dir: &Path, ends: &[&str]) -> Result<Vec<PathBuf>> {
 
 /// The regular files below `dir` by their names below `top`, without those of the package itself.
 fn list(dir: &Path, top: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs_err::read_dir(dir)? {
-        let path = entry?.path();
+    for entry in dir::read(dir)? {
+        let path = entry.path();
         let data = path.symlink_metadata()?;
         if data.is_dir() && !path.ends_with("DEBIAN") {
             list(&path, top, names)?;
@@ -230,8 +231,8 @@ fn list(dir: &Path, top: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
 /// Bytes of all files below a directory.
 fn size_of(dir: &Path) -> Result<u64> {
     let mut sum = 0;
-    for entry in fs_err::read_dir(dir)? {
-        let path = entry?.path();
+    for entry in dir::read(dir)? {
+        let path = entry.path();
         let data = path.symlink_metadata()?;
         sum += if data.is_dir() { size_of(&path)? } else { data.len() };
     }

@@ -13,10 +13,10 @@ mod template;
 
 use crate::archive::tarball::{Members, built_targets, check_conf, write_file};
 use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
-use crate::kernel::find_program;
 use crate::model::{BuildId, Error, PackageId, PackagingProblem, Result, SourceState, Target};
 use crate::plan::request::{Content, PackageForm, Targets};
 use crate::session::WriteSession;
+use crate::system::dir;
 use crate::system::fingerprint::NOT_SOURCE;
 use crate::system::process::{Command, Output};
 use crate::system::{System, files};
@@ -138,7 +138,7 @@ impl Maker<'_> {
     /// A program of the distribution, or what to install to have it.
     fn tool(&self, program: &'static str, package: &'static str) -> Result<Command> {
         let time = self.time.to_string();
-        match find_program(program, self.system) {
+        match self.system.program(program) {
             Some(path) => {
                 Ok(self.system.command(path).env("SOURCE_DATE_EPOCH", time).env("LC_ALL", "C.UTF-8"))
             }
@@ -231,8 +231,7 @@ impl Maker<'_> {
 }
 
 fn drop_version_control(dir: &Path) -> Result<()> {
-    for entry in fs_err::read_dir(dir)? {
-        let entry = entry?;
+    for entry in dir::read(dir)? {
         if NOT_SOURCE.iter().any(|name| entry.file_name() == *name) {
             files::remove_tree(&entry.path())?;
         } else if entry.file_type()?.is_dir() {

@@ -4,7 +4,7 @@ use crate::archive::package::Maker;
 use crate::archive::package::deb::Staged;
 use crate::archive::package::names::{debian_arch, debian_name};
 use crate::archive::package::template::filled;
-use crate::kernel::module_file::module_stem;
+use crate::model::module_name::module_name;
 use crate::model::{Result, Target};
 use crate::system::files;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ impl Maker<'_> {
         let conf = self.package_conf(target)?;
         let mut placed = Vec::new();
         for file in built.module_files() {
-            let stem = module_stem(&file);
+            let stem = module_name(&file);
             let of_record = recorded.iter().find(|module| module.name == stem).map(|m| m.location.clone());
             let of_conf =
                 conf.modules.iter().find(|module| module.dest_name == stem).map(|m| m.location.clone());

@@ -5,6 +5,7 @@ use crate::archive::package::names::{plain, rpm_name, rpm_version};
 use crate::archive::package::template::filled;
 use crate::model::{PackagingProblem, Result};
 use crate::plan::request::Content;
+use crate::system::dir;
 use crate::system::files;
 use std::path::{Path, PathBuf};
 
@@ -125,7 +126,7 @@ impl Maker<'_> {
         let command = command.args(["-bb", "--nodeps"]).args(defines).args(args).arg(spec);
         self.run("rpmbuild", command)?;
         let mut made = Vec::new();
-        for entry in fs_err::read_dir(top.join("RPMS")).into_iter().flatten().flatten() {
+        for entry in dir::entries(top.join("RPMS")) {
             made.extend(crate::archive::package::deb::files_with(&entry.path(), &[".rpm"])?);
         }
         made.sort();

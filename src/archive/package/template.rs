@@ -1,6 +1,7 @@
 //! Templates: words in capitals that are replaced by what they stand for.
 
 use crate::model::Result;
+use crate::system::dir;
 use crate::system::files;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,7 @@ impl Template {
 }
 
 fn fill_dir(dir: &Path, values: &[(&str, &str)]) -> Result<()> {
-    for entry in fs_err::read_dir(dir)? {
-        let entry = entry?;
+    for entry in dir::read(dir)? {
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {
             fill_dir(&path, values)?;

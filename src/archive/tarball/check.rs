@@ -4,6 +4,7 @@
 //! A member has a relative path without `..`, is a file, a directory or a link, and a link leads to a place below the
 //! directory that it will end up in. What is unpacked in all stays below [`MAX_BYTES`] and [`MAX_MEMBERS`].
 
+use crate::system::dir;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -114,8 +115,7 @@ pub(crate) fn stays_inside(link: &Path, target: &Path) -> bool {
 pub(crate) fn link_leading_out(top: &Path) -> std::io::Result<Option<PathBuf>> {
     let mut dirs = vec![top.to_owned()];
     while let Some(dir) = dirs.pop() {
-        for entry in fs_err::read_dir(&dir)? {
-            let entry = entry?;
+        for entry in dir::read(&dir)? {
             let (path, kind) = (entry.path(), entry.file_type()?);
             let inner = path.strip_prefix(top).unwrap_or(&path);
             if kind.is_dir() {

@@ -1,5 +1,6 @@
 //! The members of a tarball under way: paths that begin with `./`, files by name, owned by root.
 
+use crate::system::dir;
 use std::fs::Metadata;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -48,9 +49,7 @@ impl<'a> Members<'a> {
     fn add_dir_entries(&mut self, name: &[u8], dir: &Path, wanted: &dyn Fn(&[u8]) -> bool) -> io::Result<()> {
         let prefix = [name, b"/"].concat();
         self.append(&prefix, header_of(EntryType::Directory, 0, &fs_err::metadata(dir)?), &mut io::empty())?;
-        let entries = fs_err::read_dir(dir)?.map(|entry| Ok(entry?.file_name()));
-        let mut names = entries.collect::<io::Result<Vec<_>>>()?;
-        names.sort();
+        let names: Vec<_> = dir::read(dir)?.iter().map(fs_err::DirEntry::file_name).collect();
         for inner in names.iter().filter(|name| wanted(name.as_bytes())) {
             self.add_entry(&[&prefix, inner.as_bytes()].concat(), &dir.join(inner))?;
         }

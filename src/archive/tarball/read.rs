@@ -7,6 +7,7 @@ use crate::archive::tarball::check::{self, Amount};
 use crate::kernel::module_file::Compression;
 use crate::model::text::shown_in_line;
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, Result, Target};
+use crate::system::dir;
 use crate::system::files;
 use crate::tree::{BuildRecord, Tree};
 use liblzma::bufread::XzDecoder;
@@ -304,7 +305,7 @@ fn target_of(kernel: &Path, dir: &Path) -> Checked<Target> {
 /// Records are believed by those who remove what was installed, so none is taken from a tarball as it is. Of hidden files
 /// only the versions of the dependencies count, and what a build was made from, which is judged when it is loaded.
 fn drop_records(dir: &Path) -> Checked<()> {
-    for entry in fs_err::read_dir(dir).map_err(refused)?.flatten() {
+    for entry in dir::read(dir).map_err(refused)? {
         let name = entry.file_name();
         let name = name.as_bytes();
         let counts = name.starts_with(b".dep_") || name == BuildRecord::FILE.as_bytes();
@@ -321,7 +322,7 @@ fn is_real_dir(path: &Path) -> bool {
 
 /// The visible directories in a directory, by name.
 fn subdirectories(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    let entries = dir::entries(dir).into_iter();
     let visible = entries.filter(|entry| !entry.file_name().as_bytes().starts_with(b"."));
     let mut dirs: Vec<PathBuf> = visible.map(|entry| entry.path()).filter(|path| is_real_dir(path)).collect();
     dirs.sort();

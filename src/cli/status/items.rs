@@ -5,6 +5,7 @@ use crate::conf::Settings;
 use crate::kernel::WeakLinks;
 use crate::model::{BuildId, BuildState, KernelRelease, PackageId, SourceState, Target};
 use crate::system::System;
+use crate::system::dir;
 use crate::system::files::same_content;
 use crate::tree::{Build, Built, Package, Tree};
 use std::cell::OnceCell;
@@ -169,7 +170,7 @@ fn missing_module(built: &Built) -> Option<PathBuf> {
 /// A module of another dkms in a directory that only its dkms.conf names.
 fn find(dir: &Path, name: &std::ffi::OsStr) -> Option<PathBuf> {
     let mut below = Vec::new();
-    for entry in fs_err::read_dir(dir).ok()?.flatten() {
+    for entry in dir::read(dir).ok()? {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => below.push(entry.path()),
             Ok(_) if entry.file_name() == name => return Some(entry.path()),

@@ -5,6 +5,7 @@
 use super::items::{Flaw, Item, Row, View};
 use crate::kernel::module_file::{ModuleFile, split_signature};
 use crate::model::BuildState;
+use crate::model::module_name::module_name;
 use crate::signing::signer_name;
 use crate::system::digest;
 use serde::Serialize;
@@ -143,10 +144,9 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
 
 fn module(built: PathBuf, installed: Option<PathBuf>) -> ModuleStatus {
     let file = ModuleFile::read(&built).unwrap_or_default();
-    let name = built.file_name().unwrap_or_default().to_string_lossy();
     let sha256 = |path: &Path| fs_err::read(path).ok().map(|content| digest::sha256(&content));
     ModuleStatus {
-        name: name.split_once(".ko").map_or(&*name, |(stem, _)| stem).to_owned(),
+        name: module_name(&built),
         sha256: sha256(&built),
         version: file.info.version,
         srcversion: file.info.srcversion,

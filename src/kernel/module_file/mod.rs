@@ -46,13 +46,6 @@ impl ModuleFile {
     }
 }
 
-/// `x` of `/a/x.ko.xz`.
-#[must_use]
-pub(crate) fn module_stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.split_once(".ko").map_or(&*name, |(stem, _)| stem).to_owned()
-}
-
 /// The file of a module in a build, in any compression.
 #[must_use]
 pub(crate) fn find_module_file(dir: &Path, name: &str) -> Option<PathBuf> {

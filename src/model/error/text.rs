@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::model::Arch;
+use crate::model::module_name::module_stem;
 use crate::model::text::shown_in_line;
 use std::fmt::{self, Write};
 
@@ -375,7 +376,7 @@ fn fmt_made(file: &str, made: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Res
     let same = made.iter().find(|path| name(path) == name(file));
     let Some(path) = same.or(made.first().filter(|_| made.len() == 1)) else { return Ok(()) };
     let (dir, stem) = path.rsplit_once('/').unwrap_or(("", path));
-    let stem = stem.split_once(".ko").map_or(stem, |(stem, _)| stem);
+    let stem = module_stem(stem).unwrap_or(stem);
     f.write_str("\nTo take it, say in dkms.conf, at the index of this module:")?;
     if same.is_none() {
         write!(f, " BUILT_MODULE_NAME=\"{stem}\"")?;
