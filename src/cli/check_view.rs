@@ -40,6 +40,9 @@ fn tell(check: &KernelCheck, system: &System) {
         (1, modules) => format!("1 package with {modules} modules"),
         (packages, modules) => format!("{packages} packages with {modules} modules"),
     };
+    for unknown in &check.unknown {
+        system.console.warn(format!("kernel {target}: {unknown}"));
+    }
     if findings.is_empty() {
         system.console.say(format!("kernel {target}: complete, {have}"));
         return;

@@ -3,11 +3,11 @@
 
 use super::Hook;
 use crate::conf::{InInitramfs, Settings, Strictness, View, read_package};
-use crate::inspect::initramfs::{image_contents, listed_for_images};
-use crate::kernel::default_arch;
+use crate::inspect::initramfs::listed_for_images;
+use crate::kernel::initramfs::{self, Generator, releases_with_image};
+use crate::kernel::{Kernel, default_arch};
 use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
 use crate::system::System;
-use crate::system::dir;
 use crate::system::process::Output;
 use crate::tree::Tree;
 use std::path::Path;
@@ -27,13 +27,16 @@ pub(crate) enum When {
 /// Asks for a new image of a kernel if one of these packages, just installed, belongs into it.
 pub(crate) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], when: When, settings: &Settings) {
     let Ok(release) = KernelRelease::parse(release) else { return };
-    let image = hook.system.path("/boot").join(format!("initrd.img-{release}"));
-    if installed.is_empty() || !image.is_file() || hook.system.variable(PACKING).is_some() {
+    if installed.is_empty() || hook.system.variable(PACKING).is_some() {
         return;
     }
-    let Some(reason) = reason(&hook.system, &release, &image, installed, settings) else { return };
-    let Some(words) = generator(&hook.system, &release, &image) else { return };
-    let shown = shown(&words);
+    let kernel = settings.kernel(&release);
+    let Some(image) = initramfs::image(&kernel, &settings.boot, &hook.system) else { return };
+    let Some(reason) = reason(&hook.system, &kernel, &image, installed, settings) else { return };
+    let Some(generator) = Generator::find(&kernel, &hook.system) else { return };
+    let by_hand = generator.words(&release, &image);
+    let words = deferred(&generator, &release, settings, &hook.system).unwrap_or_else(|| by_hand.clone());
+    let shown = initramfs::shown(&words);
     hook.note(&format!("{reason}, so the initramfs of kernel {release} is made again: {shown}"));
     let words = match when {
         When::Beside => beside_the_boot(words, &release, &hook.system),
@@ -46,24 +49,24 @@ pub(crate) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], when:
         Err(error) => error.to_string(),
     };
     hook.error(&format!(
-        "{shown} failed ({why}); the initramfs of kernel {release} is the old one.\nWhen the cause is mended: update-initramfs -u -k {release}"
+        "{shown} failed ({why}); the initramfs of kernel {release} is the old one.\nWhen the cause is fixed: {}",
+        initramfs::shown(&by_hand)
     ));
 }
 
 /// Why the image is out of date, if it is.
 fn reason(
     system: &System,
-    release: &KernelRelease,
+    kernel: &Kernel,
     image: &Path,
     installed: &[PackageId],
     settings: &Settings,
 ) -> Option<String> {
-    let kernel = settings.kernel(release);
-    let target = Target::new(release.clone(), default_arch(&kernel.dir, system).ok()?);
+    let target = Target::new(kernel.release.clone(), default_arch(&kernel.dir, system).ok()?);
     let tree = Tree::at(&settings.dkms_tree);
     let mut modules = Vec::new();
     for id in installed {
-        let view = View { package: Some(id), kernel: &kernel, arch: &target.arch };
+        let view = View { package: Some(id), kernel, arch: &target.arch };
         let conf = tree.source(id).join("dkms.conf");
         if read_package(&conf, view, Strictness::Lenient, settings, system)
             .is_ok_and(|conf| conf.in_initramfs() == InInitramfs::Yes)
@@ -74,12 +77,13 @@ fn reason(
         modules.extend(tree.installed(&build).map(|installed| installed.module_names()).unwrap_or_default());
     }
     let wanted = listed_for_images(system);
-    let held = image_contents(system, image);
+    let held = initramfs::contents(system, image).unwrap_or_default();
     // What the machine was started with belongs into the next kernel's image too.
-    let running = system.host.running.as_ref().filter(|running| *running != release);
-    let of_running = running.map(|running| image.with_file_name(format!("initrd.img-{running}")));
-    let of_running = of_running.filter(|image| image.is_file());
-    let held_by_running = of_running.map(|image| image_contents(system, &image)).unwrap_or_default();
+    let running = system.host.running.as_ref().filter(|running| **running != kernel.release);
+    let of_running = running
+        .and_then(|running| initramfs::image(&settings.kernel(running), &settings.boot, system))
+        .and_then(|image| initramfs::contents(system, &image));
+    let held_by_running = of_running.unwrap_or_default();
     modules.iter().find_map(|module| {
         let same = |name: &String| name.replace('-', "_") == module.replace('-', "_");
         if let Some((_, file)) = wanted.iter().find(|(name, _)| same(name)) {
@@ -92,31 +96,21 @@ fn reason(
     })
 }
 
-/// How this machine makes an image: the program and its arguments.
-fn generator(system: &System, release: &KernelRelease, image: &Path) -> Option<Vec<String>> {
-    let program = |name: &str| {
-        let paths = ["/usr/sbin", "/sbin", "/usr/bin"].map(|dir| system.path(dir).join(name));
-        paths.into_iter().find(|path| path.is_file()).map(|path| path.display().to_string())
-    };
-    let with = |program: String, args: &[&str]| {
-        std::iter::once(program).chain(args.iter().map(|arg| (*arg).to_owned())).collect()
-    };
-    if let Some(program) = program("update-initramfs") {
-        // In this form, and only in this one, dpkg runs it once at the end of everything, for the newest kernel.
-        let deferred = system.variable("DPKG_MAINTSCRIPT_PACKAGE").is_some() && is_newest(system, release);
-        return Some(match deferred {
-            true => with(program, &["-u"]),
-            false => with(program, &["-u", "-k", release.as_str()]),
-        });
+/// The command in the form, and only in this one, that dpkg runs once at the end of everything, for the newest kernel.
+fn deferred(
+    generator: &Generator,
+    release: &KernelRelease,
+    settings: &Settings,
+    system: &System,
+) -> Option<Vec<String>> {
+    match generator {
+        Generator::UpdateInitramfs(program)
+            if system.variable("DPKG_MAINTSCRIPT_PACKAGE").is_some() && is_newest(settings, release) =>
+        {
+            Some(vec![program.display().to_string(), "-u".to_owned()])
+        }
+        Generator::UpdateInitramfs(_) | Generator::Mkinitcpio { .. } | Generator::Dracut(_) => None,
     }
-    let image = image.to_str()?;
-    program("dracut").map(|program| with(program, &["-q", "--force", image, release.as_str()]))
-}
-
-/// A command as people type it.
-fn shown(words: &[String]) -> String {
-    let name = Path::new(&words[0]).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    std::iter::once(name.as_str()).chain(words[1..].iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 
 /// The same in a unit of its own, where systemd runs; see systemd-run(1).
@@ -132,11 +126,6 @@ fn beside_the_boot(words: Vec<String>, release: &KernelRelease, system: &System)
 }
 
 /// Whether no image is of a newer kernel.
-fn is_newest(system: &System, release: &KernelRelease) -> bool {
-    let entries = dir::entries(system.path("/boot")).into_iter();
-    let newer = |name: &str| {
-        let other = name.strip_prefix("initrd.img-").filter(|rest| !rest.ends_with(".bak"));
-        other.is_some_and(|other| compare_versions(other, release.as_str()).is_gt())
-    };
-    !entries.into_iter().any(|entry| newer(&entry.file_name().to_string_lossy()))
+fn is_newest(settings: &Settings, release: &KernelRelease) -> bool {
+    !releases_with_image(&settings.boot).any(|other| compare_versions(&other, release.as_str()).is_gt())
 }

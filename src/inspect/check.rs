@@ -1,11 +1,12 @@
 //! Is the next boot complete: what each kernel should have of ours, and what is wrong with what it has. Only reads.
 
-use crate::inspect::initramfs::{image_contents, image_modules, listed_for_images};
+use crate::inspect::initramfs::{image_modules, listed_for_images};
 use crate::inspect::installed::suspects;
 use crate::inspect::owner::{Owner, Suspect, built_file, owner};
 use crate::inspect::pending::gather;
 use crate::inspect::signature::signing_facts;
 use crate::kernel::Kernel;
+use crate::kernel::initramfs::{self, Generator};
 use crate::kernel::module_file::{flaw, has_signature, read_module};
 use crate::model::module_name::{module_name, module_stem, normal};
 use crate::model::{Error, PackageId, Target};
@@ -63,6 +64,8 @@ pub(crate) struct KernelCheck {
     /// Their modules.
     pub modules: usize,
     pub findings: Vec<Finding>,
+    /// What could not be determined; the kernel may be complete.
+    pub unknown: Vec<String>,
     #[serde(skip)]
     pub target: Target,
 }
@@ -77,6 +80,7 @@ pub(crate) fn check(session: &Session<'_>, target: &Target, full: bool) -> Kerne
         packages: 0,
         modules: 0,
         findings: Vec::new(),
+        unknown: Vec::new(),
         target: target.clone(),
     };
     if !kernel.exists() {
@@ -167,7 +171,7 @@ fn check_files(
         }
         names.push((installed, files));
     }
-    check_image(session, check, &names, full);
+    check_image(session, check, &names, kernel, full);
 }
 
 /// What an installation has in the kernel, as recorded or derived.
@@ -237,12 +241,11 @@ fn check_image(
     session: &Session<'_>,
     check: &mut KernelCheck,
     installed: &[(Installed, Vec<InstalledFile>)],
+    kernel: &Kernel,
     full: bool,
 ) {
     let target = check.target.clone();
-    let images = [format!("initrd.img-{}", target.release), format!("initramfs-{}.img", target.release)];
-    let mut images = images.iter().map(|name| session.settings.boot.join(name));
-    let Some(image) = images.find(|path| path.is_file()) else { return };
+    let Some(image) = initramfs::image(kernel, &session.settings.boot, session.system) else { return };
     let packed = fs_err::metadata(&image).and_then(|data| data.modified()).ok();
     let wanted = image_modules(session, &target, Path::new(""));
     let listed = listed_for_images(session.system);
@@ -259,7 +262,17 @@ fn check_image(
     if !full && !modules.iter().any(|(_, _, name)| is_wanted(name)) {
         return;
     }
-    let held = image_contents(session.system, &image);
+    let Some(held) = initramfs::contents(session.system, &image) else {
+        let wanted = modules.iter().filter(|(_, _, name)| is_wanted(name)).map(|(_, _, name)| name.as_str());
+        check.unknown.push(format!(
+            "cannot determine whether {} holds {}: no program can list it",
+            image.display(),
+            wanted.collect::<Vec<_>>().join(", ")
+        ));
+        return;
+    };
+    let remedy = Generator::find(kernel, session.system)
+        .map(|generator| initramfs::shown(&generator.words(&target.release, &image)));
     for (installed, file, name) in modules {
         let is_held = held.iter().any(|held| normal(held) == normal(&name));
         let newer = fs_err::metadata(&file.path).and_then(|data| data.modified()).ok() > packed;
@@ -275,7 +288,7 @@ fn check_image(
             package: Some(installed.id().package.to_string()),
             module: Some(name),
             why,
-            remedy: Some(format!("update-initramfs -u -k {}", target.release)),
+            remedy: remedy.clone(),
         });
     }
 }

@@ -2,12 +2,11 @@
 
 use crate::conf::{InInitramfs, Strictness};
 use crate::kernel::Kernel;
-use crate::model::module_name::{module_name, module_stem, normal};
+use crate::model::module_name::{module_name, normal};
 use crate::model::{BuildState, PackageName, Target};
 use crate::session::Session;
 use crate::system::System;
 use crate::system::dir;
-use crate::system::process::Output;
 use crate::tree::{Installed, Package, Snapshot, Tree};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -136,19 +135,4 @@ pub(crate) fn listed_for_images(system: &System) -> Vec<(String, PathBuf)> {
         }
     }
     names
-}
-
-/// The names of the modules that an image holds; none where nothing can list it.
-#[must_use]
-pub(crate) fn image_contents(system: &System, image: &Path) -> Vec<String> {
-    let listed = ["lsinitramfs", "lsinitrd"].into_iter().find_map(|program| {
-        let outcome = system.command(program).arg(image).stdout(Output::Capture).run().ok()?;
-        outcome.status.success().then_some(outcome.stdout)
-    });
-    let text = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
-    let module = |line: &str| {
-        let path = line.split_whitespace().next_back()?;
-        module_stem(path.rsplit('/').next()?).map(str::to_owned)
-    };
-    text.lines().filter_map(module).collect()
 }

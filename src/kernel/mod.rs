@@ -6,6 +6,7 @@ mod arch;
 mod config;
 mod headers;
 mod index;
+pub(crate) mod initramfs;
 pub(crate) mod module_file;
 mod toolchain;
 pub(crate) mod vmlinux;

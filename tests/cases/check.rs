@@ -1,6 +1,6 @@
 //! `check`: whether the next boot is complete. `fsck` is in `broken_trees`.
 
-use crate::world::{A, K, World};
+use crate::world::{A, K, World, script};
 use rstest::rstest;
 use std::fs;
 
@@ -151,6 +151,7 @@ fn the_initramfs_is_looked_into_where_a_module_belongs_there(
 ) {
     let world = installed();
     world.program("lsinitramfs", &format!("echo x >> @LOG@/lsinitramfs; echo '{held}'"));
+    script(&world.path("/usr/sbin/update-initramfs"), "");
     let image = world.path(format!("/boot/initrd.img-{K}"));
     fs::write(&image, "image").unwrap();
     if is_older {
@@ -170,6 +171,46 @@ fn the_initramfs_is_looked_into_where_a_module_belongs_there(
     } else {
         ended.exits(1).says(why).says(&format!("update-initramfs -u -k {K}"));
     }
+}
+
+#[rstest]
+#[case::debian("/usr/sbin/update-initramfs", &format!("initrd.img-{K}"), "update-initramfs -u -k {K}")]
+#[case::fedora("/usr/bin/dracut", &format!("initramfs-{K}.img"), "dracut -q --force {image} {K}")]
+#[case::opensuse("/usr/bin/dracut", &format!("initrd-{K}"), "dracut -q --force {image} {K}")]
+#[case::arch("/usr/bin/mkinitcpio", "initramfs-linux-lts.img", "mkinitcpio -p linux-lts")]
+#[case::boot_loader_entries("/usr/bin/dracut", &format!("abc/{K}/initrd"), "dracut -q --force {image} {K}")]
+#[case::nothing_makes_images("/usr/bin/other", &format!("initrd.img-{K}"), "")]
+fn command_for_the_image_is_that_of_this_machine(
+    #[case] program: &str,
+    #[case] image: &str,
+    #[case] command: &str,
+) {
+    let world = installed();
+    script(&world.path(program), "");
+    world.write(&format!("/lib/modules/{K}/pkgbase"), "linux-lts\n");
+    world.write("/etc/mkinitcpio.d/linux-lts.preset", "");
+    world.write("/etc/machine-id", "abc\n");
+    world.program("lsinitrd", "echo kernel/other.ko");
+    world.write(&format!("/boot/{image}"), "image");
+    world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
+    world.ok(&["autoinstall"]);
+    let image = world.path(format!("/boot/{image}")).display().to_string();
+    let ended = world.dkms(&["check"]);
+    ended.exits(1).says("does not hold it").says(&command.replace("{K}", K).replace("{image}", &image));
+}
+
+#[test]
+fn image_that_cannot_be_listed_is_unknown() {
+    let world = installed();
+    for program in ["lsinitramfs", "lsinitrd", "lsinitcpio"] {
+        world.program(program, "exit 1");
+    }
+    world.write(&format!("/boot/initrd.img-{K}"), "image");
+    world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
+    world.ok(&["autoinstall"]);
+    let ended = world.ok(&["check"]);
+    ended.complains("cannot determine whether").complains("holds m: no program can list it").says("complete");
+    world.ok(&["check", "--format", "json"]).says("cannot determine whether");
 }
 
 #[test]
