@@ -2,13 +2,16 @@
 
 use super::action::Action;
 use super::args::Arguments;
+use crate::archive::tarball::is_rpm;
 use crate::conf::Settings;
 use crate::kernel::default_arch;
 use crate::model::{
     Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
     compare_versions,
 };
-use crate::plan::request::{ConfFormat, Content, Filter, Force, Request, StatusFormat, Subject, Targets};
+use crate::plan::request::{
+    Change, ConfFormat, Content, Extent, Filter, Force, Job, Removal, Request, StatusFormat, Subject, Targets,
+};
 use crate::system::System;
 use crate::system::dir;
 use crate::system::files::check_writable;
@@ -84,36 +87,25 @@ impl Checker<'_> {
             A::Add => {
                 self.no_all()?;
                 self.tree_writable()?;
-                Ok(Request::Add {
-                    subject: self.subject()?,
-                    conf,
-                    target: first(targets)?,
-                    force,
-                    safe_upgrade,
-                })
+                let (subject, target) = (self.subject()?, first(targets)?);
+                match rpm(&subject) {
+                    Some(archive) => Ok(Request::InstallRpm { archive, target, force: self.plain_force() }),
+                    None => Ok(Request::Change(Change::Add { subject, conf, target, force, safe_upgrade })),
+                }
             }
             A::Build => {
                 self.no_all()?;
                 self.tree_writable()?;
-                Ok(Request::Build { subject: self.subject()?, conf, targets, force: self.force() })
+                self.job(conf, targets, Change::Build)
             }
             A::Install => {
                 self.no_all()?;
                 self.root()?;
-                Ok(Request::Install { subject: self.subject()?, conf, targets, force: self.force() })
+                self.job(conf, targets, Change::Install)
             }
-            A::Uninstall => {
-                let (package, targets) = (self.package()?, self.built_targets(targets));
-                Ok(Request::Uninstall { package, targets })
-            }
-            A::Unbuild => {
-                let (package, targets) = (self.package()?, self.built_targets(targets));
-                Ok(Request::Unbuild { package, targets })
-            }
-            A::Remove => {
-                let (package, targets) = (self.package()?, self.built_targets(targets));
-                Ok(Request::Remove { package, targets, safe_upgrade })
-            }
+            A::Uninstall => self.removal(Extent::Uninstall, targets),
+            A::Unbuild => self.removal(Extent::Unbuild, targets),
+            A::Remove => self.removal(Extent::Remove { safe_upgrade }, targets),
             A::Match => self.matching(targets),
             A::Autoinstall | A::KernelPostinst => {
                 let target = self.one_kernel(targets)?;
@@ -124,10 +116,11 @@ impl Checker<'_> {
                 self.root()?;
                 let Target { release, arch } = first(targets)?;
                 let arch = (!self.args.arches.is_empty()).then_some(arch);
-                Ok(match self.action {
-                    A::KernelPreinst => Request::KernelPreinst { release, arch },
-                    _ => Request::KernelPrerm { release, arch },
-                })
+                Ok(Request::Change(if self.action == A::KernelPreinst {
+                    Change::KernelPreinst { release, arch }
+                } else {
+                    Change::KernelPrerm { release, arch }
+                }))
             }
             A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
             A::Check => self.check(),
@@ -151,7 +144,11 @@ impl Checker<'_> {
                 if force {
                     self.root()?;
                 }
-                Ok(Request::Ldtarball { archive: self.archive()?, force, target: first(targets)? })
+                let (archive, target) = (self.archive()?, first(targets)?);
+                if is_rpm(&archive) {
+                    return Ok(Request::InstallRpm { archive, target, force: self.plain_force() });
+                }
+                Ok(Request::Change(Change::Ldtarball { archive, force, target }))
             }
             A::Removed(_) | A::Status | A::Help => Err(Error::UnknownAction(self.action.word().to_owned())),
         }
@@ -249,7 +246,25 @@ impl Checker<'_> {
             });
         }
         let package = self.args.module.as_deref().map(PackageName::parse).transpose()?;
-        Ok(Request::Match { target, template, package, force: self.force() })
+        Ok(Request::Change(Change::Match { target, template, package, force: self.force() }))
+    }
+
+    fn removal(&self, extent: Extent, targets: Vec<Target>) -> Result<Request> {
+        let (package, targets) = (self.package()?, self.built_targets(targets));
+        Ok(Request::Removal(Removal { extent, package, targets }))
+    }
+
+    fn job(&self, conf: Option<PathBuf>, targets: Vec<Target>, change: fn(Job) -> Change) -> Result<Request> {
+        let (subject, force) = (self.subject()?, self.force());
+        match rpm(&subject) {
+            Some(archive) => Ok(Request::InstallRpm { archive, target: first(targets)?, force }),
+            None => Ok(Request::Change(change(Job { subject, conf, targets, force }))),
+        }
+    }
+
+    /// Of the options that override something, --force alone.
+    fn plain_force(&self) -> Force {
+        Force { force: self.args.force, ..Force::default() }
     }
 
     fn force(&self) -> Force {
@@ -363,6 +378,14 @@ pub(crate) fn require_writable(tree: &Path) -> Result<()> {
 /// `K` or `K/A`.
 fn kernel_and_arch(text: &str) -> (&str, Option<&str>) {
     text.split_once('/').map_or((text, None), |(kernel, arch)| (kernel, Some(arch)))
+}
+
+/// The rpm package that a subject is.
+fn rpm(subject: &Subject) -> Option<PathBuf> {
+    match subject {
+        Subject::Archive(archive) => is_rpm(archive).then(|| archive.clone()),
+        Subject::Package(_) | Subject::Directory(_) => None,
+    }
 }
 
 fn first(targets: Vec<Target>) -> Result<Target> {

@@ -9,14 +9,12 @@ use crate::conf::Settings;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::ops::add::add;
 use crate::ops::autoinstall::is_switched_off;
-use crate::ops::lifecycle::{self, Job};
 use crate::ops::report::{report_error, tell_report};
-use crate::ops::{self, kernel, remove};
-use crate::plan::request::{Force, Request, Subject};
+use crate::ops::{self, kernel, lifecycle, remove};
+use crate::plan::request::{Change, Extent, Force, Removal, Request, Subject};
 use crate::session::{Session, WriteSession};
 use crate::system::System;
 use crate::tree::Tree;
-use std::path::Path;
 
 /// Does what is asked.
 ///
@@ -24,10 +22,7 @@ use std::path::Path;
 /// What the user or caller must be told, with its exit code.
 pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -> Result<ExitCode> {
     match request {
-        Request::Status { filters, format } => {
-            status::print(filters, *format, settings, system);
-            return Ok(ExitCode::SUCCESS);
-        }
+        Request::Status { filters, format } => status::print(filters, *format, settings, system),
         Request::Conf { subject, conf, target, format } => {
             return conf_view::print(subject, conf.as_deref(), target, *format, settings, system);
         }
@@ -36,120 +31,85 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
             return Ok(check_view::print(targets, *full, *format, &session));
         }
         Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),
-        Request::GenerateMok { release } => {
-            generate_mok(release, settings, system)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Request::Autoinstall { target, force } => {
+        Request::GenerateMok { release } => drop(generate_mok(release, settings, system)?),
+        Request::Autoinstall { target, force } => return autoinstall(target, force, settings, system),
+        Request::InstallRpm { archive, target, force } => {
+            tarball::install_rpm(archive, system)?;
             return autoinstall(target, force, settings, system);
         }
         Request::Mktarball { package, conf, targets, content, archive } => {
             let (conf, archive) = (conf.as_deref(), archive.as_deref());
             let packing = tarball::Packing { package, conf, targets, content: *content, archive };
-            let session = match ops::change(settings, system) {
-                Ok(session) => Some(session),
-                // The tarball may go elsewhere.
-                Err(Error::NotWritable { .. }) => None,
-                Err(error) => return Err(error),
-            };
-            let writer = session.as_ref().map(|session| &session.writer);
-            tarball::mktarball(&packing, writer, settings, system)?;
-            return Ok(ExitCode::SUCCESS);
+            mktarball(&packing, settings, system)?;
         }
         Request::MakePackage { form, package, conf, targets, content } => {
             let conf = conf.as_deref();
             let packaging = package::Packaging { form: *form, package, conf, targets, content: *content };
             package::make_package(&packaging, &ops::change(settings, system)?)?;
-            return Ok(ExitCode::SUCCESS);
         }
-        request => {
-            if let Some((archive, target, force)) = rpm_package(request) {
-                tarball::install_rpm(archive, system)?;
-                return autoinstall(target, &force, settings, system);
-            }
+        Request::Removal(removal) => {
+            check_removal(removal, settings, system)?;
+            remove(removal, &ops::change(settings, system)?)?;
         }
+        Request::Change(wanted) => change(wanted, &ops::change(settings, system)?)?,
     }
-    check_removal(request, settings, system)?;
-    let session = ops::change(settings, system)?;
-    change(request, &session).map(|()| ExitCode::SUCCESS)
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mktarball(packing: &tarball::Packing<'_>, settings: &Settings, system: &System) -> Result<()> {
+    let session = match ops::change(settings, system) {
+        Ok(session) => Some(session),
+        // The tarball may go elsewhere.
+        Err(Error::NotWritable { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let writer = session.as_ref().map(|session| &session.writer);
+    tarball::mktarball(packing, writer, settings, system)
 }
 
 /// Without the right to take the lock, a missing package is the first error.
-fn check_removal(request: &Request, settings: &Settings, system: &System) -> Result<()> {
+fn check_removal(removal: &Removal, settings: &Settings, system: &System) -> Result<()> {
     if system.is_privileged() {
         return Ok(());
     }
-    let package = match request {
-        Request::Uninstall { package, .. }
-        | Request::Unbuild { package, .. }
-        | Request::Remove { package, .. } => package,
-        _ => return Ok(()),
-    };
+    let package = &removal.package;
     let tree = Tree::at(&settings.dkms_tree);
     if tree.package(package.clone(), &settings.source_tree).is_none() && !tree.version_dir(package).is_dir() {
         return Err(Error::NotInTree(package.clone()));
     }
-    match request {
-        Request::Uninstall { .. } => Err(Error::NotRoot { action: "uninstall" }),
+    match removal.extent {
+        Extent::Uninstall => Err(Error::NotRoot { action: "uninstall" }),
         // Who owns the lock's file could otherwise take half of a package out.
-        _ => require_writable(&settings.dkms_tree),
+        Extent::Unbuild | Extent::Remove { .. } => require_writable(&settings.dkms_tree),
     }
 }
 
-/// The rpm package that a request is given, if it is: rpm installs it, and then autoinstall does the rest.
-fn rpm_package(request: &Request) -> Option<(&Path, &Target, Force)> {
-    let forced = |force: bool| Force { force, ..Force::default() };
-    let (archive, target, force) = match request {
-        Request::Add { subject: Subject::Archive(archive), target, force, .. } => {
-            (archive, target, forced(*force))
-        }
-        Request::Build { subject: Subject::Archive(archive), targets, force, .. }
-        | Request::Install { subject: Subject::Archive(archive), targets, force, .. } => {
-            (archive, targets.first()?, force.clone())
-        }
-        Request::Ldtarball { archive, force, target } => (archive, target, forced(*force)),
-        _ => return None,
-    };
-    tarball::is_rpm(archive).then_some((archive.as_path(), target, force))
+fn remove(removal: &Removal, session: &WriteSession<'_>) -> Result<()> {
+    let Removal { extent, package, targets } = removal;
+    match extent {
+        Extent::Uninstall => remove::uninstall_all(session, package, targets),
+        Extent::Unbuild => remove::unbuild_all(session, package, targets),
+        Extent::Remove { safe_upgrade } => remove::remove_all(session, package, targets, *safe_upgrade),
+    }
 }
 
-/// The requests that change one package or kernel.
-fn change(request: &Request, session: &WriteSession<'_>) -> Result<()> {
-    match request {
-        Request::Add { subject, conf, target, force, safe_upgrade } => {
+fn change(change: &Change, session: &WriteSession<'_>) -> Result<()> {
+    match change {
+        Change::Add { subject, conf, target, force, safe_upgrade } => {
             let options = AddOptions { conf: conf.as_deref(), force: *force, safe_upgrade: *safe_upgrade };
-            add(session, subject, options, target).map(|_| ())
+            add(session, subject, options, target).map(drop)
         }
-        Request::Build { subject, conf, targets, force } => {
-            let (subject, conf, force) = (subject.clone(), conf.clone(), force.clone());
-            lifecycle::build_all(session, &Job { subject, conf, targets: targets.clone(), force })
-        }
-        Request::Install { subject, conf, targets, force } => {
-            let (subject, conf, force) = (subject.clone(), conf.clone(), force.clone());
-            lifecycle::install_all(session, &Job { subject, conf, targets: targets.clone(), force })
-        }
-        Request::Uninstall { package, targets } => remove::uninstall_all(session, package, targets),
-        Request::Unbuild { package, targets } => remove::unbuild_all(session, package, targets),
-        Request::Remove { package, targets, safe_upgrade } => {
-            remove::remove_all(session, package, targets, *safe_upgrade)
-        }
-        Request::Match { target, template, package, force } => {
+        Change::Build(job) => lifecycle::build_all(session, job),
+        Change::Install(job) => lifecycle::install_all(session, job),
+        Change::Match { target, template, package, force } => {
             lifecycle::match_kernel(session, target, template, package.as_ref(), force)
         }
-        Request::KernelPreinst { release, arch } => kernel::kernel_preinst(session, release, arch.as_ref()),
-        Request::KernelPrerm { release, arch } => kernel::kernel_prerm(session, release, arch.as_ref()),
-        Request::Ldtarball { archive, force, target } => {
+        Change::KernelPreinst { release, arch } => kernel::kernel_preinst(session, release, arch.as_ref()),
+        Change::KernelPrerm { release, arch } => kernel::kernel_prerm(session, release, arch.as_ref()),
+        Change::Ldtarball { archive, force, target } => {
             let options = AddOptions { force: *force, ..AddOptions::default() };
-            add(session, &Subject::Archive(archive.clone()), options, target).map(|_| ())
+            add(session, &Subject::Archive(archive.clone()), options, target).map(drop)
         }
-        Request::Status { .. }
-        | Request::Conf { .. }
-        | Request::Check { .. }
-        | Request::Fsck { .. }
-        | Request::Mktarball { .. }
-        | Request::MakePackage { .. }
-        | Request::GenerateMok { .. }
-        | Request::Autoinstall { .. } => Ok(()),
     }
 }
 

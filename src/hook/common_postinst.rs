@@ -11,8 +11,9 @@ use crate::model::{
     Arch, BuildId, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
 };
 use crate::ops::autoinstall::is_switched_off;
-use crate::ops::lifecycle::{self, Job};
+use crate::ops::lifecycle;
 use crate::ops::{self, remove};
+use crate::plan::request::Job;
 use crate::plan::request::{Force, Subject};
 use crate::session::WriteSession;
 use crate::system::syslog::Severity;

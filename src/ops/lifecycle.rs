@@ -17,19 +17,9 @@ use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::dependents::rebuild_dependents;
 use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
-use crate::plan::request::{Force, Subject};
+use crate::plan::request::{Force, Job, Subject};
 use crate::session::WriteSession;
 use crate::tree::{Added, Built, Installed};
-use std::path::PathBuf;
-
-/// One package for some kernels.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    pub subject: Subject,
-    pub conf: Option<PathBuf>,
-    pub targets: Vec<Target>,
-    pub force: Force,
-}
 
 /// Runs `each` for every target; goes on after failures and returns the first one.
 fn for_each_target(

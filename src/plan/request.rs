@@ -122,48 +122,15 @@ pub(crate) enum StatusFormat {
 /// What to do. Every combination that a variant can hold makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
-    Add {
-        subject: Subject,
-        conf: Option<PathBuf>,
-        target: Target,
-        force: bool,
-        safe_upgrade: bool,
-    },
-    Build {
-        subject: Subject,
-        conf: Option<PathBuf>,
-        targets: Vec<Target>,
-        force: Force,
-    },
-    Install {
-        subject: Subject,
-        conf: Option<PathBuf>,
-        targets: Vec<Target>,
-        force: Force,
-    },
-    Uninstall {
-        package: PackageId,
-        targets: Targets,
-    },
-    Unbuild {
-        package: PackageId,
-        targets: Targets,
-    },
-    Remove {
-        package: PackageId,
-        targets: Targets,
-        safe_upgrade: bool,
-    },
     Status {
         filters: Vec<Filter>,
         format: StatusFormat,
     },
-    MakePackage {
-        form: PackageForm,
-        package: PackageId,
+    Conf {
+        subject: Subject,
         conf: Option<PathBuf>,
-        targets: Targets,
-        content: Content,
+        target: Target,
+        format: ConfFormat,
     },
     /// Whether these kernels have what they should.
     Check {
@@ -175,14 +142,72 @@ pub(crate) enum Request {
     Fsck {
         repair: bool,
     },
+    GenerateMok {
+        release: KernelRelease,
+    },
+    Autoinstall {
+        target: Target,
+        force: Force,
+    },
+    /// An rpm package: rpm installs it, and then autoinstall does the rest.
+    InstallRpm {
+        archive: PathBuf,
+        target: Target,
+        force: Force,
+    },
+    Mktarball {
+        package: PackageId,
+        conf: Option<PathBuf>,
+        targets: Targets,
+        content: Content,
+        archive: Option<PathBuf>,
+    },
+    MakePackage {
+        form: PackageForm,
+        package: PackageId,
+        conf: Option<PathBuf>,
+        targets: Targets,
+        content: Content,
+    },
+    Removal(Removal),
+    Change(Change),
+}
+
+/// How far a package is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Uninstall,
+    Unbuild,
+    /// Called from an rpm scriptlet, a package that was added in the same transaction stays.
+    Remove {
+        safe_upgrade: bool,
+    },
+}
+
+/// A package that is taken out of kernels, or out of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Removal {
+    pub extent: Extent,
+    pub package: PackageId,
+    pub targets: Targets,
+}
+
+/// Other changes of the tree or of a kernel's modules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Add {
+        subject: Subject,
+        conf: Option<PathBuf>,
+        target: Target,
+        force: bool,
+        safe_upgrade: bool,
+    },
+    Build(Job),
+    Install(Job),
     Match {
         target: Target,
         template: Target,
         package: Option<PackageName>,
-        force: Force,
-    },
-    Autoinstall {
-        target: Target,
         force: Force,
     },
     /// Without an architecture, of every one.
@@ -194,25 +219,18 @@ pub(crate) enum Request {
         release: KernelRelease,
         arch: Option<Arch>,
     },
-    Mktarball {
-        package: PackageId,
-        conf: Option<PathBuf>,
-        targets: Targets,
-        content: Content,
-        archive: Option<PathBuf>,
-    },
     Ldtarball {
         archive: PathBuf,
         force: bool,
         target: Target,
     },
-    GenerateMok {
-        release: KernelRelease,
-    },
-    Conf {
-        subject: Subject,
-        conf: Option<PathBuf>,
-        target: Target,
-        format: ConfFormat,
-    },
+}
+
+/// One package to build or to install for some kernels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Job {
+    pub subject: Subject,
+    pub conf: Option<PathBuf>,
+    pub targets: Vec<Target>,
+    pub force: Force,
 }

@@ -1,4 +1,5 @@
-//! What each error says: the text behind `Error! `; further lines say what to do.
+//! What each error says: the text behind `Error! `; further lines say what to do. One table, so that an error without words
+//! does not compile.
 
 use super::Error;
 use crate::model::Arch;
@@ -46,55 +47,6 @@ impl fmt::Display for Error {
             ),
             Self::Archive { path, problem } => problem.describe(path, f),
             Self::Packaging { action, problem } => write!(f, "{action}: {problem}"),
-            Self::ArchCount { .. }
-            | Self::Inconsistent { .. }
-            | Self::ArchUnknown
-            | Self::EmptyTarget
-            | Self::KernelMissing { .. }
-            | Self::HeadersMissing { .. }
-            | Self::Locked { .. }
-            | Self::Interrupted { .. }
-            | Self::NotSupported { .. }
-            | Self::SigningKey { .. } => self.fmt_system(f),
-            Self::SourceMissing { .. }
-            | Self::AlreadyAdded(_)
-            | Self::NotInTree(_)
-            | Self::Broken { .. }
-            | Self::ConfNotFound { .. }
-            | Self::ConfUnreadable { .. }
-            | Self::ConfInvalid { .. }
-            | Self::NoConfInDirectory { .. }
-            | Self::NothingToArchive { .. }
-            | Self::SourceHasOnlyConf { .. } => self.fmt_package(f),
-            Self::PatchMissing { .. }
-            | Self::PatchOutside { .. }
-            | Self::PatchFailed { .. }
-            | Self::Excluded { .. }
-            | Self::DependencyMissing { .. }
-            | Self::ScriptFailed { .. }
-            | Self::ScriptOnNoexec { .. }
-            | Self::MakeFailed { .. }
-            | Self::FailedBefore { .. }
-            | Self::BuildDirectoryGone { .. }
-            | Self::ModuleNotProduced { .. } => self.fmt_build(f),
-            Self::NotAModule { .. }
-            | Self::OtherVermagic { .. }
-            | Self::NotSigned { .. }
-            | Self::ResultNotStored { .. } => self.fmt_module(f),
-            Self::PreInstallFailed { .. }
-            | Self::BuiltModuleMissing { .. }
-            | Self::InstallFailed { .. }
-            | Self::NothingInstalled { .. }
-            | Self::DepmodFailed { .. }
-            | Self::AutoinstallFailed { .. }
-            | Self::KernelRemovalFailed { .. } => self.fmt_install(f),
-        }
-    }
-}
-
-impl Error {
-    fn fmt_system(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::ArchCount { kernels, arches } => {
                 let arches = arches.iter().map(Arch::as_str).collect::<Vec<_>>().join(", ");
                 write!(
@@ -131,12 +83,6 @@ impl Error {
                 write!(f, "The action {action} does not exist any more.\n{instead}")
             }
             Self::SigningKey { why } => f.write_str(why),
-            _ => Ok(()),
-        }
-    }
-
-    fn fmt_package(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::SourceMissing { path } => write!(
                 f,
                 "Could not find module source directory.\nDirectory: {} does not exist.",
@@ -188,12 +134,6 @@ impl Error {
                 "The directory {} does not appear to have module source located within it.\nBuild halted.",
                 path.display()
             ),
-            _ => Ok(()),
-        }
-    }
-
-    fn fmt_build(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::PatchMissing { patch, path } => write!(
                 f,
                 "Patch {patch} as specified in dkms.conf cannot be found.\nFile: {} does not exist.",
@@ -268,12 +208,6 @@ impl Error {
                 )?;
                 fmt_made(file, made, f)
             }
-            _ => Ok(()),
-        }
-    }
-
-    fn fmt_module(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::OtherVermagic { build, file, release, headers, log } => {
                 let target = &build.target.release;
                 write!(
@@ -314,12 +248,6 @@ impl Error {
                 "{} cannot be signed for kernel {}: {why}\nThe build fails because framework.conf says require_signature.",
                 build.package, build.target
             ),
-            _ => Ok(()),
-        }
-    }
-
-    fn fmt_install(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::PreInstallFailed { status } => write!(
                 f,
                 "pre_install failed with exit status {status}, aborting install.\nYou may override by specifying --force."
@@ -360,7 +288,6 @@ impl Error {
                 write!(f, "Could not remove every module of kernel {target}:")?;
                 failed.iter().try_for_each(|(id, error)| write!(f, " {id}({})", error.exit_code().0))
             }
-            _ => Ok(()),
         }
     }
 }
