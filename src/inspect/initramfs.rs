@@ -28,8 +28,7 @@ pub(crate) fn image_modules(session: &Session<'_>, target: &Target, image: &Path
     let mut found = ImageModules::default();
     for name in snapshot.names() {
         let Some(package) = serving(&snapshot, name, target) else { continue };
-        let path = session.tree().source(&package.id).join("dkms.conf");
-        let conf = match session.conf(&package.id, &path, target, Strictness::Lenient) {
+        let conf = match session.own_conf(&package.id, target, Strictness::Lenient) {
             Ok(conf) => conf,
             Err(error) => {
                 let id = &package.id;

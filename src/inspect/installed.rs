@@ -75,8 +75,7 @@ pub(crate) fn places_of(
 
 /// Each module of the dkms.conf with the directory that it names.
 pub(crate) fn conf_locations(session: &Session<'_>, id: &BuildId) -> Vec<(String, String)> {
-    let path = session.tree().source(&id.package).join("dkms.conf");
-    let conf = session.conf(&id.package, &path, &id.target, Strictness::Lenient);
+    let conf = session.own_conf(&id.package, &id.target, Strictness::Lenient);
     let modules = conf.map(|conf| conf.modules).unwrap_or_default();
     modules.into_iter().map(|module| (module.dest_name, module.conf_location)).collect()
 }

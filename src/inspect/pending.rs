@@ -78,7 +78,7 @@ fn version_facts(
     if package.source == SourceState::Broken {
         return Version::Broken(Error::Broken { package: package.id.clone(), source });
     }
-    let conf = match session.conf(&package.id, &source.join("dkms.conf"), target, Strictness::Lenient) {
+    let conf = match session.own_conf(&package.id, target, Strictness::Lenient) {
         Ok(conf) => conf,
         Err(error) => return Version::Unusable(error),
     };
@@ -104,8 +104,7 @@ fn version_facts(
 
 /// Whether autoinstall concerns an installed package: without its source, or with an unusable dkms.conf, it does not.
 fn wants_itself_installed(session: &Session<'_>, package: &Package, target: &Target) -> bool {
-    let path = session.tree().source(&package.id).join("dkms.conf");
-    let conf = session.conf(&package.id, &path, target, Strictness::Lenient);
+    let conf = session.own_conf(&package.id, target, Strictness::Lenient);
     conf.is_ok_and(|conf| conf.autoinstall.is_yes())
 }
 
@@ -119,8 +118,7 @@ fn stale_version(
     force: &Force,
 ) -> Version {
     let id = package.build_id(target);
-    let path = session.tree().source(&package.id).join("dkms.conf");
-    let conf = match session.conf(&package.id, &path, target, Strictness::Lenient) {
+    let conf = match session.own_conf(&package.id, target, Strictness::Lenient) {
         Ok(conf) => conf,
         Err(_) if package.source != SourceState::Added => return Version::Installed { intact },
         Err(error) => return Version::Unusable(error),

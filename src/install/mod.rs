@@ -16,6 +16,7 @@ use crate::install::work::{InstallOptions, Installation, describe, installation}
 use crate::kernel::module_file::find_module_file;
 use crate::model::{BuildId, Error, Result};
 use crate::plan::buildable;
+use crate::plan::placement::forced_by_words;
 use crate::plan::request::Force;
 use crate::programs::environment::install_environment;
 use crate::programs::scripts::{run_post_script, run_script};
@@ -43,7 +44,7 @@ pub(crate) fn install(
     if !kernel.exists() {
         return Err(Error::KernelMissing { path: kernel.dir.clone() });
     }
-    let own_conf = session.tree().source(&id.package).join("dkms.conf");
+    let own_conf = session.tree().conf_path(&id.package);
     let conf =
         session.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;
     let modules = modules_to_install(session, &built, &conf)?;
@@ -183,18 +184,12 @@ fn modules_to_install(
 }
 
 /// Words in the files of `/usr/share/dkms/modules_to_force_install` force a package's installation.
-fn forced(session: &WriteSession<'_>, id: &BuildId, given: &Force) -> Force {
+fn forced(session: &WriteSession<'_>, id: &BuildId, asked: &Force) -> Force {
     let dir = session.system.path("/usr/share/dkms/modules_to_force_install");
-    let mut force = given.clone();
-    let entries = dir::entries(dir).into_iter();
-    let text: String = entries.filter_map(|entry| fs_err::read_to_string(entry.path()).ok()).collect();
-    let override_word = format!("{}_version-override", id.name());
-    let word = text.split_whitespace().find(|word| *word == id.name().as_str() || *word == override_word);
-    match word {
-        Some(word) if word == override_word => force.version_override = true,
-        Some(_) => force.force = true,
-        None => return force,
-    }
+    let texts = dir::entries(dir).into_iter().filter_map(|entry| fs_err::read_to_string(entry.path()).ok());
+    let Some(force) = forced_by_words(id.name(), &texts.collect::<String>(), asked) else {
+        return asked.clone();
+    };
     session.system.console.say(format!("Forcing installation of {}", id.package));
     force
 }

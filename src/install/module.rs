@@ -11,12 +11,10 @@ use crate::install::uninstall::{remove_module, set_aside};
 use crate::install::weak_modules::{Change, tell_weak_modules};
 use crate::install::work::{Installation, describe};
 use crate::kernel::Kernel;
-use crate::kernel::module_file::{
-    Compression, ModuleFile, Verdict, compare_modules, read_module, strip_signature,
-};
+use crate::kernel::module_file::{Compression, ModuleFile, compare_modules, read_module, strip_signature};
 use crate::model::module_name::module_name;
 use crate::model::{Error, Result};
-use crate::plan::is_obsolete;
+use crate::plan::placement::{Refusal, Standing, refusal};
 use crate::session::WriteSession;
 use crate::system::digest::sha256;
 use crate::system::files::{self, same_content};
@@ -63,9 +61,15 @@ pub(crate) fn install_module(
     let vendors = existing.as_ref().filter(|path| work.loaded && is_same_image(path, file));
     let others = existing.as_ref().and_then(|path| recorded_owner(session.tree(), work.id, path));
     let others = others.filter(|_| recorded.is_none() || matches!(standing, Owner::Package(_)));
+    let compared = || standing_module(session, work, existing.as_deref(), others.is_some(), file);
+    let (limit, release) = (work.conf.obsolete_by.as_deref(), &work.id.target.release);
     if let Some(path) = vendors {
         session.system.console.say(format!("{} is the same module and stays.", path.display()));
-    } else if let Some(why) = refusal(session, work, existing.as_deref(), others.is_some(), file)? {
+    } else if let Some(refusal) = refusal(&work.force, limit, release, compared)? {
+        let why = match (&refusal, &existing) {
+            (Refusal::Better(why), Some(existing)) => format!("{why} ({})", existing.display()),
+            _ => refusal.to_string(),
+        };
         let why = others.map_or(why.clone(), |other| format!("{why}, which {other} has installed"));
         let ours = |entry: &&InstalledFile| Some(&entry.path) == existing.as_ref();
         let kept = work.former.iter().flat_map(|record| &record.files).find(ours).cloned();
@@ -114,41 +118,27 @@ fn place(
     }
 }
 
-/// Why the kernel's module stays, if it does.
-fn refusal(
+/// What the kernel has of the name, compared with the new module.
+fn standing_module(
     session: &WriteSession<'_>,
     work: &Installation<'_>,
     existing: Option<&Path>,
     is_others: bool,
     file: &Path,
-) -> Result<Option<String>> {
-    if work.force.force || work.force.safe_upgrade {
-        return Ok(None);
-    }
-    if let Some(limit) = &work.conf.obsolete_by
-        && is_obsolete(&work.id.target.release, limit)
-    {
-        return Ok(Some(format!("it is obsolete since kernel {limit}")));
-    }
-    let Some(existing) = existing.filter(|_| !work.force.version_override) else { return Ok(None) };
+) -> Result<Standing> {
+    let Some(existing) = existing else { return Ok(Standing::Nothing) };
     let is_former = |file: &InstalledFile| file.path == existing;
     if work.rebuilt && !is_others && work.former.iter().flat_map(|record| &record.files).any(is_former) {
-        return Ok(None);
+        return Ok(Standing::Former);
     }
-    let kernels = match ModuleFile::read(existing) {
-        Ok(kernels) => kernels,
+    match ModuleFile::read(existing) {
+        Ok(kernels) => Ok(Standing::Other(compare_modules(&kernels, &ModuleFile::read(file)?))),
         Err(error) => {
-            session
-                .system
-                .console
-                .warn(format!("{} cannot be read, and is replaced: {error}", existing.display()));
-            return Ok(None);
+            let console = &session.system.console;
+            console.warn(format!("{} cannot be read, and is replaced: {error}", existing.display()));
+            Ok(Standing::Unreadable)
         }
-    };
-    Ok(match compare_modules(&kernels, &ModuleFile::read(file)?) {
-        Verdict::Install(_) => None,
-        Verdict::Refuse(why) => Some(format!("{why} ({})", existing.display())),
-    })
+    }
 }
 
 /// A module of ours that stands beside the new one in another compression would be found in its place.

@@ -163,8 +163,7 @@ fn post_remove(session: &WriteSession<'_>, installed: &Installed) -> Option<Stri
         return record.post_remove;
     }
     let id = installed.id();
-    let path = session.tree().source(&id.package).join("dkms.conf");
-    let conf = session.conf(&id.package, &path, &id.target, Strictness::Lenient).ok()?;
+    let conf = session.own_conf(&id.package, &id.target, Strictness::Lenient).ok()?;
     conf.script(Script::PostRemove).map(str::to_owned)
 }
 

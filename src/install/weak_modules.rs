@@ -61,8 +61,7 @@ fn is_kept_from_weak_modules(session: &WriteSession<'_>, built: &Built) -> bool 
         return record.no_weak_modules;
     }
     let id = built.id();
-    let path = session.tree().source(&id.package).join("dkms.conf");
-    let conf = session.conf(&id.package, &path, &id.target, Strictness::Lenient);
+    let conf = session.own_conf(&id.package, &id.target, Strictness::Lenient);
     conf.is_ok_and(|conf| conf.no_weak_modules.is_yes())
 }
 

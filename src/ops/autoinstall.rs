@@ -4,12 +4,11 @@ use crate::inspect::pending::gather;
 use crate::model::{Error, PackageId, PackageName, Result, Target};
 use crate::ops::lifecycle::finish;
 use crate::ops::schedule;
-use crate::plan::autoinstall::{Blocked, Plan, plan_autoinstall};
+use crate::plan::autoinstall::{Blocked, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
 use crate::session::WriteSession;
 use crate::system::System;
-use std::collections::BTreeSet;
 
 /// What became of every package that was due, or could not be.
 #[derive(Debug, Default)]
@@ -38,7 +37,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     let facts = gather(session, &snapshot, target, force);
     note_rewritten(session);
     let mut plan = plan_autoinstall(facts);
-    let mut report = Report { nothing_due: is_empty(&plan), ..Report::default() };
+    let mut report = Report { nothing_due: plan.is_empty(), ..Report::default() };
     // What failed before is printed with the report, as loud as the caller wants it.
     let is_news = |error: &&Error| !matches!(error, Error::FailedBefore { .. });
     for error in plan.broken.iter().chain(&plan.failed).map(|(_, error)| error).filter(is_news) {
@@ -46,7 +45,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     }
     let kernel = session.kernel(&target.release);
     if !kernel.has_headers() {
-        report.without_headers = drop_builds(&mut plan);
+        report.without_headers = plan.drop_builds();
     }
     if let Err(error) = session.writer.note_pending(target, &report.without_headers) {
         session.tell(&error);
@@ -80,26 +79,6 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
     Ok(report)
-}
-
-fn is_empty(plan: &Plan) -> bool {
-    plan.steps.is_empty()
-        && plan.skipped.is_empty()
-        && plan.declined.is_empty()
-        && plan.failed.is_empty()
-        && plan.blocked.is_empty()
-        && plan.deferred.is_empty()
-}
-
-/// Without headers only what is built already can be installed.
-fn drop_builds(plan: &mut Plan) -> Vec<PackageId> {
-    let mut kept = BTreeSet::new();
-    let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut plan.steps).into_iter().partition(|step| {
-        let stays = !step.need.compiles() && step.after.iter().all(|name| kept.contains(name));
-        stays && kept.insert(step.id.name.clone())
-    });
-    plan.steps = now;
-    later.into_iter().map(|step| step.id).collect()
 }
 
 /// Whether the administrator switched autoinstall off.

@@ -39,8 +39,7 @@ fn dependent(session: &WriteSession<'_>, package: &Package, target: &Target) -> 
     if package.source == SourceState::BinariesOnly || !cares {
         return None;
     }
-    let path = session.tree().source(&package.id).join("dkms.conf");
-    let conf = match session.conf(&package.id, &path, target, Strictness::Lenient) {
+    let conf = match session.own_conf(&package.id, target, Strictness::Lenient) {
         Ok(conf) => conf,
         Err(error) => {
             let id = &package.id;

@@ -33,8 +33,7 @@ pub(crate) fn kernel_preinst(
     arch: Option<&Arch>,
 ) -> Result<()> {
     unbuild_kernel(session, release, arch, |id, target| {
-        let path = session.tree().source(id).join("dkms.conf");
-        match session.conf(id, &path, target, Strictness::Lenient) {
+        match session.own_conf(id, target, Strictness::Lenient) {
             Ok(conf) => conf.autoinstall.is_yes(),
             Err(error) => {
                 session.system.console.warn(format!("{id} stays as it is: {error}"));

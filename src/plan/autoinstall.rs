@@ -163,6 +163,30 @@ pub(crate) struct Plan {
     pub deferred: Vec<(PackageId, Vec<String>)>,
 }
 
+impl Plan {
+    /// Whether every package is as it should be.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+            && self.skipped.is_empty()
+            && self.declined.is_empty()
+            && self.failed.is_empty()
+            && self.blocked.is_empty()
+            && self.deferred.is_empty()
+    }
+
+    /// Takes out the steps that need the kernel's headers, and those that follow them; returns their packages.
+    pub(crate) fn drop_builds(&mut self) -> Vec<PackageId> {
+        let mut kept = BTreeSet::new();
+        let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.steps).into_iter().partition(|step| {
+            let stays = !step.need.compiles() && step.after.iter().all(|name| kept.contains(name));
+            stays && kept.insert(step.id.name.clone())
+        });
+        self.steps = now;
+        later.into_iter().map(|step| step.id).collect()
+    }
+}
+
 struct Wanted {
     id: PackageId,
     need: Need,

@@ -64,7 +64,20 @@ impl<'a> Session<'a> {
         Arc::clone(kernels.entry(release.clone()).or_insert_with(|| Arc::new(self.settings.kernel(release))))
     }
 
-    /// The dkms.conf of an added package, or the file given in its place.
+    /// What an added package says.
+    ///
+    /// # Errors
+    /// Its dkms.conf is missing, unreadable or invalid.
+    pub(crate) fn own_conf(
+        &self,
+        id: &PackageId,
+        target: &Target,
+        strictness: Strictness,
+    ) -> Result<PackageConf> {
+        self.conf(id, &self.tree().conf_path(id), target, strictness)
+    }
+
+    /// What a package says in its own dkms.conf, or in the file given in its place.
     ///
     /// # Errors
     /// It is missing, unreadable or invalid.

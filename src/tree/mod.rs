@@ -62,6 +62,12 @@ impl Tree {
         self.name_dir(&id.name).join(id.version.as_str())
     }
 
+    /// The dkms.conf of a package.
+    #[must_use]
+    pub(crate) fn conf_path(&self, id: &PackageId) -> PathBuf {
+        self.source(id).join("dkms.conf")
+    }
+
     /// `T/M/V/source`: the link to the source tree.
     #[must_use]
     pub(crate) fn source(&self, id: &PackageId) -> PathBuf {

@@ -8,7 +8,7 @@ mod flaw;
 mod info;
 mod signature;
 
-pub(crate) use compare::{Verdict, compare_modules};
+pub(crate) use compare::{RefuseReason, Verdict, compare_modules};
 pub(crate) use compression::{Compression, decompress, read_module};
 pub(crate) use flaw::{flaw, machine};
 pub(crate) use info::{ModuleInfo, parse_module_info};
