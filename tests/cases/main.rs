@@ -41,6 +41,7 @@ mod matrix;
 mod owners;
 mod packages;
 mod pending;
+mod reference;
 mod resigning;
 mod rpm_upgrade;
 mod signing;

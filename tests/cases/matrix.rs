@@ -322,7 +322,7 @@ fn killed_at_any_change_the_next_command_makes_it_whole(#[case] scenario: &Scena
 }
 
 const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EACCES", "EROFS"];
-/// Exit codes that a failure of the machine may have: BEHAVIOUR.md 12.
+/// Exit codes that a failure of the machine may have; see dkms(8).
 const CODES: [i32; 9] = [0, 1, 4, 5, 6, 7, 10, 11, 14];
 
 /// Each call fails with one error, and the errors take turns; with DKMS_TEST_ALL_ERRORS each call with each error.
