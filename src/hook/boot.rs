@@ -1,4 +1,4 @@
-//! At boot: the running kernel gets what it was due and did not get, be it that it was installed without our hooks; and so
+//! At boot: the running kernel gets what is still pending for it, for example because it was installed without our hooks; and so
 //! does another one that waited for headers which are there now.
 //!
 //! Called by dkms.service, early enough for the network and the display, too late for what was wanted before: therefore
@@ -33,7 +33,7 @@ pub(super) fn boot() -> ExitCode {
     })
 }
 
-/// Whether a package is not installed for the kernel. Whether it is due is not asked yet.
+/// Whether a package is not installed for the kernel. Whether it should be is not asked yet.
 fn may_build(release: &KernelRelease, settings: &Settings, system: &System) -> bool {
     let Ok(arch) = default_arch(&settings.install_tree.join(release.as_str()), system) else { return false };
     let target = Target::new(release.clone(), arch);

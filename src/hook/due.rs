@@ -1,4 +1,4 @@
-//! What every hook does with a kernel: it gets what is due, or loses what is ours.
+//! What every hook does with a kernel: it gets what is pending, or loses what is ours.
 
 use super::Hook;
 use super::policy::{self, Failure};
@@ -39,7 +39,7 @@ pub(crate) struct Outcome {
     pub installed: Vec<PackageId>,
 }
 
-/// Installs what is due for a kernel, and tells it all: the terminal, the log, the caller.
+/// Installs what is pending for a kernel, and reports it on the terminal, in the log and by the status.
 pub(crate) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -> Outcome {
     if is_switched_off(&hook.system) {
         hook.note("automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
@@ -113,7 +113,7 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
         tell_report(report, &target.release, &hook.system);
     }
     if !changes {
-        hook.syslog.write(Severity::Info, &format!("kernel {}: nothing is due", target.release));
+        hook.syslog.write(Severity::Info, &format!("kernel {}: nothing is pending", target.release));
     }
     for (id, why) in &report.skipped {
         hook.syslog.write(Severity::Info, &format!("kernel {}: {id} is left out: {why}", target.release));

@@ -1,4 +1,4 @@
-//! Before the image of a kernel is packed it gets what is due, and while it is packed we are asked what it must hold.
+//! Before the image of a kernel is packed it gets what is pending, and while it is packed we are asked what it must hold.
 //!
 //! No regeneration is started from here: post_transaction, which many use for that, is left out.
 
@@ -14,7 +14,7 @@ use crate::system::{lock, streams};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// `/usr/lib/dkms/initramfs RELEASE`: called before the modules of an image are selected; builds and installs what is due
+/// `/usr/lib/dkms/initramfs RELEASE`: called before the modules of an image are selected; builds and installs what is pending
 /// for the kernel, or says that the image will lack it. Always 0: an image without a module is better than none.
 pub(super) fn initramfs() -> ExitCode {
     run("initramfs", |hook| {

@@ -159,7 +159,7 @@ pub(crate) struct Plan {
     /// Versions without source beside which another version serves the kernel, or does not want it.
     pub broken: Vec<(PackageId, Error)>,
     pub blocked: Vec<(PackageId, Blocked)>,
-    /// Packages that wait for others which is not registered with dkms yet.
+    /// Packages that wait for others that are not registered with dkms yet.
     pub deferred: Vec<(PackageId, Vec<String>)>,
 }
 

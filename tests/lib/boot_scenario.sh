@@ -61,7 +61,7 @@ start "$old_kernel" "everything there"
 assert "the module is loaded before the root file system is mounted" \
     test "$(line_of '\] hello 1\.0')" -lt "$(line_of 'EXT4-fs \(vda\): mounted')"
 assert_match "the module is loaded" '^hello$' "$(reported loaded)"
-assert_match "the unit has nothing to do" 'nothing is due' "$(reported unit-journal)"
+assert_match "the unit has nothing to do" 'nothing is pending' "$(reported unit-journal)"
 assert_match "the unit succeeds" '^Result=success$' "$(reported unit)"
 assert_match "the journal knows who was called" 'called with' "$(reported journal)"
 cost() {
