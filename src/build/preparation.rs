@@ -3,7 +3,9 @@
 use crate::build::jobs::{SharedJobs, Turn};
 use crate::build::signer::signer;
 use crate::conf::{PackageConf, Strictness};
-use crate::inspect::inputs::{exports, inputs, installed_dependencies, override_paths, source_paths};
+use crate::inspect::inputs::{
+    exports, has_sources, inputs, installed_dependencies, override_paths, source_paths,
+};
 use crate::inspect::trust::exposures;
 use crate::kernel::Toolchain;
 use crate::model::{BuildId, Error, PackageId, Result};
@@ -12,7 +14,6 @@ use crate::plan::{Buildable, buildable};
 use crate::programs::environment::{build_environment, toolchain};
 use crate::session::WriteSession;
 use crate::session::environment::Environment;
-use crate::system::dir;
 use crate::system::process::quote;
 use crate::tree::{Added, Inputs};
 use std::path::Path;
@@ -59,7 +60,7 @@ pub(crate) fn prepare(
     if let Some(why) = &buildable.package {
         return Err(Error::Excluded { build: id.clone(), conf: conf.path.clone(), why: why.to_string() });
     }
-    if visible_entries(added.source()) < 2 {
+    if !has_sources(added.source()) {
         return Err(Error::SourceHasOnlyConf { path: added.source().to_owned() });
     }
     require_headers(session, &id.target.release)?;
@@ -147,9 +148,4 @@ fn require_dependencies(
         }
         _ => Err(error),
     }
-}
-
-fn visible_entries(dir: &Path) -> usize {
-    let entries = dir::entries(dir).into_iter();
-    entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()
 }

@@ -5,11 +5,12 @@ use crate::kernel::{Kernel, headers_digest};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, Target};
 use crate::plan::autoinstall::Stale;
 use crate::session::Session;
+use crate::system::dir;
 use crate::system::fingerprint::{Comparison, Fingerprint};
 use crate::tree::{Built, Inputs, UsedFile};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 /// What a build would be made from now.
@@ -76,13 +77,13 @@ pub(crate) fn exports(
 /// Why a build is not what would be built now, if it is not. Where its files were only written anew, the record that
 /// says so is kept for [`Session::note_rewritten`].
 ///
-/// Builds without a record, and kernels without headers, tell nothing.
+/// Builds without a record, kernels without headers and packages without sources tell nothing.
 pub(crate) fn staleness(session: &Session<'_>, built: &Built) -> Option<Stale> {
     let mut record = built.record()?;
     let mut inputs = record.inputs.clone()?;
     let id = built.id();
     let kernel = session.kernel(&id.target.release);
-    if !kernel.has_headers() || !session.tree().source(&id.package).is_dir() {
+    if !kernel.has_headers() || !has_sources(&session.tree().source(&id.package)) {
         return None;
     }
     let mut rewritten = false;
@@ -102,6 +103,12 @@ pub(crate) fn staleness(session: &Session<'_>, built: &Built) -> Option<Stale> {
         session.rewritten.lock().unwrap_or_else(PoisonError::into_inner).push((built.clone(), record));
     }
     None
+}
+
+/// Whether a source directory holds anything to compile beside its dkms.conf.
+#[must_use]
+pub(crate) fn has_sources(dir: &Path) -> bool {
+    dir::entries(dir).iter().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count() > 1
 }
 
 /// The first dependency that exports something else than when the build was made.

@@ -16,7 +16,8 @@ use crate::model::{BuildId, BuildState, Error, PackageName, Result, Target};
 use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::dependents::rebuild_dependents;
-use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
+use crate::plan::autoinstall::Stale;
+use crate::plan::lifecycle::{BuildPlan, Facts, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
 use crate::session::WriteSession;
 use crate::tree::{Added, Built, Installed};
@@ -47,11 +48,9 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job)? else { return Ok(()) };
     for_each_target(session, &job.targets, |target| {
         let id = BuildId::new(added.id().clone(), target.clone());
-        match plan_build(&id, state(session, &id), job.force.force) {
+        match plan_build(&id, facts(session, &id, job)) {
             BuildPlan::Skip(skip) => session.system.console.say(skip.to_string()),
-            BuildPlan::Build => {
-                build_for(session, job, &added, &id)?;
-            }
+            BuildPlan::Build(why) => drop(build_for(session, job, &added, &id, why)?),
         }
         Ok(())
     })
@@ -137,15 +136,32 @@ fn job_package(session: &WriteSession<'_>, job: &Job) -> Result<Option<Added>> {
     job.targets.first().map(|target| ensure_added(session, &job.subject, options, target)).transpose()
 }
 
-fn build_for(session: &WriteSession<'_>, job: &Job, added: &Added, id: &BuildId) -> Result<Built> {
-    let options = BuildOptions { conf: job.conf.as_deref(), force: job.force.clone(), jobs: None };
-    build(session, added, id, options)
+/// What is known before it is decided what to do.
+fn facts(session: &WriteSession<'_>, id: &BuildId, job: &Job) -> Facts {
+    let is_as_wanted = |installed: Installed| {
+        is_intact(session, &installed) && signature_due(session, installed.built()).is_none()
+    };
+    Facts {
+        state: state(session, id),
+        stale: session.tree().built(id).and_then(|built| staleness(session, &built)),
+        intact: session.tree().installed(id).is_none_or(is_as_wanted),
+        force: job.force.force,
+    }
 }
 
-/// Whether a job came with a source that is not what was built.
-fn has_new_source(session: &WriteSession<'_>, job: &Job, id: &BuildId) -> bool {
-    let is_directory = matches!(job.subject, Subject::Directory(_));
-    is_directory && session.tree().built(id).is_none_or(|built| staleness(session, &built).is_some())
+/// Compiles; `why` is why what is built already does not do.
+fn build_for(
+    session: &WriteSession<'_>,
+    job: &Job,
+    added: &Added,
+    id: &BuildId,
+    why: Option<Stale>,
+) -> Result<Built> {
+    if let Some(why) = why {
+        session.system.console.note(format!("{id} is rebuilt: {why}."));
+    }
+    let options = BuildOptions { conf: job.conf.as_deref(), force: job.force.clone(), jobs: None };
+    build(session, added, id, options)
 }
 
 /// Installs a package for one kernel, without indexing it; `None` if it is installed already.
@@ -156,22 +172,16 @@ fn install_one(
     target: &Target,
 ) -> Result<Option<Installed>> {
     let id = BuildId::new(added.id().clone(), target.clone());
-    let is_as_wanted = |installed: Installed| {
-        is_intact(session, &installed) && signature_due(session, installed.built()).is_none()
-    };
-    let intact = session.tree().installed(&id).is_none_or(is_as_wanted);
-    let built = match plan_install(&id, state(session, &id), intact, job.force.force) {
+    let built = match plan_install(&id, facts(session, &id, job)) {
         InstallPlan::Skip(skip) => {
             session.system.console.say(skip.to_string());
             return Ok(None);
         }
-        InstallPlan::Install if has_new_source(session, job, &id) => {
-            Some(build_for(session, job, added, &id)?)
-        }
         InstallPlan::Install => {
+            tell_failure_since(session, &id);
             session.tree().built(&id).map(|built| sign_if_due(session, built)).transpose()?
         }
-        InstallPlan::BuildThenInstall => Some(build_for(session, job, added, &id)?),
+        InstallPlan::BuildThenInstall(why) => Some(build_for(session, job, added, &id, why)?),
     };
     let Some(built) = built else { return Err(Error::NotInTree(id.package)) };
     let options = InstallOptions { conf: job.conf.as_deref(), force: job.force.clone() };
@@ -179,6 +189,17 @@ fn install_one(
     let installed = install(session, built, &options)?;
     session.system.console.say(format!("Installing {step_owner} for kernel {}... done.", id.target));
     Ok(Some(installed))
+}
+
+/// A build that is installed although a later one failed is not what its author expects.
+fn tell_failure_since(session: &WriteSession<'_>, id: &BuildId) {
+    if let Some(failure) = session.tree().failure(id) {
+        let console = &session.system.console;
+        console.warn(format!(
+            "{id}: the last build failed on {} ({}); an earlier one is installed.",
+            failure.at, failure.reason
+        ));
+    }
 }
 
 /// Ends installations for a target: what depends on them is built again unless they were forced, and the kernel is

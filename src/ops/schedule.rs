@@ -119,7 +119,7 @@ impl Run<'_> {
             return sign_if_due(self.session, built);
         }
         if let Need::Rebuild(why) = &step.need {
-            self.session.system.console.note(format!("{id} is built again: {why}."));
+            self.session.system.console.note(format!("{id} is rebuilt: {why}."));
         }
         let jobs = self.jobs.map(|jobs| Ok::<_, Error>((jobs, jobs.take()?))).transpose()?;
         let added = self.session.added(&step.id)?;

@@ -1,5 +1,6 @@
 //! What one action on one package and one kernel has to do, from the state it is in.
 
+use super::autoinstall::Stale;
 use crate::model::{BuildId, BuildState};
 use std::fmt;
 
@@ -28,18 +29,32 @@ impl fmt::Display for Skip {
     }
 }
 
+/// What is known of one package and one kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub state: Option<BuildState>,
+    /// Why the build is not what would be built now, where that can be made again.
+    pub stale: Option<Stale>,
+    /// Whether the installed files are there, as they were installed, and signed as the settings want.
+    pub intact: bool,
+    pub force: bool,
+}
+
 /// What `build` does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BuildPlan {
     Skip(Skip),
-    Build,
+    /// Compile, because it was asked for, or for this reason.
+    Build(Option<Stale>),
 }
 
 #[must_use]
-pub(crate) fn plan_build(build: &BuildId, state: Option<BuildState>, force: bool) -> BuildPlan {
-    match state {
-        Some(_) if !force => BuildPlan::Skip(Skip::AlreadyBuilt(build.clone())),
-        _ => BuildPlan::Build,
+pub(crate) fn plan_build(build: &BuildId, facts: Facts) -> BuildPlan {
+    match facts {
+        Facts { state: Some(_), stale: None, force: false, .. } => {
+            BuildPlan::Skip(Skip::AlreadyBuilt(build.clone()))
+        }
+        Facts { stale, .. } => BuildPlan::Build(stale),
     }
 }
 
@@ -49,23 +64,18 @@ pub(crate) enum InstallPlan {
     Skip(Skip),
     /// Install what is built.
     Install,
-    BuildThenInstall,
+    BuildThenInstall(Option<Stale>),
 }
 
-/// `intact` tells whether the installed files are still there.
 #[must_use]
-pub(crate) fn plan_install(
-    build: &BuildId,
-    state: Option<BuildState>,
-    intact: bool,
-    force: bool,
-) -> InstallPlan {
-    match state {
-        Some(BuildState::Installed) if intact && !force => {
+pub(crate) fn plan_install(build: &BuildId, facts: Facts) -> InstallPlan {
+    match facts {
+        Facts { state: None, .. } => InstallPlan::BuildThenInstall(None),
+        Facts { stale: Some(why), .. } => InstallPlan::BuildThenInstall(Some(why)),
+        Facts { state: Some(BuildState::Installed), intact: true, force: false, .. } => {
             InstallPlan::Skip(Skip::AlreadyInstalled(build.clone()))
         }
-        Some(_) => InstallPlan::Install,
-        None => InstallPlan::BuildThenInstall,
+        Facts { state: Some(_), .. } => InstallPlan::Install,
     }
 }
 
@@ -80,36 +90,48 @@ mod tests {
         BuildId::new(package, Target::new(KernelRelease::new("6.1").unwrap(), Arch::new("x86_64").unwrap()))
     }
 
+    const STALE: Option<Stale> = Some(Stale::Source);
+
+    fn facts(state: Option<BuildState>, stale: Option<Stale>, intact: bool, force: bool) -> Facts {
+        Facts { state, stale, intact, force }
+    }
+
+    fn installed() -> InstallPlan {
+        InstallPlan::Skip(Skip::AlreadyInstalled(build()))
+    }
+
     #[rstest]
-    #[case(None, true, false, InstallPlan::BuildThenInstall)]
-    #[case(Some(BuildState::Built), true, false, InstallPlan::Install)]
-    #[case(Some(BuildState::Installed), true, false, InstallPlan::Skip(Skip::AlreadyInstalled(build())))]
-    #[case(Some(BuildState::Installed), false, false, InstallPlan::Install)]
-    #[case(Some(BuildState::Installed), true, true, InstallPlan::Install)]
-    fn an_installation_starts_from_the_state(
-        #[case] state: Option<BuildState>,
-        #[case] intact: bool,
-        #[case] force: bool,
-        #[case] plan: InstallPlan,
-    ) {
-        assert_eq!(plan_install(&build(), state, intact, force), plan);
+    #[case::new(facts(None, None, true, false), InstallPlan::BuildThenInstall(None))]
+    #[case::built(facts(Some(BuildState::Built), None, true, false), InstallPlan::Install)]
+    #[case::edited(facts(Some(BuildState::Built), STALE, true, false), InstallPlan::BuildThenInstall(STALE))]
+    #[case::up_to_date(facts(Some(BuildState::Installed), None, true, false), installed())]
+    #[case::damaged(facts(Some(BuildState::Installed), None, false, false), InstallPlan::Install)]
+    #[case::forced(facts(Some(BuildState::Installed), None, true, true), InstallPlan::Install)]
+    #[case::forced_and_edited(
+        facts(Some(BuildState::Installed), STALE, true, true),
+        InstallPlan::BuildThenInstall(STALE)
+    )]
+    fn installation_starts_from_the_state(#[case] facts: Facts, #[case] plan: InstallPlan) {
+        assert_eq!(plan_install(&build(), facts), plan);
+    }
+
+    #[rstest]
+    #[case::new(facts(None, None, true, false), BuildPlan::Build(None))]
+    #[case::up_to_date(
+        facts(Some(BuildState::Built), None, true, false),
+        BuildPlan::Skip(Skip::AlreadyBuilt(build()))
+    )]
+    #[case::edited(facts(Some(BuildState::Installed), STALE, true, false), BuildPlan::Build(STALE))]
+    #[case::forced(facts(Some(BuildState::Installed), None, true, true), BuildPlan::Build(None))]
+    fn build_is_repeated_by_force_or_reason(#[case] facts: Facts, #[case] plan: BuildPlan) {
+        assert_eq!(plan_build(&build(), facts), plan);
     }
 
     #[test]
-    fn a_build_is_repeated_only_by_force() {
-        let skip = BuildPlan::Skip(Skip::AlreadyBuilt(build()));
-        assert_eq!(plan_build(&build(), Some(BuildState::Built), false), skip);
-        assert_eq!(plan_build(&build(), Some(BuildState::Installed), true), BuildPlan::Build);
+    fn skip_has_the_words_that_callers_know() {
         assert_eq!(
-            skip_text(&skip),
+            Skip::AlreadyBuilt(build()).to_string(),
             "Module m/1 already built for kernel 6.1 (x86_64), skip. You may override by specifying --force."
         );
-    }
-
-    fn skip_text(plan: &BuildPlan) -> String {
-        match plan {
-            BuildPlan::Skip(skip) => skip.to_string(),
-            BuildPlan::Build => String::new(),
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! A build is made again when what it was made from has changed, and a failed one is not retried before that.
 
+use crate::world::elf;
 use crate::world::{A, K, World, line};
 use rstest::rstest;
 use std::fs;
@@ -44,7 +45,7 @@ fn what_changed_is_told_and_built_again(
     #[case] file: &str,
     #[case] overrides: &str,
     #[case] why: &str,
-    #[values("autoinstall", "kernel-postinst", "header-postinst", "boot")] caller: &str,
+    #[values("autoinstall", "install", "kernel-postinst", "header-postinst", "boot")] caller: &str,
 ) {
     let world = installed();
     if !symbols.is_empty() || !compiler.is_empty() {
@@ -59,6 +60,7 @@ fn what_changed_is_told_and_built_again(
     }
     let run = |world: &World| match caller {
         "autoinstall" => world.ok(&["autoinstall"]),
+        "install" => world.ok(&["install", "m/1.0"]),
         "boot" => world.hook("boot", &[]),
         hook => world.hook(hook, &[K]),
     };
@@ -66,8 +68,83 @@ fn what_changed_is_told_and_built_again(
     run(&world).exits(0).complains(why);
     assert_eq!((makes(&world), world.depmods(K)), (2, depmods + 1));
     assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
-    run(&world).exits(0).is_silent_about("built again");
+    run(&world).exits(0).is_silent_about("is rebuilt");
     assert_eq!((makes(&world), world.depmods(K)), (2, depmods + 1), "it is up to date now");
+}
+
+/// The day of a driver's author: edit, install, and nothing else.
+#[rstest]
+#[case::install(&["install m/1.0"])]
+#[case::install_by_force(&["install --force m/1.0"])]
+#[case::build_then_install(&["build m/1.0", "install m/1.0"])]
+#[case::by_path(&["install /usr/src/m-1.0 --force"])]
+fn edit_reaches_the_kernel_by_name(#[case] lines: &[&str]) {
+    let world = installed();
+    world.write("/usr/src/m-1.0/m.ko.in", elf::versioned("m", "1.0", "EDITED"));
+    for line in lines {
+        let line: Vec<String> = line.split(' ').map(|word| in_world(&world, word)).collect();
+        world.ok(&line.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    assert_eq!(makes(&world), 2);
+    assert_eq!(module(&world), fs::read(world.path("/usr/src/m-1.0/m.ko.in")).unwrap());
+    world.ok(&["install", "m/1.0"]).says("already installed");
+    world.ok(&["build", "m/1.0"]).says("already built");
+    assert_eq!(makes(&world), 2, "it is up to date now");
+    world.dkms(&["check"]).is_silent_about("has changed");
+}
+
+fn in_world(world: &World, word: &str) -> String {
+    if word.starts_with('/') { world.path(word).display().to_string() } else { word.to_owned() }
+}
+
+#[rstest]
+#[case::install(&["install", "m/1.0"])]
+#[case::install_by_force(&["install", "--force", "m/1.0"])]
+#[case::build(&["build", "m/1.0"])]
+fn edit_that_does_not_compile_is_an_error_and_the_old_module_stays(#[case] words: &[&str]) {
+    let world = installed();
+    let before = module(&world);
+    world.write("/usr/src/m-1.0/recipe", "echo 'm.c:1: error: no' >&2; exit 2");
+    for _ in 0..2 {
+        world.dkms(words).exits(10).complains("m.c:1: error: no");
+        assert_eq!(module(&world), before);
+    }
+    world.dkms(&["install", "--force", "m/1.0"]).exits(10);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
+
+#[test]
+fn earlier_build_is_installed_after_a_failed_one_with_a_warning() {
+    let world = installed();
+    world.program("make", "echo 'm.c:1: error: machine is out of luck' >&2; exit 2");
+    world.dkms(&["build", "--force", "m/1.0"]).exits(10);
+    world.ok(&["install", "--force", "m/1.0"]).complains("the last build failed").complains("an earlier one");
+}
+
+/// What cannot be built again is installed as it is.
+#[rstest]
+#[case::no_headers("rm -r {root}/lib/modules/{K}/build")]
+#[case::no_source("")]
+fn stale_build_that_cannot_be_made_again_is_used(#[case] damage: &str) {
+    let world = World::new();
+    headers(&world, "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\n", "gcc 12");
+    world.package("m", "1.0");
+    world.ok(&["build", "m/1.0"]);
+    if damage.is_empty() {
+        // Only its dkms.conf is left, as a package of prebuilt modules has it.
+        for entry in fs::read_dir(world.path("/usr/src/m-1.0")).unwrap().flatten() {
+            if entry.file_name() != "dkms.conf" {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    } else {
+        world.write("/usr/src/m-1.0/m.c", "int new;");
+        world
+            .shell(&damage.replace("{root}", &world.root().display().to_string()).replace("{K}", K))
+            .exits(0);
+    }
+    world.ok(&["install", "m/1.0"]);
+    assert_eq!(makes(&world), 1);
 }
 
 #[test]
@@ -309,7 +386,7 @@ fn other_headers_and_another_compiler_are_noticed(#[case] file: &str, #[case] wh
     world.dkms(&["check"]).says(why);
     world.ok(&["autoinstall"]).complains(why);
     assert_eq!(makes(&world), 2);
-    world.ok(&["autoinstall"]).is_silent_about("built again");
+    world.ok(&["autoinstall"]).is_silent_about("is rebuilt");
     assert_eq!(makes(&world), 2);
 }
 
