@@ -1,10 +1,10 @@
 //! What `check` prints: a line for each kernel and for each thing that is wrong with it, or JSON.
 
-use crate::inspect::check::{KernelCheck, check};
-use crate::model::{ExitCode, Target};
+use crate::inspect::check::{Finding, KernelCheck, Kernels, Scope, check};
+use crate::kernel::default_arch;
+use crate::model::{Error, ExitCode, Result, Target};
 use crate::plan::request::ConfFormat;
 use crate::session::Session;
-use crate::system::System;
 use serde::Serialize;
 
 /// Raised when a field goes or changes its meaning; new fields may come at any time.
@@ -18,44 +18,80 @@ struct Document<'a> {
 }
 
 /// Checks and tells: 0, or 1 where something is wrong.
-pub(crate) fn print(targets: &[Target], full: bool, format: ConfFormat, session: &Session<'_>) -> ExitCode {
-    let checks: Vec<KernelCheck> = targets.iter().map(|target| check(session, target, full)).collect();
+///
+/// # Errors
+/// The package that is asked for is not in the tree.
+pub(crate) fn print(
+    targets: &[Target],
+    scope: Scope<'_>,
+    format: ConfFormat,
+    session: &Session<'_>,
+) -> Result<ExitCode> {
+    if let Some(wanted) = scope.package {
+        let snapshot = session.tree().scan(&session.settings.source_tree);
+        if !snapshot.packages.iter().any(|package| wanted.is(&package.id)) {
+            return Err(Error::NameNotInTree(wanted.name.clone()));
+        }
+    }
+    let kernels = Kernels::read(session.settings, session.system);
+    let checks: Vec<KernelCheck> =
+        targets.iter().map(|target| check(session, target, scope, &kernels)).collect();
     let complete = checks.iter().all(|check| check.findings.is_empty());
-    let system = session.system;
     match format {
         ConfFormat::Json => {
             let document = Document { schema: SCHEMA, complete, kernels: &checks };
-            system.console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
+            session.system.console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
         }
-        ConfFormat::Text => checks.iter().for_each(|check| tell(check, system)),
+        ConfFormat::Text => checks.iter().for_each(|check| tell(check, session)),
     }
-    if complete { ExitCode::SUCCESS } else { ExitCode(1) }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode(1) })
 }
 
-fn tell(check: &KernelCheck, system: &System) {
-    let KernelCheck { target, packages, modules, findings, .. } = check;
+fn tell(check: &KernelCheck, session: &Session<'_>) {
+    let console = &session.system.console;
+    let KernelCheck { packages, modules, findings, .. } = check;
+    let kernel = shown(check, session);
+    for unknown in &check.unknown {
+        console.warn(format!("{kernel}: {unknown}"));
+    }
+    let marks = [
+        (check.running, "running kernel"),
+        (check.newest, "newest kernel"),
+        (check.boots_next, "boots next"),
+    ];
+    let marks: Vec<&str> = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
+    let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join("; ")) };
+    if !findings.is_empty() {
+        console.say(format!("{kernel}  NOT READY{marks}"));
+        findings.iter().for_each(|finding| tell_finding(finding, session));
+        return;
+    }
     let have = match (packages, modules) {
         (0, _) => "no package is installed".to_owned(),
         (1, 1) => "1 package with 1 module".to_owned(),
         (1, modules) => format!("1 package with {modules} modules"),
         (packages, modules) => format!("{packages} packages with {modules} modules"),
     };
-    for unknown in &check.unknown {
-        system.console.warn(format!("kernel {target}: {unknown}"));
-    }
-    if findings.is_empty() {
-        system.console.say(format!("kernel {target}: complete, {have}"));
-        return;
-    }
-    system.console.say(format!("kernel {target}: NOT complete"));
-    for finding in findings {
-        let package = finding.package.iter().cloned();
-        let module = finding.module.iter().map(|module| format!("module {module}"));
-        let who: Vec<String> = package.chain(module).collect();
-        let who = if who.is_empty() { String::new() } else { format!("{}: ", who.join(", ")) };
-        system.console.say(format!("  {who}{}", finding.why));
-        if let Some(remedy) = &finding.remedy {
-            system.console.say(format!("      {remedy}"));
-        }
+    console.say(format!("{kernel}  complete, {have}{marks}"));
+}
+
+/// The release; with the architecture where that is not the usual one.
+fn shown(check: &KernelCheck, session: &Session<'_>) -> String {
+    let target = &check.target;
+    let usual = default_arch(&session.kernel(&target.release).dir, session.system);
+    if usual.is_ok_and(|arch| arch == target.arch) { check.kernel.clone() } else { target.to_string() }
+}
+
+fn tell_finding(finding: &Finding, session: &Session<'_>) {
+    let console = &session.system.console;
+    let package = finding.package.iter().cloned();
+    let module = finding.module.iter().map(|module| format!("module {module}"));
+    let who: Vec<String> = package.chain(module).collect();
+    let who = if who.is_empty() { String::new() } else { format!("{}  ", who.join(", ")) };
+    console.say(format!("  {who}{}", finding.why));
+    if let Some(remedy) = &finding.remedy {
+        let fix = if remedy.is_command() { "fix: " } else { "" };
+        let then = remedy.afterwards().map(|then| format!(", {then}")).unwrap_or_default();
+        console.say(format!("      {fix}{remedy}{then}"));
     }
 }

@@ -4,16 +4,16 @@ use super::action::Action;
 use super::args::Arguments;
 use crate::archive::tarball::is_rpm;
 use crate::conf::Settings;
+use crate::inspect::check::Kernels;
 use crate::kernel::default_arch;
 use crate::model::{
     Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
-    compare_versions,
 };
 use crate::plan::request::{
-    Change, ConfFormat, Content, Extent, Filter, Force, Job, Removal, Request, StatusFormat, Subject, Targets,
+    Change, ConfFormat, Content, Extent, Filter, Force, Job, Removal, Request, StatusFormat, Subject,
+    Targets, Wanted,
 };
 use crate::system::System;
-use crate::system::dir;
 use crate::system::files::check_writable;
 use std::path::{Path, PathBuf};
 
@@ -125,6 +125,10 @@ impl Checker<'_> {
             A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
             A::Check => self.check(),
             A::Fsck => {
+                if self.args.module.is_some() || self.args.version.is_some() {
+                    let text = "fsck looks at the whole tree; it takes no package.\nUse dkms check PACKAGE for one package.";
+                    return Err(Error::Usage { code: 2, text: text.into() });
+                }
                 if self.args.repair {
                     self.root()?;
                 }
@@ -154,28 +158,22 @@ impl Checker<'_> {
         }
     }
 
-    /// The kernels that are named, or all that could be booted, or the running one and the newest.
+    /// The kernels that are named, or all that can be booted, or those of interest.
     fn check(&self) -> Result<Request> {
         let format = format(self.args, &CONF_FORMATS)?;
         let targets = if self.args.kernels.is_empty() { self.bootable()? } else { self.targets()? };
-        Ok(Request::Check { targets, full: self.args.full, format })
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let version = given(&self.args.version).map(|text| PackageVersion::parse(&text)).transpose()?;
+        let package = match given(&self.args.module) {
+            Some(name) => Some(Wanted { name: PackageName::parse(&name)?, version }),
+            None => None,
+        };
+        Ok(Request::Check { targets, package, full: self.args.full, format })
     }
 
     fn bootable(&self) -> Result<Vec<Target>> {
-        let entries = dir::entries(&self.settings.install_tree).into_iter();
-        let is_bootable = |release: &KernelRelease| {
-            let dir = self.settings.install_tree.join(release.as_str());
-            let image = self.settings.boot.join(format!("vmlinuz-{release}"));
-            image.is_file() || dir.join("vmlinuz").is_file() || dir.join("kernel").is_dir()
-        };
-        let releases = entries.filter_map(|entry| KernelRelease::new(entry.file_name().to_str()?).ok());
-        let mut releases: Vec<KernelRelease> = releases.filter(is_bootable).collect();
-        releases.sort_by(|a, b| compare_versions(a.as_str(), b.as_str()));
-        if !self.args.all_kernels {
-            let running = self.system.host.running.clone().filter(|running| releases.contains(running));
-            let newest = releases.pop().filter(|newest| Some(newest) != running.as_ref());
-            releases = running.into_iter().chain(newest).collect();
-        }
+        let kernels = Kernels::read(self.settings, self.system);
+        let releases = if self.args.all_kernels { kernels.all } else { kernels.of_interest() };
         let target = |release: KernelRelease| {
             let arch = match self.args.arches.first() {
                 Some(arch) => Arch::parse(arch)?,

@@ -6,6 +6,7 @@ use crate::archive::source::AddOptions;
 use crate::archive::{package, tarball};
 use crate::build::signer::generate_mok;
 use crate::conf::Settings;
+use crate::inspect::check::Scope;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::ops::add::add;
 use crate::ops::autoinstall::is_switched_off;
@@ -26,9 +27,9 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         Request::Conf { subject, conf, target, format } => {
             return conf_view::print(subject, conf.as_deref(), target, *format, settings, system);
         }
-        Request::Check { targets, full, format } => {
-            let session = Session::look(settings, system);
-            return Ok(check_view::print(targets, *full, *format, &session));
+        Request::Check { targets, package, full, format } => {
+            let scope = Scope { full: *full, package: package.as_ref() };
+            return check_view::print(targets, scope, *format, &Session::look(settings, system));
         }
         Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),
         Request::GenerateMok { release } => drop(generate_mok(release, settings, system)?),

@@ -1,6 +1,7 @@
 //! One policy: what the failure of a package means for the program that triggered its build, and how loudly it is reported.
 
 use crate::conf::{OnFailure, Settings, View, read_effective};
+use crate::model::remedy::Remedy;
 use crate::model::{Error, PackageId, Target};
 use crate::system::System;
 use std::fmt::Write;
@@ -55,8 +56,8 @@ pub(crate) fn loud_block(failures: &[Failure]) -> String {
         if let Some(log) = &failure.log {
             let _ = writeln!(text, "    log:    {}", log.display());
         }
-        let Target { release, arch } = &failure.target;
-        let _ = writeln!(text, "    retry:  dkms install {} -k {release}/{arch}", failure.id);
+        let retry = Remedy::Install { package: failure.id.clone(), target: failure.target.clone() };
+        let _ = writeln!(text, "    retry:  {retry}");
     }
     let _ =
         write!(text, "\nHardware that depends on them will not work after you boot that kernel.\n{RULE}\n");

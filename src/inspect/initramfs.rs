@@ -3,6 +3,7 @@
 use crate::conf::{InInitramfs, Strictness};
 use crate::kernel::Kernel;
 use crate::model::module_name::{module_name, normal};
+use crate::model::remedy::Remedy;
 use crate::model::{BuildState, PackageName, Target};
 use crate::session::Session;
 use crate::system::System;
@@ -42,8 +43,9 @@ pub(crate) fn image_modules(session: &Session<'_>, target: &Target, image: &Path
         match (conf.in_initramfs(), installed) {
             (InInitramfs::Yes, Some(installed)) => found.names.extend(installed.module_names()),
             (InInitramfs::Yes, None) => found.problems.push(format!(
-                "{} belongs into the initramfs of kernel {target}, and is not installed for it.\nTry: dkms install {} -k {}/{}",
-                package.id, package.id, target.release, target.arch
+                "{} belongs into the initramfs of kernel {target}, and is not installed for it.\nTry: {}",
+                package.id,
+                Remedy::Install { package: package.id.clone(), target: target.clone() }
             )),
             (InInitramfs::Auto, Some(installed)) => {
                 found.names.extend(successors(session.tree(), &installed, &kernel, image));

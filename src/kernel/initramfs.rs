@@ -90,7 +90,7 @@ pub(crate) fn releases_with_image(boot: &Path) -> impl Iterator<Item = String> {
 }
 
 /// The package that brought a kernel, as Arch writes it down.
-fn package_name(kernel: &Kernel) -> Option<String> {
+pub(crate) fn package_name(kernel: &Kernel) -> Option<String> {
     let text = fs_err::read_to_string(kernel.dir.join("pkgbase")).ok()?;
     let name = text.trim();
     (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())

@@ -4,10 +4,12 @@
 
 mod arch;
 mod config;
+pub(crate) mod header_package;
 mod headers;
 mod index;
 pub(crate) mod initramfs;
 pub(crate) mod module_file;
+pub(crate) mod next_boot;
 mod toolchain;
 pub(crate) mod vmlinux;
 mod weak;

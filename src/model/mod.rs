@@ -4,6 +4,7 @@ mod error;
 pub(crate) mod module_name;
 mod name;
 mod release;
+pub(crate) mod remedy;
 pub(crate) mod similar;
 mod state;
 pub(crate) mod text;

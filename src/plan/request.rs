@@ -1,6 +1,6 @@
 //! What is asked for: every combination that a request can hold makes sense.
 
-use crate::model::{Arch, KernelRelease, PackageId, PackageName, Target};
+use crate::model::{Arch, KernelRelease, PackageId, PackageName, PackageVersion, Target};
 use std::path::PathBuf;
 
 /// What a package is given by.
@@ -76,6 +76,29 @@ pub(crate) enum Targets {
     AllBuilt,
 }
 
+/// The package that is asked for, in one version or any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub name: PackageName,
+    pub version: Option<PackageVersion>,
+}
+
+impl Wanted {
+    #[must_use]
+    pub(crate) fn is(&self, id: &PackageId) -> bool {
+        self.name == id.name && self.version.as_ref().is_none_or(|version| *version == id.version)
+    }
+
+    /// The same for `NAME/VERSION`.
+    #[must_use]
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        text.split_once('/').is_some_and(|(name, version)| {
+            name == self.name.as_str()
+                && self.version.as_ref().is_none_or(|wanted| wanted.as_str() == version)
+        })
+    }
+}
+
 /// How an action on one package is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Force {
@@ -135,6 +158,7 @@ pub(crate) enum Request {
     /// Whether these kernels have what they should.
     Check {
         targets: Vec<Target>,
+        package: Option<Wanted>,
         full: bool,
         format: ConfFormat,
     },

@@ -25,6 +25,8 @@ pub(crate) enum Enforcement {
     SecureBoot,
     /// `module.sig_enforce`, on the command line or in the kernel's configuration.
     SigEnforce,
+    /// kernel_lockdown(7).
+    Lockdown,
 }
 
 impl fmt::Display for Enforcement {
@@ -32,6 +34,7 @@ impl fmt::Display for Enforcement {
         f.write_str(match self {
             Self::SecureBoot => "Secure Boot is on",
             Self::SigEnforce => "The kernel enforces module signatures (sig_enforce)",
+            Self::Lockdown => "The kernel is locked down",
         })
     }
 }
@@ -54,7 +57,13 @@ pub(crate) fn enforcement(facts: &SigningFacts) -> Option<Enforcement> {
     }
     let running = fs_err::read(facts.root.join("sys/module/module/parameters/sig_enforce"));
     let enforced = running.is_ok_and(|text| text.starts_with(b"Y") || text.starts_with(b"1"));
-    (enforced || facts.config("CONFIG_MODULE_SIG_FORCE") == Some("y")).then_some(Enforcement::SigEnforce)
+    if enforced || facts.config("CONFIG_MODULE_SIG_FORCE") == Some("y") {
+        return Some(Enforcement::SigEnforce);
+    }
+    // `none [integrity] confidentiality`
+    let lockdown =
+        fs_err::read_to_string(facts.root.join("sys/kernel/security/lockdown")).unwrap_or_default();
+    (lockdown.contains('[') && !lockdown.contains("[none]")).then_some(Enforcement::Lockdown)
 }
 
 /// Whether the machine trusts a certificate, given as the content of its file.

@@ -30,11 +30,15 @@ fn ours(world: &World) -> std::path::PathBuf {
 fn a_complete_kernel_is_told_in_one_line_and_nothing_is_written() {
     let world = installed();
     let before = world.everything();
-    world.ok(&["check"]).prints(&[&format!("kernel {K} ({}): complete, 1 package with 1 module", *A)]);
+    world
+        .ok(&["check"])
+        .prints(&[&format!("{K}  complete, 1 package with 1 module (running kernel; newest kernel)")]);
     world.ok(&["check", "--full", "-k", K]);
     assert_eq!(world.everything(), before);
     let empty = machine();
-    empty.ok(&["check"]).prints(&[&format!("kernel {K} ({}): complete, no package is installed", *A)]);
+    empty
+        .ok(&["check"])
+        .prints(&[&format!("{K}  complete, no package is installed (running kernel; newest kernel)")]);
 }
 
 #[rstest]
@@ -91,12 +95,14 @@ fn what_is_wrong_is_named_with_what_mends_it(#[case] state: &str, #[case] why: &
     }
     let full = if state == "flipped" { &["check", "--full"][..] } else { &["check"] };
     let ended = world.dkms(full);
-    ended.exits(1).says(&format!("kernel {K} ({}): NOT complete", *A));
+    ended.exits(1).says(&format!("{K}  NOT READY (running kernel; newest kernel)"));
     ended.says(why);
     ended.says(match state {
-        "index" | "other" | "no-index" => "depmod ",
-        "stale" => "dkms autoinstall",
-        _ => "dkms install",
+        "index" | "other" | "no-index" => "fix: depmod ",
+        "no-headers" => "fix: apt install linux-headers-",
+        // Files that people have to change, or packages that they have to get.
+        "conf" | "dependency" => "",
+        _ => "fix: dkms install",
     });
     let json = world.dkms(&["check", "--format", "json", if full.len() > 1 { "--full" } else { "--quiet" }]);
     json.exits(1);
@@ -130,8 +136,8 @@ fn the_running_kernel_and_the_newest_are_looked_at_or_all_or_those_that_are_name
     }
     let named = |args: &[&str]| -> Vec<String> {
         let ended = world.dkms(args);
-        let lines = ended.stdout.lines().filter(|line| line.starts_with("kernel "));
-        lines.map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()
+        let lines = ended.stdout.lines().filter(|line| !line.starts_with(' '));
+        lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
     };
     assert_eq!(named(&["check"]), [K, "6.2.0-1-amd64"]);
     assert_eq!(named(&["check", "--all-kernels"]), ["5.10.0-1-amd64", K, "6.2.0-1-amd64"]);
@@ -241,29 +247,84 @@ fn check_needs_neither_lock_nor_root() {
     world.ok(&["fsck"]);
 }
 
-/// Runs what `check` says and expects nothing to be wrong afterwards.
-fn follow(world: &World, before: &[&str]) {
-    let ended = world.dkms(&["check", "--format", "json"]);
-    let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
-    let remedy = document["kernels"][0]["findings"][0]["remedy"].as_str().unwrap().to_owned();
-    for command in remedy.split(" && ") {
-        let words: Vec<&str> = command.split(' ').collect();
-        assert_eq!(words[0], "dkms", "{remedy}");
-        world.ok(&words[1..]);
-    }
-    assert!(before.iter().all(|word| remedy.contains(word)), "{remedy}");
-    world.ok(&["check"]);
+const NEW: &str = "6.2.0-1-amd64";
+
+/// `m` is installed for the running kernel, and a newer one is there.
+fn with_newer_kernel() -> World {
+    let world = installed();
+    world.kernel(NEW).headers();
+    world
+}
+
+#[rstest]
+#[case::excluded("BUILD_EXCLUSIVE_KERNEL_MAX=6.1.99", "keep booting")]
+#[case::by_hand("AUTOINSTALL=no", "fix: dkms install m/1.0 -k 6.2.0-1-amd64")]
+fn driver_that_the_next_kernel_will_not_have_is_named(#[case] conf: &str, #[case] advice: &str) {
+    let world = machine();
+    world.write("/etc/dkms/m.conf", format!("{conf}\n"));
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.kernel(NEW).headers();
+    let ended = world.dkms(&["check"]);
+    ended.exits(1).says("works on the running kernel, will not exist on this one").says(advice);
+    world.ok(&["check", "-k", K]).is_silent_about("will not exist");
 }
 
 #[test]
-fn remedy_for_a_stale_package_mends_it() {
+fn driver_that_the_next_kernel_has_itself_is_not_lost() {
+    let world = with_newer_kernel();
+    world.kernel(NEW).module("kernel/drivers/m.ko", "9.9", "KERNEL");
+    world.dkms(&["autoinstall", "-k", NEW]).exits(0);
+    world.dkms(&["check", "-k", NEW]).is_silent_about("will not exist");
+}
+
+#[test]
+fn kernel_that_boots_next_is_marked_and_looked_at() {
+    let world = with_newer_kernel();
+    world.kernel("6.1.5-1-amd64").headers();
+    world.write(
+        "/boot/grub/grub.cfg",
+        "set default=\"0\"\nmenuentry 'Linux' {\n\tlinux /boot/vmlinuz-6.1.5-1-amd64 ro\n}\n",
+    );
+    let ended = world.dkms(&["check"]);
+    ended.says("6.1.5-1-amd64  NOT READY (boots next)").says(&format!("{NEW}  NOT READY (newest kernel)"));
+    world.dkms(&["check", "--format", "json"]).says("\"boots_next\": true");
+}
+
+#[rstest]
+#[case::wrong(&["check", "n"], 1, "n/1.0  it is not built")]
+#[case::right(&["check", "m/1.0"], 0, "complete, 1 package with 1 module")]
+#[case::unknown(&["check", "nothing"], 3, "nothing is not located in the DKMS tree")]
+#[case::unknown_version(&["check", "m/9"], 3, "is not located in the DKMS tree")]
+fn one_package_is_looked_at(#[case] line: &[&str], #[case] code: i32, #[case] said: &str) {
     let world = installed();
-    world.write("/usr/src/m-1.0/m.c", "int i;");
-    follow(&world, &["dkms autoinstall"]);
-    // The new source does not compile: the old module stays, the failure is remembered, and its cause lies elsewhere.
-    let cause = world.path("/header");
-    world.write("/usr/src/m-1.0/recipe", format!("test -e {} || exit 2\n", cause.display()));
-    world.dkms(&["autoinstall"]).exits(11);
-    world.write("/header", "");
-    follow(&world, &["dkms build --force m/1.0 ", "dkms install --force m/1.0 "]);
+    world.package("n", "1.0");
+    world.ok(&["add", "n/1.0"]);
+    let ended = world.dkms(line);
+    ended.exits(code);
+    assert!(ended.stdout.contains(said) || ended.stderr.contains(said), "{}{}", ended.stdout, ended.stderr);
+    ended.is_silent_about(if code == 0 { "n/1.0" } else { "m/1.0  " });
+}
+
+#[test]
+fn fsck_takes_no_package() {
+    installed().dkms(&["fsck", "m/1.0"]).exits(2).complains("looks at the whole tree");
+}
+
+#[test]
+fn tree_that_cannot_be_read_is_not_complete() {
+    let world = installed();
+    let tree = world.path("/var/lib/dkms").display().to_string();
+    fs::rename(&tree, format!("{tree}.away")).unwrap();
+    fs::write(&tree, "no directory").unwrap();
+    world.dkms(&["check"]).exits(1).says("NOT READY").says("/var/lib/dkms");
+}
+
+#[test]
+fn locked_down_kernel_refuses_unsigned_modules() {
+    let world = installed();
+    world.write("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+    world.ok(&["check"]);
+    world.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+    world.dkms(&["check"]).exits(1).says("not signed").says("The kernel is locked down");
 }

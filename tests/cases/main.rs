@@ -42,6 +42,7 @@ mod owners;
 mod packages;
 mod pending;
 mod reference;
+mod remedies;
 mod resigning;
 mod rpm_upgrade;
 mod signing;

@@ -92,7 +92,7 @@ fn what_is_signed_otherwise_now_is_signed_and_not_compiled(
     let suffix = form.map(|form| format!(".{form}")).unwrap_or_default();
     world.ok(&["check"]).says("complete");
     settings(&world, after);
-    let remedy = format!("dkms autoinstall -k {K}/{}", *A);
+    let remedy = format!("dkms install m/1.0 -k {K}/{}", *A);
     world.dkms(&["check"]).exits(1).says(why).says(&remedy);
     let (made, indexed) = (makes(&world), world.depmods(K));
     run(&world, caller).complains(why);

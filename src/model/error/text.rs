@@ -2,9 +2,10 @@
 //! does not compile.
 
 use super::Error;
-use crate::model::Arch;
 use crate::model::module_name::module_stem;
+use crate::model::remedy::Remedy;
 use crate::model::text::shown_in_line;
+use crate::model::{Arch, BuildId};
 use std::fmt::{self, Write};
 
 /// How the C library calls EROFS.
@@ -190,8 +191,7 @@ impl fmt::Display for Error {
                 )?;
                 log.iter()
                     .try_for_each(|log| write!(f, "\nConsult {} for more information.", log.display()))?;
-                let (package, target) = (&build.package, &build.target);
-                write!(f, "\nTo try again: dkms install {package} -k {}/{}", target.release, target.arch)
+                write!(f, "\nTo try again: {}", install(build))
             }
             Self::BuildDirectoryGone { build, path } => write!(
                 f,
@@ -254,11 +254,9 @@ impl fmt::Display for Error {
             ),
             Self::BuiltModuleMissing { build, path } => write!(
                 f,
-                "Missing module {}.\nBuild it again: dkms build --force {} -k {}/{}",
+                "Missing module {}.\nBuild it again: {}",
                 path.display(),
-                build.package,
-                build.target.release,
-                build.target.arch
+                Remedy::BuildAgain { package: build.package.clone(), target: build.target.clone() }
             ),
             Self::InstallFailed { path, why } => write!(f, "Could not install {}: {why}", path.display()),
             Self::NothingInstalled { build, refused } => {
@@ -290,6 +288,10 @@ impl fmt::Display for Error {
             }
         }
     }
+}
+
+fn install(build: &BuildId) -> Remedy {
+    Remedy::Install { package: build.package.clone(), target: build.target.clone() }
 }
 
 /// What make did produce, and the directives that name it.

@@ -1,0 +1,111 @@
+//! Which kernels can be booted, and what one of them will not have that the running one has.
+
+use super::{Finding, KernelCheck, Kind};
+use crate::conf::{Settings, Strictness};
+use crate::kernel::default_arch;
+use crate::kernel::next_boot::next_boot;
+use crate::model::remedy::Remedy;
+use crate::model::{KernelRelease, PackageName, Target, compare_versions};
+use crate::plan::autoinstall::Plan;
+use crate::session::Session;
+use crate::system::{System, dir};
+use crate::tree::Snapshot;
+
+/// The kernels of a machine that matter to people.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kernels {
+    /// Every one that can be booted, oldest first.
+    pub all: Vec<KernelRelease>,
+    pub running: Option<KernelRelease>,
+    /// What the boot loader starts next, where its files say it.
+    pub next: Option<KernelRelease>,
+}
+
+impl Kernels {
+    #[must_use]
+    pub(crate) fn read(settings: &Settings, system: &System) -> Self {
+        let is_bootable = |release: &KernelRelease| {
+            let dir = settings.install_tree.join(release.as_str());
+            let image = settings.boot.join(format!("vmlinuz-{release}"));
+            image.is_file() || dir.join("vmlinuz").is_file() || dir.join("kernel").is_dir()
+        };
+        let entries = dir::entries(&settings.install_tree);
+        let releases =
+            entries.iter().filter_map(|entry| KernelRelease::new(entry.file_name().to_str()?).ok());
+        let mut all: Vec<KernelRelease> = releases.filter(is_bootable).collect();
+        all.sort_by(|a, b| compare_versions(a.as_str(), b.as_str()));
+        let known = |release: &KernelRelease| all.contains(release);
+        let next = next_boot(&settings.boot).and_then(|text| KernelRelease::new(&text).ok());
+        let (running, next) = (system.host.running.clone().filter(known), next.filter(known));
+        Self { all, running, next }
+    }
+
+    #[must_use]
+    pub(crate) fn newest(&self) -> Option<&KernelRelease> {
+        self.all.last()
+    }
+
+    /// The running one, the one that boots next, and the newest.
+    #[must_use]
+    pub(crate) fn of_interest(&self) -> Vec<KernelRelease> {
+        let candidates = self.running.iter().chain(&self.next).chain(self.newest());
+        let mut found: Vec<KernelRelease> = Vec::new();
+        for release in candidates {
+            if !found.contains(release) {
+                found.push(release.clone());
+            }
+        }
+        found
+    }
+}
+
+/// Names packages that the running kernel has and a later one will not have.
+pub(super) fn check_lost(
+    session: &Session<'_>,
+    check: &mut KernelCheck,
+    snapshot: &Snapshot,
+    plan: &Plan,
+    kernels: &Kernels,
+) {
+    let Some(running) = kernels.running.as_ref() else { return };
+    let is_later =
+        compare_versions(check.target.release.as_str(), running.as_str()).is_gt() || check.boots_next;
+    if check.target.release == *running || !is_later {
+        return;
+    }
+    let Ok(arch) = default_arch(&session.kernel(running).dir, session.system) else { return };
+    let now = Target::new(running.clone(), arch);
+    for name in snapshot.names() {
+        let Some(installed) = session.tree().active(name, &now) else { continue };
+        let is_told = check.findings.iter().any(|finding| {
+            finding.package.as_deref().is_some_and(|package| package.split('/').next() == Some(name.as_str()))
+        });
+        let has_it = session.tree().active(name, &check.target).is_some() || plan.satisfied.contains(name);
+        if is_told || has_it {
+            continue;
+        }
+        let id = installed.id().package.clone();
+        let (why, remedy) = match refused(plan, name) {
+            Some(why) => (why, Remedy::KeepKernel(running.clone())),
+            None => {
+                let conf = session.own_conf(&id, &check.target, Strictness::Lenient);
+                let wanted = conf.is_ok_and(|conf| conf.autoinstall.is_yes());
+                let why = match wanted {
+                    true => "it is not installed there",
+                    false => "its dkms.conf does not say AUTOINSTALL=yes",
+                };
+                (why.to_owned(), Remedy::Install { package: id.clone(), target: check.target.clone() })
+            }
+        };
+        let why = format!("works on the running kernel, will not exist on this one ({why})");
+        let package = Some(id.to_string());
+        check.findings.push(Finding { kind: Kind::Lost, package, module: None, why, remedy: Some(remedy) });
+    }
+}
+
+/// Why every version of a package refuses the kernel.
+fn refused(plan: &Plan, name: &PackageName) -> Option<String> {
+    let skipped = plan.skipped.iter().find(|(id, _)| id.name == *name).map(|(_, why)| why.to_string());
+    let declined = || plan.declined.iter().find(|(id, _)| id.name == *name).map(|(_, why)| why.in_one_line());
+    skipped.or_else(declined)
+}

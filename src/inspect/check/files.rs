@@ -1,0 +1,102 @@
+//! The installed files: whether they are there, whole, found by modprobe(8), and accepted by the kernel.
+
+use super::image::check_image;
+use super::index::Index;
+use super::trust::Trust;
+use super::{Finding, KernelCheck, Kind};
+use crate::inspect::installed::suspects;
+use crate::inspect::owner::{Owner, Suspect, built_file, owner};
+use crate::kernel::Kernel;
+use crate::kernel::module_file::{flaw, read_module};
+use crate::model::module_name::module_name;
+use crate::model::remedy::Remedy;
+use crate::session::Session;
+use crate::tree::{Installed, InstalledFile, Snapshot};
+
+/// The files of what is installed, also of what was installed by hand.
+pub(super) fn check_files(
+    session: &Session<'_>,
+    check: &mut KernelCheck,
+    snapshot: &Snapshot,
+    kernel: &Kernel,
+    full: bool,
+) {
+    let target = check.target.clone();
+    let index = Index::read(kernel);
+    let trust = Trust::read(session, kernel);
+    let mut names = Vec::new();
+    for name in snapshot.names() {
+        let Some(installed) = session.tree().active(name, &target) else { continue };
+        let files = files_of(session, &installed, kernel);
+        let before = check.findings.len();
+        for file in &files {
+            let findings = check_file(session, &installed, file, &index, kernel, full);
+            check.findings.extend(findings);
+        }
+        if check.findings.len() == before
+            && let Some(finding) = trust.as_ref().and_then(|trust| trust.flaw(session, &installed, &files))
+        {
+            check.findings.push(finding);
+        }
+        if check.findings.len() == before {
+            check.packages += 1;
+            check.modules += files.len();
+        }
+        names.push((installed, files));
+    }
+    check_image(session, check, &names, kernel, full);
+}
+
+/// What an installation has in the kernel, as recorded or derived.
+fn files_of(session: &Session<'_>, installed: &Installed, kernel: &Kernel) -> Vec<InstalledFile> {
+    let of = |suspect: Suspect| match suspect.recorded {
+        Some(file) => file,
+        None => InstalledFile::of(&suspect.path, &fs_err::read(&suspect.path).unwrap_or_default()),
+    };
+    suspects(session, installed, kernel).into_iter().map(of).collect()
+}
+
+fn check_file(
+    session: &Session<'_>,
+    installed: &Installed,
+    file: &InstalledFile,
+    index: &Index,
+    kernel: &Kernel,
+    full: bool,
+) -> Vec<Finding> {
+    let id = installed.id();
+    let name = module_name(&file.path);
+    let finding = |kind, why: String, remedy: Remedy| Finding {
+        kind,
+        package: Some(id.package.to_string()),
+        module: Some(name.clone()),
+        why,
+        remedy: Some(remedy),
+    };
+    let again = Remedy::InstallAgain { package: id.package.clone(), target: id.target.clone() };
+    let built = built_file(installed, &file.path);
+    let suspect = Suspect::recorded(file.clone(), built);
+    match owner(session.tree(), id, kernel, &suspect, full) {
+        Owner::Recorded | Owner::Changed => {}
+        // Two packages have this module, and the other one's is in place: so it was asked for.
+        Owner::Package(_) => return Vec::new(),
+        Owner::Nothing => {
+            return vec![finding(Kind::Damaged, format!("{} is gone", file.path.display()), again)];
+        }
+        owner @ (Owner::Damaged(_) | Owner::Kernel | Owner::Unknown) => {
+            let kind = if owner.is_settled() { Kind::Foreign } else { Kind::Damaged };
+            let why = format!("{} is not the file that was installed: {owner}", file.path.display());
+            return vec![finding(kind, why, again)];
+        }
+    }
+    // As it was installed, and still of no use: other dkms, and tarballs, bring anything. Our own builds were looked at when
+    // they were made, so that large ones are not read again.
+    const SMALL: u64 = 1 << 18;
+    if (full || file.size < SMALL || installed.built().record().is_none())
+        && let Ok(Some(flaw)) = read_module(&file.path).map(|content| flaw(&content, kernel.machine()))
+    {
+        return vec![finding(Kind::Damaged, format!("{} is no module: {flaw}", file.path.display()), again)];
+    }
+    let why = index.flaw(&name, &file.path, kernel);
+    why.map(|why| finding(Kind::NotIndexed, why, Remedy::Index(kernel.release.clone()))).into_iter().collect()
+}

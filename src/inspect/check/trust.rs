@@ -1,0 +1,77 @@
+//! Whether the kernel accepts the modules, where it demands signatures.
+
+use super::{Finding, Kind};
+use crate::inspect::signature::{signature_due, signing_facts};
+use crate::kernel::Kernel;
+use crate::kernel::module_file::{read_module, split_signature};
+use crate::model::remedy::Remedy;
+use crate::session::Session;
+use crate::signing::{self, Enforcement, Enrolment, Keys};
+use crate::tree::{Installed, InstalledFile};
+use std::path::PathBuf;
+
+/// What the machine demands, and how far it trusts the certificate that dkms signs with; read once for a kernel.
+pub(super) struct Trust {
+    demands: Enforcement,
+    certificate: Option<(PathBuf, Vec<u8>, Enrolment)>,
+}
+
+impl Trust {
+    /// `None` where the machine loads any module.
+    pub(super) fn read(session: &Session<'_>, kernel: &Kernel) -> Option<Self> {
+        let facts = signing_facts(kernel, session.system);
+        let demands = signing::enforcement(&facts)?;
+        let settings = session.settings.signing(&kernel.release, session.system);
+        let certificate = match signing::find_keys(&settings, &facts) {
+            Ok(Keys::Ready(pair)) => fs_err::read(&pair.certificate).ok().and_then(|content| {
+                let enrolment = signing::enrolment(facts.root, &content).ok()?;
+                Some((pair.certificate, content, enrolment))
+            }),
+            Ok(Keys::Missing(_)) | Err(_) => None,
+        };
+        Some(Self { demands, certificate })
+    }
+
+    /// Why the kernel would refuse the modules of a package. A certificate that is not ours is left to the kernel.
+    pub(super) fn flaw(
+        &self,
+        session: &Session<'_>,
+        installed: &Installed,
+        files: &[InstalledFile],
+    ) -> Option<Finding> {
+        files.iter().find_map(|file| {
+            let content = read_module(&file.path).ok()?;
+            let (kind, why, remedy) = match split_signature(&content) {
+                None => self.unsigned(session, installed),
+                Some((image, signature)) => self.untrusted(image, signature)?,
+            };
+            let package = Some(installed.id().package.to_string());
+            Some(Finding { kind, package, module: None, why, remedy })
+        })
+    }
+
+    fn unsigned(&self, session: &Session<'_>, installed: &Installed) -> (Kind, String, Option<Remedy>) {
+        let (package, target) = (installed.id().package.clone(), installed.id().target.clone());
+        let why = format!("not signed, and the kernel will refuse it ({})", self.demands);
+        let remedy = if signature_due(session, installed.built()).is_some() {
+            Some(Remedy::Install { package, target })
+        } else if self.certificate.is_some() {
+            Some(Remedy::BuildAgain { package, target })
+        } else {
+            None
+        };
+        (Kind::Unsigned, why, remedy)
+    }
+
+    fn untrusted(&self, image: &[u8], signature: &[u8]) -> Option<(Kind, String, Option<Remedy>)> {
+        let (path, content, enrolment) = self.certificate.as_ref()?;
+        signing::verify(image, signature, content).ok()?;
+        let why = format!("signed, but this machine does not trust the key yet ({})", self.demands);
+        let remedy = match enrolment {
+            Enrolment::Enrolled => return None,
+            Enrolment::Pending => Remedy::ConfirmCertificate,
+            Enrolment::Missing => Remedy::TrustCertificate(path.clone()),
+        };
+        Some((Kind::Untrusted, why, Some(remedy)))
+    }
+}

@@ -1,0 +1,304 @@
+//! Every command that is printed with a problem is run in the state that it is printed for, and fixes it.
+
+use crate::world::{Ended, K, World, script};
+use rstest::rstest;
+use std::fs;
+
+const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+const MOK_LIST: &str = "/sys/firmware/efi/mok-variables/MokListRT";
+const MOK_NEW: &str = "/sys/firmware/efi/efivars/MokNew-605dab50-e046-4300-abb6-3dd810dd8b23";
+const NEW: &str = "6.2.0-1-amd64";
+const SIGNING: &str = "mok_signing_key=/etc/keys/k.pem\nmok_certificate=/etc/keys/c.der\n";
+
+/// A kernel with an index, depmod that makes one, and `m` installed.
+fn installed() -> World {
+    let world = World::new();
+    indexed(&world, K);
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world
+}
+
+fn indexed(world: &World, kernel: &str) {
+    world.kernel(kernel).config("CONFIG_CC_VERSION_TEXT=\"gcc 12\"\n");
+    let top = world.path("/lib/modules").display().to_string();
+    let index =
+        "find updates kernel -name '*.ko' 2>/dev/null | sort -r | sed 's/$/:/' > .new; mv .new modules.dep";
+    world.tool_does(
+        "depmod",
+        &format!("for word; do test ! -d {top}/$word || (cd {top}/$word && {index}); done 2>/dev/null"),
+    );
+}
+
+fn signed(conf: &str) -> World {
+    let world = World::without_kernel();
+    world.kernel(K).headers().config("CONFIG_MODULE_SIG_HASH=\"sha256\"\n").sign_file();
+    indexed(&world, K);
+    world.kernel(K).config("CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
+    world.signing_keys("/etc/keys/k.pem", "/etc/keys/c.der");
+    world.write("/etc/dkms/framework.conf", conf);
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.write(SECURE_BOOT, [6, 0, 0, 0, 1]);
+    world
+}
+
+/// One EFI_SIGNATURE_LIST with the certificate.
+fn signature_list(world: &World) -> Vec<u8> {
+    let der = fs::read(world.path("/etc/keys/c.der")).unwrap();
+    let kind =
+        [0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72];
+    let number = |n: usize| (n as u32).to_le_bytes().to_vec();
+    let entry = 16 + der.len();
+    [kind.to_vec(), number(28 + entry), number(0), number(entry), vec![9; 16], der].concat()
+}
+
+fn commands(text: &str) -> Vec<String> {
+    const WORDS: [&str; 7] =
+        ["fix: ", "retry:  ", "To try again: ", "Build it again: ", "Try: ", "To repair: ", "Add it first: "];
+    let command = |line: &str| {
+        let rest = WORDS.iter().find_map(|word| line.trim().strip_prefix(word))?;
+        Some(rest.split(", then").next().unwrap_or(rest).to_owned())
+    };
+    text.lines().filter_map(command).collect()
+}
+
+fn lines(ended: &Ended) -> String {
+    format!("{}\n{}", ended.stdout, ended.stderr)
+}
+
+/// Runs what `check` prints, and checks again.
+fn run(world: &World, expected: &str) {
+    let before = world.dkms(&["check"]);
+    before.exits(1);
+    let commands = commands(&lines(&before));
+    assert!(commands.iter().any(|command| command.contains(expected)), "{commands:?}\n{}", before.stdout);
+    for command in commands {
+        world.shell(&command).exits(0);
+    }
+    world.ok(&["check"]).says("complete");
+}
+
+fn add(world: &World, name: &str) {
+    world.package(name, "1.0");
+    world.ok(&["add", &format!("{name}/1.0")]);
+}
+
+/// The states, by the kind of remedy that is printed for them.
+const STATES: [(&str, fn()); 14] = [
+    ("Install", || {
+        let world = installed();
+        add(&world, "n");
+        run(&world, "dkms install n/1.0 -k");
+    }),
+    ("Install", || {
+        let world = installed();
+        add(&world, "n");
+        world.ok(&["build", "n/1.0"]);
+        run(&world, "dkms install n/1.0 -k");
+    }),
+    ("Install", || {
+        let world = installed();
+        world.write("/usr/src/m-1.0/m.c", "int edited;");
+        run(&world, "dkms install m/1.0 -k");
+    }),
+    ("Install", || {
+        let world = installed();
+        world.write("/usr/src/m-1.0/recipe", "echo 'm.c:1: error: no' >&2; exit 2");
+        world.dkms(&["autoinstall"]).exits(11);
+        world.dkms(&["check"]).exits(1).says("it failed to build: m.c:1: error: no");
+        world.write("/usr/src/m-1.0/recipe", "true");
+        run(&world, "dkms install m/1.0 -k");
+    }),
+    ("Install", || {
+        let world = signed("try_sign_modules=false\n");
+        world.write(MOK_LIST, signature_list(&world));
+        world.write("/etc/dkms/framework.conf", SIGNING);
+        run(&world, "dkms install m/1.0 -k");
+    }),
+    ("InstallAfter", || {
+        let world = installed();
+        add(&world, "lib");
+        world.package("user", "1.0").conf("BUILD_DEPENDS=lib");
+        world.ok(&["add", "user/1.0"]);
+        run(&world, "&& dkms install user/1.0");
+    }),
+    ("InstallAfter", || {
+        let world = installed();
+        world.package("lib", "1.0").conf("AUTOINSTALL=no");
+        world.package("user", "1.0").conf("BUILD_DEPENDS=lib");
+        for package in ["lib/1.0", "user/1.0"] {
+            world.ok(&["add", package]);
+        }
+        run(&world, "dkms install lib/1.0");
+    }),
+    ("InstallAgain", || {
+        let world = installed();
+        fs::write(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")), "no module").unwrap();
+        run(&world, "dkms install --force m/1.0");
+    }),
+    ("BuildAgain", || {
+        let world = signed("try_sign_modules=false\n");
+        world.write(MOK_LIST, signature_list(&world));
+        world.write("/etc/dkms/framework.conf", SIGNING);
+        // Another dkms leaves no record.
+        let build = world.path(format!("/var/lib/dkms/m/1.0/{K}/{}", *crate::world::A));
+        fs::remove_file(build.join(".dkms-build.json")).unwrap();
+        run(&world, "dkms build --force m/1.0");
+    }),
+    ("InstallHeaders", || {
+        let world = installed();
+        add(&world, "n");
+        let build = world.path(format!("/lib/modules/{K}/build")).display().to_string();
+        fs::rename(&build, format!("{build}.away")).unwrap();
+        let hook = crate::world::hook("header-postinst");
+        world.program(
+            "apt",
+            &format!("test \"$2\" = linux-headers-{K} && mv {build}.away {build} && {hook} {K}"),
+        );
+        run(&world, "apt install linux-headers-");
+    }),
+    ("Index", || {
+        let world = installed();
+        fs::write(world.path(format!("/lib/modules/{K}/modules.dep")), "").unwrap();
+        run(&world, "depmod ");
+    }),
+    ("MakeImage", || {
+        let world = installed();
+        world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
+        world.ok(&["autoinstall"]);
+        let image = world.path(format!("/boot/initrd.img-{K}"));
+        fs::write(&image, "kernel/ext4.ko\n").unwrap();
+        world.program("lsinitramfs", "cat \"$1\"");
+        script(
+            &world.path("/usr/sbin/update-initramfs"),
+            &format!("echo updates/dkms/m.ko > {}", image.display()),
+        );
+        world
+            .shell(&format!("ln -s {} ../bin/", world.path("/usr/sbin/update-initramfs").display()))
+            .exits(0);
+        run(&world, "update-initramfs -u -k");
+    }),
+    ("TrustCertificate", || {
+        let world = signed(SIGNING);
+        let trusted = world.scratch("trusted");
+        fs::write(&trusted, signature_list(&world)).unwrap();
+        let place = world.path(MOK_LIST);
+        // The reboot that is asked for is in it.
+        world.program(
+            "mokutil",
+            &format!(
+                "mkdir -p {} && cp {} {}",
+                place.parent().unwrap().display(),
+                trusted.display(),
+                place.display()
+            ),
+        );
+        world
+            .dkms(&["check"])
+            .says("signed, but this machine does not trust the key yet (Secure Boot is on)");
+        world.dkms(&["check"]).says(", then reboot and choose \"Enroll MOK\"");
+        run(&world, "mokutil --import");
+    }),
+    ("ConfirmCertificate", || {
+        let world = signed(SIGNING);
+        let list = signature_list(&world);
+        world.write(MOK_NEW, [vec![7, 0, 0, 0], list.clone()].concat());
+        let ended = world.dkms(&["check"]);
+        ended.exits(1).says("\n      reboot and choose \"Enroll MOK\"\n");
+        assert!(commands(&ended.stdout).is_empty(), "nothing to run: {}", ended.stdout);
+        world.write(MOK_LIST, list);
+        world.ok(&["check"]).says("complete");
+    }),
+];
+
+#[rstest]
+fn command_of_check_fixes_what_it_is_printed_for(
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)] state: usize,
+) {
+    (STATES[state].1)();
+}
+
+/// There is nothing to run: the advice is to keep the kernel that works.
+#[test]
+fn excluded_kernel_is_named_with_the_one_to_keep() {
+    let world = installed();
+    world.kernel(NEW).headers();
+    indexed(&world, NEW);
+    world.write("/etc/dkms/m.conf", "BUILD_EXCLUSIVE_KERNEL_MAX=6.1.99\n");
+    let ended = world.dkms(&["check"]);
+    ended.exits(1).says(&format!("{NEW}  NOT READY (newest kernel)"));
+    ended.says("works on the running kernel, will not exist on this one").says(&format!("keep booting {K}"));
+    let json = world.dkms(&["check", "--format", "json"]);
+    json.exits(1).says("\"lost\"").says("\"remedy\": null");
+}
+
+#[test]
+fn every_kind_of_remedy_has_a_state() {
+    let source = include_str!("../../src/model/remedy.rs");
+    let body = source.split("pub(crate) enum Remedy {").nth(1).unwrap().split("\n}").next().unwrap();
+    let kinds = body.lines().filter_map(|line| {
+        let word: String = line.trim().chars().take_while(char::is_ascii_alphabetic).collect();
+        (line.starts_with("    ") && line.trim().starts_with(|c: char| c.is_ascii_uppercase()))
+            .then_some(word)
+    });
+    let kinds: Vec<String> = kinds.collect();
+    assert!(kinds.len() >= 10, "{kinds:?}");
+    let untested = kinds.iter().filter(|kind| !STATES.iter().any(|(known, _)| known == kind));
+    assert_eq!(untested.collect::<Vec<_>>(), ["KeepKernel"], "which has a test of its own");
+}
+
+/// Errors and hooks print commands too.
+#[rstest]
+#[case::remembered(&["autoinstall"], "dkms install m/1.0")]
+#[case::hook(&["kernel-postinst", K], "dkms install m/1.0")]
+fn command_after_a_failure_tries_again(#[case] words: &[&str], #[case] expected: &str) {
+    let world = installed();
+    world.ok(&["remove", "m/1.0", "--all"]);
+    world.write("/usr/src/m-1.0/recipe", "echo 'm.c:1: error: no' >&2; exit 2");
+    world.ok(&["add", "m/1.0"]);
+    let call = || match words {
+        ["autoinstall"] => world.dkms(words),
+        [hook, rest @ ..] => world.hook(hook, rest),
+        [] => unreachable!(),
+    };
+    call();
+    let ended = call();
+    let command = commands(&lines(&ended)).into_iter().find(|command| command.contains(expected));
+    let command = command.unwrap_or_else(|| panic!("{}", lines(&ended)));
+    world.shell(&command).exits(10);
+    fs::remove_file(world.path("/usr/src/m-1.0/recipe")).unwrap();
+    world.shell(&command).exits(0);
+    world.ok(&["check"]);
+}
+
+#[test]
+fn command_for_a_build_without_its_module_makes_it() {
+    let world = installed();
+    world.ok(&["uninstall", "m/1.0"]);
+    fs::remove_file(world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *crate::world::A))).unwrap();
+    let ended = world.dkms(&["install", "m/1.0"]);
+    for command in commands(&lines(&ended)) {
+        world.shell(&command).exits(0);
+    }
+    world.ok(&["check"]).says("1 package");
+}
+
+#[rstest]
+#[case::fsck(&["fsck"], "dkms fsck --repair")]
+#[case::not_added(&["uninstall", "n/1.0"], "dkms add n/1.0")]
+fn command_of_an_error_lets_the_action_succeed(#[case] words: &[&str], #[case] expected: &str) {
+    let world = installed();
+    world.package("n", "1.0");
+    if words[0] == "fsck" {
+        fs::remove_file(world.path(format!("/var/lib/dkms/m/kernel-{K}-{}", *crate::world::A))).unwrap();
+    }
+    let ended = world.dkms(words);
+    assert_ne!(ended.code, Some(0));
+    let commands = commands(&lines(&ended));
+    assert!(commands.iter().any(|command| command.contains(expected)), "{}", lines(&ended));
+    for command in commands {
+        world.shell(&command).exits(0);
+    }
+    world.ok(words);
+}
