@@ -13,6 +13,8 @@ pub(crate) struct AddOptions<'a> {
     pub conf: Option<&'a Path>,
     /// Replace what the source tree has of this package.
     pub force: bool,
+    /// A directory with the content that its package was added with is that package.
+    pub same_content: bool,
     /// Called from a scriptlet of rpm: the removal of the same version in the same transaction is not meant.
     pub safe_upgrade: bool,
 }

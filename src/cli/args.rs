@@ -18,6 +18,11 @@ pub(crate) struct Arguments {
     /// A source tree named by its directory or its dkms.conf.
     pub source_dir: Option<PathBuf>,
     pub archive: Option<PathBuf>,
+    /// Whether the package was given by a word that is its name alone: an option without its version is an error, because
+    /// scripts have variables that are empty.
+    pub named_by_word: bool,
+    /// A path that does not exist.
+    pub missing_path: Option<PathBuf>,
     pub format: Option<String>,
     pub all: bool,
     pub all_kernels: bool,
@@ -90,6 +95,11 @@ impl Arguments {
         }
     }
 
+    /// Whether a word can only be meant as a path, for an action that takes one.
+    fn is_path(&self, word: &str) -> bool {
+        ["/", "./", "../", "~"].iter().any(|start| word.starts_with(start)) || word.ends_with("/dkms.conf")
+    }
+
     /// Sorts a positional word: a source tree, an archive, or the module; the first rule that fits.
     fn take_positional(&mut self, word: &str) {
         let path = PathBuf::from(word);
@@ -105,9 +115,12 @@ impl Arguments {
             self.source_dir = Some(path);
         } else if path.is_file() {
             self.archive = Some(path);
+        } else if self.is_path(word) {
+            self.missing_path = Some(path);
         } else if self.module.as_deref().is_none_or(str::is_empty) {
             if !word.is_empty() {
                 self.take_module(word);
+                self.named_by_word = self.version.is_none();
             }
         } else {
             self.warnings.push(format!("I do not know how to handle {word}."));

@@ -18,10 +18,13 @@ pub(crate) use action::Action;
 pub(crate) use run::perform;
 
 use crate::conf::Settings;
+use crate::inspect::check::Kernels;
+use crate::kernel::header_package;
 use crate::model::similar::most_similar;
-use crate::model::{Error, ExitCode};
+use crate::model::{Error, ExitCode, KernelRelease, PackageId, PackageName};
 use crate::plan::request::Request;
 use crate::system::{System, prepare_process, signals};
+use crate::tree::Tree;
 use args::Arguments;
 use line::Line;
 use usage::{usage, usage_of};
@@ -39,15 +42,20 @@ pub fn main() -> std::process::ExitCode {
 /// Runs one command line.
 #[must_use]
 pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
-    let code = match parse(words, system) {
-        Ok(Some(args)) => execute(&args, system),
+    let args = match parse(words, system) {
+        Ok(Some(args)) => args,
         Ok(None) => return ExitCode::SUCCESS,
-        Err(error) => Err(error),
+        Err(error) => {
+            tell(&error, system);
+            return error.exit_code();
+        }
     };
-    match code {
+    let settings = Settings::load(args.overrides.clone(), system);
+    match execute(&args, &settings, system) {
         Ok(code) => code,
         Err(error) => {
             tell(&error, system);
+            hint(&error, &settings, system);
             error.exit_code()
         }
     }
@@ -83,15 +91,14 @@ fn help(word: &str) -> Result<String, Error> {
     }
 }
 
-fn execute(args: &Arguments, system: &System) -> Result<ExitCode, Error> {
-    let settings = Settings::load(args.overrides.clone(), system);
-    let request = request::request(args, &settings, system)?;
+fn execute(args: &Arguments, settings: &Settings, system: &System) -> Result<ExitCode, Error> {
+    let request = request::request(args, settings, system)?;
     if !matches!(request, Request::Status { .. } | Request::Conf { .. } | Request::Check { .. }) {
         for (name, value) in &settings.directives {
             system.console.say(format!("Directive from the command line: {name}={value}"));
         }
     }
-    let result = perform(&request, &settings, system);
+    let result = perform(&request, settings, system);
     match signals::received() {
         Some(signal) => Err(Error::Interrupted { signal, complete: result.is_ok() }),
         None => result,
@@ -113,5 +120,58 @@ fn tell(error: &Error, system: &System) {
         let meant = similar.map(|known| format!("Did you mean {known}? ")).unwrap_or_default();
         system.console.note(format!("{meant}See dkms --help."));
         system.console.say(usage::synopsis());
+    }
+}
+
+/// What helps with an error, where this machine has to be asked for it.
+fn hint(error: &Error, settings: &Settings, system: &System) {
+    if let Error::Told(error) = error {
+        hint(error, settings, system);
+    }
+    if let Error::HeadersMissing { release, .. } = error {
+        let kernel = settings.kernel(release);
+        if !kernel.exists() {
+            hint_kernels(release.as_str(), settings, system);
+        } else if let Some(command) = header_package::install_command(&kernel, system) {
+            system.console.note(format!("To install them: {command}"));
+        }
+    }
+    if let Error::KernelMissing { path } = error {
+        let release = path.file_name().unwrap_or_default().to_string_lossy();
+        hint_kernels(&release, settings, system);
+    }
+    if let Error::NotInTree(PackageId { name, .. }) | Error::NameNotInTree(name) = error {
+        hint_packages(name, settings, system);
+    }
+}
+
+/// The versions of a package that there are, where another was named; or a package with a similar name.
+fn hint_packages(name: &PackageName, settings: &Settings, system: &System) {
+    let snapshot = Tree::at(&settings.dkms_tree).scan(&settings.source_tree);
+    let versions = snapshot.versions(name);
+    let known: Vec<String> = versions.iter().map(|package| package.id.to_string()).collect();
+    let names = snapshot.names();
+    if !known.is_empty() {
+        system.console.note(format!("Registered: {}", known.join(", ")));
+    } else if let Some(similar) = most_similar(name.as_str(), names.iter().map(|known| known.as_str())) {
+        system.console.note(format!("Did you mean {similar}?"));
+    }
+}
+
+/// The kernels that there are, where one was named that is not.
+fn hint_kernels(release: &str, settings: &Settings, system: &System) {
+    let kernels = Kernels::read(settings, system);
+    let shown = |known: &KernelRelease| {
+        let mark = if kernels.running.as_ref() == Some(known) { " (running)" } else { "" };
+        format!("{known}{mark}")
+    };
+    if let Some(similar) = most_similar(release, kernels.all.iter().map(KernelRelease::as_str)) {
+        system.console.note(format!("Did you mean {similar}?"));
+    }
+    let all: Vec<String> = kernels.all.iter().map(shown).collect();
+    if !all.is_empty() {
+        system
+            .console
+            .note(format!("There is no kernel {release} here; the kernels are {}.", all.join(", ")));
     }
 }

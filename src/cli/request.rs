@@ -15,6 +15,7 @@ use crate::plan::request::{
 };
 use crate::system::System;
 use crate::system::files::check_writable;
+use crate::tree::Tree;
 use std::path::{Path, PathBuf};
 
 const CONF_FORMATS: [(&str, ConfFormat); 2] = [("text", ConfFormat::Text), ("json", ConfFormat::Json)];
@@ -321,11 +322,51 @@ impl Checker<'_> {
 
     fn identity(&self) -> Result<PackageId> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        if let (Some(path), None) = (&self.args.missing_path, &self.args.module) {
+            let text = format!(
+                "The path {} does not exist.\nGive a package as NAME/VERSION, or the directory of one.",
+                path.display()
+            );
+            return Err(Error::Usage { code: 1, text });
+        }
         match (given(&self.args.module), given(&self.args.version)) {
             (Some(module), Some(version)) => {
                 Ok(PackageId::new(PackageName::parse(&module)?, PackageVersion::parse(&version)?))
             }
+            (Some(module), None) if self.args.named_by_word && self.args.version.is_none() => {
+                self.only_version(&PackageName::parse(&module)?)
+            }
             _ => Err(Error::MissingIdentity { action: self.action.word() }),
+        }
+    }
+
+    /// The version of a package that was given by its name: the only one. Where there are several, the newest is what people
+    /// build and install, and nothing is taken out.
+    fn only_version(&self, name: &PackageName) -> Result<PackageId> {
+        let snapshot = Tree::at(&self.settings.dkms_tree).scan(&self.settings.source_tree);
+        let known: Vec<PackageId> =
+            snapshot.versions(name).into_iter().map(|package| package.id.clone()).collect();
+        let makes = matches!(self.action, Action::Build | Action::Install | Action::Conf);
+        let list = || known.iter().map(|id| id.version.to_string()).collect::<Vec<_>>().join(", ");
+        match known.as_slice() {
+            [] => Err(Error::MissingIdentity { action: self.action.word() }),
+            [only] => Ok(only.clone()),
+            [newest, ..] if makes => {
+                self.system.console.note(format!(
+                    "{name} has the versions {}: taking {}.",
+                    list(),
+                    newest.version
+                ));
+                Ok(newest.clone())
+            }
+            _ => {
+                let text = format!(
+                    "{name} has several versions: {}.\nName one: dkms {} {name}/VERSION",
+                    list(),
+                    self.action.word()
+                );
+                Err(Error::Usage { code: 1, text })
+            }
         }
     }
 

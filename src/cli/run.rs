@@ -97,7 +97,8 @@ fn remove(removal: &Removal, session: &WriteSession<'_>) -> Result<()> {
 fn change(change: &Change, session: &WriteSession<'_>) -> Result<()> {
     match change {
         Change::Add { subject, conf, target, force, safe_upgrade } => {
-            let options = AddOptions { conf: conf.as_deref(), force: *force, safe_upgrade: *safe_upgrade };
+            let (conf, force, safe_upgrade) = (conf.as_deref(), *force, *safe_upgrade);
+            let options = AddOptions { conf, force, safe_upgrade, ..AddOptions::default() };
             add(session, subject, options, target).map(drop)
         }
         Change::Build(job) => lifecycle::build_all(session, job),

@@ -10,6 +10,7 @@ use crate::programs::environment::environment_of;
 use crate::programs::scripts::{run_post_script, run_script};
 use crate::session::WriteSession;
 use crate::system::files;
+use crate::system::fingerprint::{Comparison, Fingerprint};
 use crate::tree::Added;
 use std::path::{Path, PathBuf};
 
@@ -77,6 +78,14 @@ pub(crate) fn ensure_added(
             return Ok(added);
         }
     }
+    if let (Subject::Directory(dir), true) = (subject, options.same_content) {
+        let id = identify(session, subject, target)?;
+        if let Ok(added) = session.added(&id)
+            && has_content_of(added.source(), &resolve(dir)?)
+        {
+            return Ok(added);
+        }
+    }
     let (added, post_add) = register(session, subject, options, target)?;
     if let Some(line) = post_add {
         let build = BuildId::new(added.id().clone(), target.clone());
@@ -84,6 +93,11 @@ pub(crate) fn ensure_added(
         run_post_script(session, added.id(), Script::PostAdd, &line, Some(&environment));
     }
     Ok(added)
+}
+
+fn has_content_of(source: &Path, dir: &Path) -> bool {
+    let same = |print: Fingerprint| print.compare(&[source.to_owned()]);
+    Fingerprint::take(&[dir.to_owned()]).and_then(same).is_ok_and(|found| found != Comparison::Different)
 }
 
 /// Checks everything, then copies, then links: a refused package changes nothing.

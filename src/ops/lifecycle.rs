@@ -45,7 +45,7 @@ fn for_each_target(
 /// # Errors
 /// The first target's that failed.
 pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
-    let Some(added) = job_package(session, job)? else { return Ok(()) };
+    let Some(added) = job_package(session, job, true)? else { return Ok(()) };
     for_each_target(session, &job.targets, |target| {
         let id = BuildId::new(added.id().clone(), target.clone());
         match plan_build(&id, facts(session, &id, job)) {
@@ -61,7 +61,7 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
 /// # Errors
 /// The first target's that failed.
 pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
-    let Some(added) = job_package(session, job)? else { return Ok(()) };
+    let Some(added) = job_package(session, job, false)? else { return Ok(()) };
     for_each_target(session, &job.targets, |target| {
         let installed = install_one(session, job, &added, target)?;
         finish(session, target, installed.into_iter().collect(), &job.force)
@@ -108,7 +108,7 @@ pub(crate) fn match_kernel(
             targets: vec![target.clone()],
             force: force.clone(),
         };
-        let result = job_package(session, &job).and_then(|added| match added {
+        let result = job_package(session, &job, false).and_then(|added| match added {
             Some(added) => install_one(session, &job, &added, target),
             None => Ok(None),
         });
@@ -128,11 +128,12 @@ pub(crate) fn state(session: &WriteSession<'_>, id: &BuildId) -> Option<BuildSta
     }
 }
 
-/// The package of a job, added once for all its kernels; `None` where there is no kernel to work for.
-fn job_package(session: &WriteSession<'_>, job: &Job) -> Result<Option<Added>> {
+/// The package of a job, added once for all its kernels; `None` where there is no kernel to work for. `same_content`: a
+/// directory may be given for a package that was added with what it holds.
+fn job_package(session: &WriteSession<'_>, job: &Job, same_content: bool) -> Result<Option<Added>> {
     // Forcing means the build or installation; of what is given as a file or directory, its coming in too.
     let force = job.force.force && !matches!(job.subject, Subject::Package(_));
-    let options = AddOptions { conf: job.conf.as_deref(), force, ..AddOptions::default() };
+    let options = AddOptions { conf: job.conf.as_deref(), force, same_content, ..AddOptions::default() };
     job.targets.first().map(|target| ensure_added(session, &job.subject, options, target)).transpose()
 }
 

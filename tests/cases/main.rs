@@ -38,6 +38,7 @@ mod limits;
 mod locking;
 mod machine;
 mod matrix;
+mod names;
 mod owners;
 mod packages;
 mod pending;

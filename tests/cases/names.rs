@@ -1,0 +1,121 @@
+//! Packages, paths and kernels as people type them.
+
+use crate::world::{K, World, line};
+use rstest::rstest;
+
+const OTHER: &str = "6.2.0-1-amd64";
+
+#[test]
+fn only_version_of_a_name_is_taken() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.dkms(&["install", "m"]).exits(1);
+    world.ok(&["add", "m/1.0"]);
+    world.ok(&["install", "m"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
+
+/// A script's variable may be empty.
+#[rstest]
+#[case(&["-m", "m"])]
+#[case(&["-m", "m", "-v", ""])]
+fn option_without_its_version_is_an_error(#[case] words: &[&str]) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let before = world.everything();
+    for action in ["build", "install", "uninstall", "unbuild", "remove"] {
+        world.dkms(&[&[action], words].concat()).exits(1);
+    }
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn newest_of_several_versions_is_installed_and_said() {
+    let world = World::new();
+    for version in ["1.9", "1.10"] {
+        world.package("m", version);
+        world.ok(&["add", &format!("m/{version}")]);
+    }
+    world.ok(&["build", "m"]).complains("m has the versions 1.10, 1.9: taking 1.10.");
+    world.ok(&["conf", "m"]).says("1.10");
+}
+
+#[rstest]
+#[case("uninstall")]
+#[case("unbuild")]
+#[case("remove")]
+fn removal_of_one_of_several_versions_names_them(#[case] action: &str) {
+    let world = World::new();
+    for version in ["1.0", "2.0"] {
+        world.package("m", version);
+        world.ok(&["install", &format!("m/{version}")]);
+    }
+    let before = world.everything();
+    world.dkms(&[action, "m"]).exits(1).complains("m has several versions: 2.0, 1.0.");
+    assert_eq!(world.everything(), before);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    world.ok(&[action, "m"]);
+}
+
+#[rstest]
+#[case("/no/such/dir")]
+#[case("./gone")]
+#[case("../gone/dkms.conf")]
+#[case("~/hello")]
+fn path_that_does_not_exist_is_called_that(#[case] path: &str) {
+    let world = World::new();
+    for action in ["add", "build", "install"] {
+        world.dkms(&[action, path]).exits(1).complains(&format!("The path {path} does not exist."));
+    }
+}
+
+#[test]
+fn unknown_kernel_is_answered_with_those_that_there_are() {
+    let world = World::new();
+    world.kernel(OTHER).headers();
+    world.package("m", "1.0");
+    let ended = world.dkms(&["install", "m/1.0", "-k", "6.1.0-1-amd46"]);
+    ended.complains("Did you mean 6.1.0-1-amd64?").complains(&format!("{K} (running), {OTHER}."));
+    assert_ne!(ended.code, Some(0));
+}
+
+#[rstest]
+#[case::debian("ID=debian\n", "apt install linux-headers-6.1.0-1-amd64")]
+#[case::fedora("ID=fedora\n", "dnf install kernel-devel-6.1.0-1-amd64")]
+#[case::opensuse("ID=opensuse-leap\nID_LIKE='suse opensuse'\n", "zypper install kernel-amd64-devel=6.1.0-1")]
+fn missing_headers_are_named_as_the_distribution_does(#[case] os_release: &str, #[case] command: &str) {
+    let world = World::new();
+    world.write("/etc/os-release", os_release);
+    std::fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap();
+    world.package("m", "1.0");
+    world.dkms(&["build", "m/1.0"]).exits(21).complains(&format!("To install them: {command}"));
+}
+
+#[rstest]
+#[case::version("m/2.0", "Registered: m/1.0")]
+#[case::name("mm/1.0", "Did you mean m?")]
+fn unknown_package_is_answered_with_what_is_registered(#[case] package: &str, #[case] hint: &str) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.dkms(&["remove", package, "--all"]).exits(3).complains(hint);
+}
+
+#[test]
+fn directory_of_an_added_package_is_built() {
+    let world = World::new();
+    let package = world.package_in(&world.path("/home/work"), "m", "1.0");
+    let dir = world.path("/home/work").display().to_string();
+    world.ok(&["add", &dir]);
+    world.ok(&["build", &dir]);
+    world.ok(&["build", &dir]).says("already built");
+    let source = world.path("/usr/src/m-1.0").display().to_string();
+    world.ok(&["build", "--force", &source]);
+    package.file("m.c", "int edited;");
+    world.dkms(&["build", &dir]).exits(3).complains("DKMS tree already contains");
+    world.ok(&["build", "--force", &dir]).says("Copied");
+    world.dkms(&["add", &dir]).exits(3);
+    // Installers of drivers know the status of a package that is there.
+    world.dkms(&["install", &dir]).exits(3);
+}
