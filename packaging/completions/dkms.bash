@@ -18,7 +18,7 @@ _dkms_packages() {
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
 _dkms_actions="
-            add build install uninstall unbuild remove status autoinstall check fsck conf match mktarball
+            add build install uninstall unbuild remove status autoinstall check fsck conf why match mktarball
             ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
 "
 
@@ -27,37 +27,39 @@ _dkms_options() {
         add)
             echo "
             -m --module -v -k --kernelver -a --arch --force -c --directive --config --kernelsourcedir
-            --dkmstree --sourcetree --installtree --rpm_safe_upgrade --verbose -q --quiet --debug -V --version
-            -h --help
+            --dkmstree --sourcetree --installtree --rpm_safe_upgrade --dry-run --verbose -q --quiet --debug -V
+            --version -h --help
             " ;;
         build)
             echo "
             -m --module -v -k --kernelver -a --arch --force --force-vermagic -j -c --directive --config
-            --kernelsourcedir --dkmstree --sourcetree --installtree --rpm_safe_upgrade --verbose -q --quiet
-            --debug -V --version -h --help
+            --kernelsourcedir --dkmstree --sourcetree --installtree --rpm_safe_upgrade --dry-run --verbose -q
+            --quiet --debug -V --version -h --help
             " ;;
         install)
             echo "
             -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j -c
             --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
-            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --verbose -q --quiet --debug -V
-            --version -h --help
+            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --dry-run --verbose -q --quiet --debug
+            -V --version -h --help
             " ;;
         uninstall)
             echo "
             -m --module -v -k --kernelver -a --arch --all --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            --sourcetree --installtree --no-depmod --dry-run --verbose -q --quiet --debug -V --version -h
+            --help
             " ;;
         unbuild)
             echo "
             -m --module -v -k --kernelver -a --arch --all --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            --sourcetree --installtree --no-depmod --dry-run --verbose -q --quiet --debug -V --version -h
+            --help
             " ;;
         remove)
             echo "
             -m --module -v -k --kernelver -a --arch --all --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --no-depmod --rpm_safe_upgrade --verbose -q --quiet --debug -V
-            --version -h --help
+            --sourcetree --installtree --no-depmod --rpm_safe_upgrade --dry-run --verbose -q --quiet --debug
+            -V --version -h --help
             " ;;
         status)
             echo "
@@ -68,7 +70,8 @@ _dkms_options() {
             echo "
             -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j
             --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
-            --modprobe-on-install --symlink-modules --verbose -q --quiet --debug -V --version -h --help
+            --modprobe-on-install --symlink-modules --dry-run --verbose -q --quiet --debug -V --version -h
+            --help
             " ;;
         check)
             echo "
@@ -85,6 +88,11 @@ _dkms_options() {
             echo "
             -m --module -v -k --kernelver -a --arch -c --directive --config --kernelsourcedir --dkmstree
             --sourcetree --installtree --format --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        why)
+            echo "
+            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
+            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
             " ;;
         match)
             echo "
@@ -157,8 +165,8 @@ _dkms_options() {
             -m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force
             --force-version-override --force-vermagic -j -c --directive --config --kernelsourcedir --dkmstree
             --sourcetree --installtree --templatekernel --archive --binaries-only --source-only --no-depmod
-            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --verbose -q --quiet --debug
-            -V --version -h --help
+            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --dry-run --verbose -q --quiet
+            --debug -V --version -h --help
             " ;;
     esac
 }
@@ -198,6 +206,7 @@ _dkms_operand() {
         check) echo nothing ;;
         fsck) echo nothing ;;
         conf) echo source ;;
+        why) echo package ;;
         match) echo nothing ;;
         mktarball) echo package ;;
         ldtarball) echo file ;;

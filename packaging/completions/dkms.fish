@@ -29,7 +29,7 @@ function __dkms_versions
 end
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
-set -l actions add build install uninstall unbuild remove status autoinstall check fsck conf match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+set -l actions add build install uninstall unbuild remove status autoinstall check fsck conf why match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a add -d 'register a package'
@@ -43,6 +43,7 @@ complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a autoinstall -d
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a check -d 'report what would be missing after the next boot'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a fsck -d 'find and repair inconsistencies of the tree'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a conf -d 'print how a dkms.conf is understood'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a why -d 'say what autoinstall would do with a package, and why'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a match -d 'install what another kernel has'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mktarball -d 'pack a package with its builds'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a ldtarball -d 'load such a tarball'
@@ -63,6 +64,7 @@ complete -c dkms -n '__fish_seen_subcommand_from unbuild' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from remove' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from status' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from conf' -F -a '(__dkms_packages; __dkms_sources)'
+complete -c dkms -n '__fish_seen_subcommand_from why' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mktarball' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from ldtarball' -F
 complete -c dkms -n '__fish_seen_subcommand_from mkdeb' -a '(__dkms_packages)'
@@ -98,6 +100,7 @@ complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kerne
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l symlink-modules -d 'install links into the DKMS tree instead of copies'
 complete -c dkms -n '__fish_seen_subcommand_from add build install remove' -l rpm_safe_upgrade -d 'called from the scriptlets of an rpm package'
 complete -c dkms -n '__fish_seen_subcommand_from status check conf' -l format -x -a 'text legacy json' -d 'print as text or json; status also as legacy, the lines of dkms 2'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall' -l dry-run -d 'print what would be done and why, and do nothing'
 complete -c dkms -l verbose -d 'print commands and details'
 complete -c dkms -s q -l quiet -d 'print nothing'
 complete -c dkms -l debug -d 'accepted without effect'

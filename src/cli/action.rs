@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Check,
     /// Ours: whether the tree is consistent.
     Fsck,
+    /// Ours: what autoinstall would do with a package, and why.
+    Why,
     /// Ours: explains one action.
     Help,
     /// Made packages in old versions; the word is kept so that callers see a failure.
@@ -62,7 +64,7 @@ pub(crate) struct Entry {
 }
 
 /// Every action in the order of the manual page.
-pub(crate) const ACTIONS: [Entry; 23] = [
+pub(crate) const ACTIONS: [Entry; 24] = [
     Entry {
         word: "add",
         action: Action::Add,
@@ -78,8 +80,8 @@ pub(crate) const ACTIONS: [Entry; 23] = [
         operand: Operand::Source,
         is_common: true,
         summary: "compile it for a kernel, adding it first if needed",
-        manual: "Compiles a package for a kernel, adding it first if needed. An existing build is kept unless --force is given. \
-                 An installed build is replaced only by one that succeeded.",
+        manual: "Compiles a package for a kernel, adding it first if needed. An existing build that is up to date is kept unless --force is \
+                 given. An installed build is replaced only by one that succeeded.",
         example: "dkms build hello/0.1 -k 6.1.0-50-amd64",
     },
     Entry {
@@ -89,7 +91,8 @@ pub(crate) const ACTIONS: [Entry; 23] = [
         is_common: true,
         summary: "install it for a kernel, building it first if needed",
         manual: "Installs a package for a kernel, building it first if needed. Modules of the kernel that it replaces are kept in \
-                 the tree and come back when it is uninstalled.",
+                 the tree and come back when it is uninstalled. A registered package can be given by its name alone; of several \
+                 versions the newest is taken. What is stale is rebuilt.",
         example: "dkms install hello/0.1",
     },
     Entry {
@@ -174,6 +177,16 @@ pub(crate) const ACTIONS: [Entry; 23] = [
         summary: "print how a dkms.conf is understood",
         manual: "Prints how a dkms.conf is understood, and which file each value comes from.",
         example: "dkms conf ./hello-0.1 --format json",
+    },
+    Entry {
+        word: "why",
+        action: Action::Why,
+        operand: Operand::Package,
+        is_common: false,
+        summary: "say what autoinstall would do with a package, and why",
+        manual: "Says what autoinstall would do with a package for a kernel, and why: whether it is up to date, would be built, \
+                 skipped or kept from it. It changes nothing.",
+        example: "dkms why hello -k 6.1.0-50-amd64",
     },
     Entry {
         word: "match",
@@ -328,9 +341,13 @@ impl Action {
     #[must_use]
     pub(crate) fn is_classic(self) -> bool {
         match self {
-            Self::Conf | Self::Check | Self::Fsck | Self::Help | Self::MakePackage(_) | Self::Removed(_) => {
-                false
-            }
+            Self::Conf
+            | Self::Check
+            | Self::Fsck
+            | Self::Help
+            | Self::Why
+            | Self::MakePackage(_)
+            | Self::Removed(_) => false,
             Self::Add
             | Self::Remove
             | Self::Build

@@ -35,6 +35,7 @@ pub(crate) struct Arguments {
     pub source_only: bool,
     pub rpm_safe_upgrade: bool,
     pub quiet: bool,
+    pub dry_run: bool,
     pub overrides: Overrides,
     /// Words that are accepted without effect.
     pub notes: Vec<String>,

@@ -9,6 +9,7 @@ mod documents;
 mod fsck_view;
 mod line;
 mod options;
+mod preview;
 mod request;
 mod run;
 mod status;

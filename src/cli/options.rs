@@ -149,7 +149,7 @@ fn text(value: &str) -> Option<String> {
 }
 
 /// Every option in the order of the manual page.
-pub(crate) const OPTIONS: [Entry; 37] = [
+pub(crate) const OPTIONS: [Entry; 38] = [
     Entry::value(Some("--module"), "MODULE[/VERSION]", Complete::Package, |args, value| {
         args.take_module(value);
     })
@@ -195,7 +195,6 @@ pub(crate) const OPTIONS: [Entry; 37] = [
         .says("accept a module built for another kernel release"),
     Entry::value(None, "JOBS", Complete::Anything, |args, value| args.overrides.jobs = text(value))
         .short("-j")
-        .common()
         .only(COMPILING)
         .says("the number of compile jobs; 0 means no limit"),
     Entry::value(None, "FILE", Complete::File, |args, value| args.conf = path(value))
@@ -261,6 +260,9 @@ pub(crate) const OPTIONS: [Entry; 37] = [
     })
     .only(&[Status, Conf, Check])
     .says("print as text or json; status also as legacy, the lines of dkms 2"),
+    Entry::switch("--dry-run", |args| args.dry_run = true)
+        .only(&[Add, Build, Install, Uninstall, Unbuild, Remove, Autoinstall])
+        .says("print what would be done and why, and do nothing"),
     Entry::switch("--verbose", |args| args.overrides.verbose = true).says("print commands and details"),
     Entry::switch("--quiet", |args| args.quiet = true).short("-q").says("print nothing"),
     Entry::switch("--debug", |_| ()).says("accepted without effect"),

@@ -68,7 +68,8 @@ pub(crate) fn request(args: &Arguments, settings: &Settings, system: &System) ->
         };
         return Err(Error::NotSupported { action: name.to_owned(), instead });
     }
-    Checker { args, action, settings, system }.request()
+    let request = Checker { args, action, settings, system }.request()?;
+    Ok(if args.dry_run { Request::DryRun(Box::new(request)) } else { request })
 }
 
 struct Checker<'a> {
@@ -125,6 +126,10 @@ impl Checker<'_> {
             }
             A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
             A::Check => self.check(),
+            A::Why => {
+                let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
+                Ok(Request::Why { package, target: first(targets)? })
+            }
             A::Fsck => {
                 if self.args.module.is_some() || self.args.version.is_some() {
                     let text = "fsck looks at the whole tree; it takes no package.\nUse dkms check PACKAGE for one package.";
@@ -163,13 +168,15 @@ impl Checker<'_> {
     fn check(&self) -> Result<Request> {
         let format = format(self.args, &CONF_FORMATS)?;
         let targets = if self.args.kernels.is_empty() { self.bootable()? } else { self.targets()? };
+        Ok(Request::Check { targets, package: self.wanted()?, full: self.args.full, format })
+    }
+
+    /// The package that is asked for, in one version or any.
+    fn wanted(&self) -> Result<Option<Wanted>> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let version = given(&self.args.version).map(|text| PackageVersion::parse(&text)).transpose()?;
-        let package = match given(&self.args.module) {
-            Some(name) => Some(Wanted { name: PackageName::parse(&name)?, version }),
-            None => None,
-        };
-        Ok(Request::Check { targets, package, full: self.args.full, format })
+        let name = given(&self.args.module).map(|name| PackageName::parse(&name)).transpose()?;
+        Ok(name.map(|name| Wanted { name, version }))
     }
 
     fn bootable(&self) -> Result<Vec<Target>> {
@@ -296,11 +303,15 @@ impl Checker<'_> {
     }
 
     fn root(&self) -> Result<()> {
-        if self.system.is_privileged() { Ok(()) } else { Err(Error::NotRoot { action: self.action.word() }) }
+        if self.system.is_privileged() || self.args.dry_run {
+            Ok(())
+        } else {
+            Err(Error::NotRoot { action: self.action.word() })
+        }
     }
 
     fn tree_writable(&self) -> Result<()> {
-        require_writable(&self.settings.dkms_tree)
+        if self.args.dry_run { Ok(()) } else { require_writable(&self.settings.dkms_tree) }
     }
 
     /// The package named on the command line, or the directory, or the missing-arguments error.

@@ -1,7 +1,7 @@
 //! Carries a request out: takes the lock where something changes, and nothing where not.
 
 use super::request::require_writable;
-use super::{check_view, conf_view, fsck_view, status};
+use super::{check_view, conf_view, fsck_view, preview, status};
 use crate::archive::source::AddOptions;
 use crate::archive::{package, tarball};
 use crate::build::signer::generate_mok;
@@ -32,6 +32,8 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
             return check_view::print(targets, scope, *format, &Session::look(settings, system));
         }
         Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),
+        Request::Why { package, target } => preview::why(&Session::look(settings, system), package, target)?,
+        Request::DryRun(request) => dry_run(request, &Session::look(settings, system))?,
         Request::GenerateMok { release } => drop(generate_mok(release, settings, system)?),
         Request::Autoinstall { target, force } => return autoinstall(target, force, settings, system),
         Request::InstallRpm { archive, target, force } => {
@@ -55,6 +57,30 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         Request::Change(wanted) => change(wanted, &ops::change(settings, system)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn dry_run(request: &Request, session: &Session<'_>) -> Result<()> {
+    match request {
+        Request::Autoinstall { target, force } => {
+            preview::autoinstall(session, target, force, None);
+            Ok(())
+        }
+        Request::Removal(removal) => preview::removal(session, removal),
+        Request::Change(change) => preview::change(session, change),
+        Request::Status { .. }
+        | Request::Conf { .. }
+        | Request::Check { .. }
+        | Request::Fsck { .. }
+        | Request::Why { .. }
+        | Request::DryRun(_)
+        | Request::GenerateMok { .. }
+        | Request::InstallRpm { .. }
+        | Request::Mktarball { .. }
+        | Request::MakePackage { .. } => {
+            let text = "--dry-run is for add, build, install, uninstall, unbuild, remove and autoinstall.";
+            Err(Error::Usage { code: 2, text: text.to_owned() })
+        }
+    }
 }
 
 fn mktarball(packing: &tarball::Packing<'_>, settings: &Settings, system: &System) -> Result<()> {

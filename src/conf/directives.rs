@@ -96,6 +96,8 @@ pub(crate) struct PackageConf {
     pub name: String,
     pub version: String,
     pub modules: Vec<Module>,
+    /// Whether it does not say where modules go, and the distribution decides that for every package.
+    pub location_by_default: bool,
     pub depends: Vec<String>,
     pub depends_rebuild: Flag,
     pub autoinstall: Flag,
@@ -141,6 +143,8 @@ impl PackageConf {
             name: text("PACKAGE_NAME"),
             version: text("PACKAGE_VERSION"),
             modules: modules(&values, location),
+            location_by_default: location.is_some()
+                && values.elements("DEST_MODULE_LOCATION").next().is_none(),
             depends: words("BUILD_DEPENDS"),
             depends_rebuild: Flag::parse(values.get("BUILD_DEPENDS_REBUILD")),
             autoinstall: Flag::parse(values.get("AUTOINSTALL")),

@@ -11,6 +11,8 @@ pub(crate) enum Strictness {
     Strict,
 }
 
+const NO_LOCATION: &str = "No 'DEST_MODULE_LOCATION'";
+
 /// Every problem of the values, each one sentence that names the directive. None means valid.
 #[must_use]
 pub(crate) fn check(conf: &PackageConf, values: &Values, strictness: Strictness) -> Vec<String> {
@@ -42,6 +44,10 @@ pub(crate) fn check(conf: &PackageConf, values: &Values, strictness: Strictness)
     }
     if strictness == Strictness::Strict {
         duplicates(conf, &mut problems);
+    }
+    // Where the distribution has one place for all modules, nothing is missing if nothing else is wrong.
+    if conf.location_by_default && problems.iter().all(|problem| problem.starts_with(NO_LOCATION)) {
+        problems.clear();
     }
     problems
 }
@@ -84,7 +90,7 @@ fn check_module(module: &super::Module, problems: &mut Vec<String>) {
     }
     let location = &module.conf_location;
     if location.is_empty() {
-        add(format!("No 'DEST_MODULE_LOCATION' directive specified for record #{i}."));
+        add(format!("{NO_LOCATION} directive specified for record #{i}."));
     } else if !["/kernel", "/updates", "/extra"].iter().any(|prefix| location.starts_with(prefix)) {
         add(format!(
             "Directive 'DEST_MODULE_LOCATION' for record #{i} does not begin with '/kernel', '/updates', or '/extra': '{location}'."

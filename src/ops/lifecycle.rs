@@ -19,7 +19,7 @@ use crate::ops::dependents::rebuild_dependents;
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildPlan, Facts, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
-use crate::session::WriteSession;
+use crate::session::{Session, WriteSession};
 use crate::tree::{Added, Built, Installed};
 
 /// Runs `each` for every target; goes on after failures and returns the first one.
@@ -48,7 +48,7 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, true)? else { return Ok(()) };
     for_each_target(session, &job.targets, |target| {
         let id = BuildId::new(added.id().clone(), target.clone());
-        match plan_build(&id, facts(session, &id, job)) {
+        match plan_build(&id, facts(session, &id, job.force.force)) {
             BuildPlan::Skip(skip) => session.system.console.say(skip.to_string()),
             BuildPlan::Build(why) => drop(build_for(session, job, &added, &id, why)?),
         }
@@ -120,7 +120,7 @@ pub(crate) fn match_kernel(
 
 /// How far a build has come.
 #[must_use]
-pub(crate) fn state(session: &WriteSession<'_>, id: &BuildId) -> Option<BuildState> {
+pub(crate) fn state(session: &Session<'_>, id: &BuildId) -> Option<BuildState> {
     match (session.tree().installed(id), session.tree().built(id)) {
         (Some(_), _) => Some(BuildState::Installed),
         (None, Some(_)) => Some(BuildState::Built),
@@ -138,7 +138,7 @@ fn job_package(session: &WriteSession<'_>, job: &Job, same_content: bool) -> Res
 }
 
 /// What is known before it is decided what to do.
-fn facts(session: &WriteSession<'_>, id: &BuildId, job: &Job) -> Facts {
+pub(crate) fn facts(session: &Session<'_>, id: &BuildId, force: bool) -> Facts {
     let is_as_wanted = |installed: Installed| {
         is_intact(session, &installed) && signature_due(session, installed.built()).is_none()
     };
@@ -146,7 +146,7 @@ fn facts(session: &WriteSession<'_>, id: &BuildId, job: &Job) -> Facts {
         state: state(session, id),
         stale: session.tree().built(id).and_then(|built| staleness(session, &built)),
         intact: session.tree().installed(id).is_none_or(is_as_wanted),
-        force: job.force.force,
+        force,
     }
 }
 
@@ -173,7 +173,7 @@ fn install_one(
     target: &Target,
 ) -> Result<Option<Installed>> {
     let id = BuildId::new(added.id().clone(), target.clone());
-    let built = match plan_install(&id, facts(session, &id, job)) {
+    let built = match plan_install(&id, facts(session, &id, job.force.force)) {
         InstallPlan::Skip(skip) => {
             session.system.console.say(skip.to_string());
             return Ok(None);

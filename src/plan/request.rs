@@ -166,6 +166,13 @@ pub(crate) enum Request {
     Fsck {
         repair: bool,
     },
+    /// What autoinstall would do with a package, and why.
+    Why {
+        package: Wanted,
+        target: Target,
+    },
+    /// What a request would do.
+    DryRun(Box<Request>),
     GenerateMok {
         release: KernelRelease,
     },
@@ -206,6 +213,24 @@ pub(crate) enum Extent {
     Remove {
         safe_upgrade: bool,
     },
+}
+
+impl Extent {
+    #[must_use]
+    pub(crate) fn takes_builds(self) -> bool {
+        match self {
+            Self::Uninstall => false,
+            Self::Unbuild | Self::Remove { .. } => true,
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn takes_package(self) -> bool {
+        match self {
+            Self::Uninstall | Self::Unbuild => false,
+            Self::Remove { .. } => true,
+        }
+    }
 }
 
 /// A package that is taken out of kernels, or out of the tree.

@@ -158,6 +158,12 @@ impl<'a> WriteSession<'a> {
         for line in &conf.messages {
             console.note(shown_in_line(line));
         }
+        if conf.location_by_default {
+            console.note(format!(
+                "{}: DEST_MODULE_LOCATION is not set. This distribution decides where modules go; others need it.",
+                conf.path.display()
+            ));
+        }
         for directive in &conf.deprecated {
             console.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
         }

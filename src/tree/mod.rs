@@ -26,6 +26,7 @@ use crate::model::{BuildId, Error, PackageId, PackageName, Result, SourceState, 
 use crate::system::System;
 use crate::system::dir;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Where replaced files wait until an installation is complete.
 pub(crate) const UNDO_DIR: &str = ".dkms-undo";
@@ -273,6 +274,12 @@ impl Tree {
     #[must_use]
     pub(crate) fn failure(&self, build: &BuildId) -> Option<FailureRecord> {
         FailureRecord::read(&self.version_dir(&build.package), &build.target)
+    }
+
+    /// The remembered failures of a package, each with its target and the time when it was written.
+    #[must_use]
+    pub(crate) fn failures(&self, id: &PackageId) -> Vec<(Target, FailureRecord, Option<SystemTime>)> {
+        FailureRecord::list(&self.version_dir(id))
     }
 
     /// Takes the lock and, with it, the right to write. For `WriteSession::lock` alone, which also settles what an earlier holder

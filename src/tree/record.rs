@@ -4,7 +4,7 @@
 //! nothing but precision.
 
 use super::Original;
-use crate::model::{KernelRelease, PackageId, PackageName, Result, Target};
+use crate::model::{Arch, KernelRelease, PackageId, PackageName, Result, Target};
 use crate::system::digest::sha256;
 use crate::system::dir;
 use crate::system::fingerprint::Fingerprint;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 const BUILD: &str = ".dkms-build.json";
 const INSTALL: &str = ".dkms-install.json";
@@ -372,6 +373,19 @@ impl FailureRecord {
 
     pub(crate) fn read(version_dir: &Path, target: &Target) -> Option<Self> {
         read(&Self::path(version_dir, target)).filter(|record: &Self| record.format == FORMAT)
+    }
+
+    /// Those of a package, each with its target and the time when it was written.
+    pub(crate) fn list(version_dir: &Path) -> Vec<(Target, Self, Option<SystemTime>)> {
+        let record = |entry: &fs_err::DirEntry| {
+            let name = entry.file_name();
+            let target = name.to_str()?.strip_prefix(FAILED)?.strip_suffix(".json")?;
+            let (release, arch) = target.rsplit_once('-')?;
+            let target = Target::new(KernelRelease::new(release).ok()?, Arch::new(arch).ok()?);
+            let written = entry.metadata().and_then(|data| data.modified()).ok();
+            Some((target.clone(), Self::read(version_dir, &target)?, written))
+        };
+        dir::entries(version_dir).iter().filter_map(record).collect()
     }
 
     pub(crate) fn write(&self, version_dir: &Path, target: &Target) -> Result<()> {

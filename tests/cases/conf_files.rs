@@ -283,3 +283,16 @@ fn conf_evaluates_a_directory_once_and_names_what_falls_out_of_its_quotes() {
     world.write("/etc/dkms/m.conf", "MAKE='make overridden'\n");
     assert!(world.dkms(&["conf", source]).stdout.contains("make overridden"));
 }
+
+#[test]
+fn four_lines_are_enough_where_the_distribution_has_one_place() {
+    const CONF: &str = "PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME=m\nAUTOINSTALL=yes\n";
+    let world = World::new();
+    world.package("m", "1.0").whole_conf(CONF);
+    world.ok(&["install", "m/1.0"]).complains("DEST_MODULE_LOCATION is not set");
+    assert!(world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+    let other = World::new();
+    other.write("/etc/os-release", "ID=gentoo\n");
+    other.package("m", "1.0").whole_conf(CONF);
+    other.dkms(&["install", "m/1.0"]).exits(8).complains("DEST_MODULE_LOCATION");
+}

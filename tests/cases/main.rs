@@ -42,6 +42,7 @@ mod names;
 mod owners;
 mod packages;
 mod pending;
+mod preview;
 mod reference;
 mod remedies;
 mod resigning;

@@ -4,6 +4,7 @@ use super::filter::Patterns;
 use crate::conf::Settings;
 use crate::kernel::WeakLinks;
 use crate::model::{BuildId, BuildState, KernelRelease, PackageId, SourceState, Target};
+use crate::session::Session;
 use crate::system::System;
 use crate::system::dir;
 use crate::system::files::same_content;
@@ -61,12 +62,14 @@ pub(crate) struct View<'a> {
     pub tree: &'a Tree,
     pub settings: &'a Settings,
     system: &'a System,
+    pub session: &'a Session<'a>,
     weak: OnceCell<WeakLinks>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(tree: &'a Tree, settings: &'a Settings, system: &'a System) -> Self {
-        Self { tree, settings, system, weak: OnceCell::new() }
+    pub(crate) fn new(session: &'a Session<'a>) -> Self {
+        let (settings, system) = (session.settings, session.system);
+        Self { tree: session.tree(), settings, system, session, weak: OnceCell::new() }
     }
 
     pub(crate) fn items(&self, package: &Package, filter: &Patterns) -> Vec<Item> {

@@ -3,13 +3,17 @@
 //! `schema` is raised when a field goes or changes its meaning; new fields may come at any time.
 
 use super::items::{Flaw, Item, Row, View};
+use crate::inspect::inputs::staleness;
 use crate::kernel::module_file::{ModuleFile, split_signature};
 use crate::model::BuildState;
 use crate::model::module_name::module_name;
+use crate::model::{PackageId, Target};
 use crate::signing::signer_name;
 use crate::system::digest;
+use crate::tree::FailureRecord;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 const SCHEMA: u32 = 1;
 
@@ -30,7 +34,20 @@ struct PackageStatus {
     source: PathBuf,
     /// The log of the last build, if that failed.
     failure_log: Option<PathBuf>,
+    /// Builds that failed and are not retried before something changes.
+    failures: Vec<FailureStatus>,
     builds: Vec<BuildStatus>,
+}
+
+#[derive(Serialize)]
+struct FailureStatus {
+    kernel: String,
+    arch: String,
+    /// RFC 3339.
+    at: Option<String>,
+    code: u8,
+    reason: String,
+    log: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +58,8 @@ struct BuildStatus {
     state: String,
     /// What is wrong with it, or which kernel the modules are borrowed from.
     reason: Option<String>,
+    /// Why it is not what would be built now.
+    stale: Option<String>,
     /// For `installed-weak`: the kernel that has the modules.
     from: Option<String>,
     original_modules: bool,
@@ -97,8 +116,23 @@ fn package(item: &Item, view: &View<'_>) -> PackageStatus {
         reason,
         source: view.settings.source_tree.join(id.source_dir_name()),
         failure_log: log,
+        failures: failures(id, view),
         builds: Vec::new(),
     }
+}
+
+fn failures(id: &PackageId, view: &View<'_>) -> Vec<FailureStatus> {
+    let status = |(target, record, written): (Target, FailureRecord, Option<SystemTime>)| FailureStatus {
+        kernel: target.release.to_string(),
+        arch: target.arch.to_string(),
+        at: written.and_then(|time| jiff::Timestamp::try_from(time).ok()).map(|time| {
+            time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+        }),
+        code: record.exit_code,
+        reason: record.reason,
+        log: record.log.filter(|log| log.is_file()),
+    };
+    view.tree.failures(id).into_iter().map(status).collect()
 }
 
 fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {
@@ -110,6 +144,7 @@ fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {
             arch: target.arch.to_string(),
             state: "installed-weak".to_owned(),
             reason: Some(format!("the modules are those of kernel {from}")),
+            stale: None,
             from: Some(from.to_string()),
             original_modules: false,
             log: None,
@@ -132,6 +167,7 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
             Flaw::Differs(path) if path.exists() => format!("{} is not the built module", path.display()),
             Flaw::Differs(path) => format!("{} is missing", path.display()),
         }),
+        stale: built.as_ref().and_then(|built| staleness(view.session, built)).map(|why| why.to_string()),
         from: None,
         original_modules: row.originals,
         log: Some(log).filter(|path| path.is_file()),

@@ -9,15 +9,15 @@ mod text;
 use crate::conf::Settings;
 use crate::model::Error;
 use crate::plan::request::{Filter, StatusFormat};
+use crate::session::Session;
 use crate::system::System;
-use crate::tree::Tree;
 use filter::Patterns;
 use items::{Item, View};
 
 pub(crate) fn print(filters: &[Filter], format: StatusFormat, settings: &Settings, system: &System) {
-    let tree = Tree::at(&settings.dkms_tree);
-    let snapshot = tree.scan(&settings.source_tree);
-    let view = View::new(&tree, settings, system);
+    let session = Session::look(settings, system);
+    let snapshot = session.tree().scan(&settings.source_tree);
+    let view = View::new(&session);
     let items: Vec<Item> = filters
         .iter()
         .flat_map(|filter| {
