@@ -110,7 +110,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn builds_that_run_alone_meet_no_others_and_never_deadlock() {
+    fn exclusive_builds_run_alone_without_deadlock() {
         let jobs = SharedJobs::new(2).unwrap();
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! Builds one package for one kernel: a private copy of the source, the package's own make, and a result that is
 //! published whole or not at all.
 
+mod build_dir;
 mod compress;
 pub(crate) mod jobs;
 pub(crate) mod make;
@@ -11,9 +12,8 @@ mod scripts;
 pub(crate) mod sign;
 pub(crate) mod signer;
 mod store;
-mod workplace;
 
-pub(crate) use workplace::Workplace;
+pub(crate) use build_dir::BuildDir;
 
 use crate::build::jobs::Turn;
 use crate::build::make::Parallelism;
@@ -47,7 +47,7 @@ pub(crate) fn build(
     let preparation = prepare(session, added, id, &options)?;
     let under_way = session.writer.journal.begin(Entry::Build { build: Key::of(id) })?;
     let (shared, mut turn) = options.jobs.unzip();
-    let place = Workplace::create(session, &preparation.id, preparation.environment.clone(), shared)?;
+    let place = BuildDir::create(session, &preparation.id, preparation.environment.clone(), shared)?;
     session.note_environment(id, &preparation.environment);
     let writes_source = !place.hides_source();
     let result = match !writes_source {
@@ -81,7 +81,7 @@ pub(crate) fn build(
 
 fn build_in(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     preparation: &Preparation,
     turn: Option<&mut Turn<'_>>,
 ) -> Result<Built> {
@@ -100,7 +100,7 @@ fn build_in(
 
 fn apply_patches(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     conf: &PackageConf,
     log: &mut StepLog,
 ) -> Result<()> {
@@ -136,7 +136,7 @@ fn apply_patches(
 
 fn make(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     preparation: &Preparation,
     turn: Option<&mut Turn<'_>>,
     log: &mut StepLog,
@@ -183,7 +183,7 @@ fn make(
 /// back if that fails.
 fn publish(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     preparation: &Preparation,
     mut log: StepLog,
 ) -> Result<Built> {

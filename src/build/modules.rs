@@ -1,10 +1,10 @@
 //! From built files to the staged result: stripped, signed, compressed, and recorded.
 
+use crate::build::build_dir::BuildDir;
 use crate::build::preparation::Preparation;
 use crate::build::resign::{note_failure, signature_by};
 use crate::build::sign::{self, Unsigned};
 use crate::build::store::store;
-use crate::build::workplace::Workplace;
 use crate::conf::{Module, Script};
 use crate::inspect::inputs::Surroundings;
 use crate::inspect::signature::unsigned;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// The make command did not produce a module (7), or a file cannot be written.
 pub(crate) fn collect_modules(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     preparation: &Preparation,
 ) -> Result<()> {
     let (release, cc) = (&place.id.target.release, preparation.toolchain.cc.as_deref());
@@ -42,7 +42,7 @@ pub(crate) fn collect_modules(
 
 fn stage_modules(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     preparation: &Preparation,
 ) -> Result<BuildRecord> {
     let wanted = |module: &&Module| preparation.buildable.has(module.index);
@@ -77,7 +77,7 @@ fn stage_modules(
 /// one.
 fn take_module(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     preparation: &Preparation,
     module: &Module,
 ) -> Result<()> {
@@ -122,7 +122,7 @@ pub(crate) fn record_anew(session: &WriteSession<'_>, built: &Built) -> Result<(
 
 fn stage_module(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     preparation: &Preparation,
     module: &Module,
     dir: &Path,
@@ -156,7 +156,7 @@ fn stage_module(
 /// allowed.
 fn store_signed(
     session: &WriteSession<'_>,
-    place: &Workplace<'_>,
+    place: &BuildDir<'_>,
     signer: &Signer,
     module: &Module,
     store: impl Fn() -> Result<PathBuf>,
@@ -199,7 +199,7 @@ fn strip(session: &WriteSession<'_>, module: &Path, tool: &str) {
 }
 
 /// Where a module is stripped and signed.
-fn working_copy(place: &Workplace<'_>, module: &Module) -> PathBuf {
+fn working_copy(place: &BuildDir<'_>, module: &Module) -> PathBuf {
     let dir = place.modules.join(module.index.to_string());
     // Making it again is nothing; that it cannot be made shows when the file is written.
     let _ = files::create_dirs(&dir);

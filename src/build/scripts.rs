@@ -15,7 +15,7 @@ pub(crate) fn run_build_script(
     session: &WriteSession<'_>,
     script: Script,
     line: &str,
-    build: &crate::build::Workplace<'_>,
+    build: &crate::build::BuildDir<'_>,
     log: &mut StepLog,
 ) -> Result<()> {
     let id = &build.id.package;

@@ -1,7 +1,7 @@
 //! What `fsck` prints: a line for each inconsistency, and what was done about it.
 
 use crate::conf::Settings;
-use crate::inspect::fsck::disorders;
+use crate::inspect::fsck::inconsistencies;
 use crate::model::{Error, ExitCode, Result};
 use crate::ops;
 use crate::ops::repair::repair;
@@ -26,11 +26,11 @@ pub(crate) fn print(repairs: bool, settings: &Settings, system: &System) -> Resu
         });
         return Ok(ExitCode::SUCCESS);
     }
-    let found = disorders(&Session::look(settings, system), false);
+    let found = inconsistencies(&Session::look(settings, system), false);
     if found.is_empty() {
         system.console.say(format!("{shown} is consistent."));
         return Ok(ExitCode::SUCCESS);
     }
-    found.iter().for_each(|disorder| system.console.say(disorder.to_string()));
+    found.iter().for_each(|inconsistency| system.console.say(inconsistency.to_string()));
     Err(Error::Inconsistent { tree: settings.dkms_tree.clone(), left: found.len() })
 }

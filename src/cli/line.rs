@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn directory_needs_a_dkms_conf_to_be_a_source() {
+    fn directory_without_dkms_conf_is_no_source() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_str().unwrap();
         assert_eq!(args(&[path]).source_dir, None);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn directive_with_an_index_is_ignored_with_a_warning() {
+    fn directive_with_index_is_ignored_with_a_warning() {
         let args = args(&["--directive=MAKE[0]=x", "--directive", "MAKE=a b=c", "--directive=A=B=C d"]);
         let expected = [("MAKE".to_owned(), "a b=c".to_owned()), ("A".to_owned(), "B=C d".to_owned())];
         assert_eq!(args.overrides.directives, expected);

@@ -147,10 +147,7 @@ mod tests {
     #[case(Some("configure 6.1.0-1"), Some("configure"))]
     #[case(Some("'configure' '6.1.0-1'"), Some("configure"))]
     #[case(Some("'abort-upgrade'"), Some("abort-upgrade"))]
-    fn the_maintainer_scripts_action_is_read_quoted_or_not(
-        #[case] text: Option<&str>,
-        #[case] word: Option<&str>,
-    ) {
+    fn maintainer_script_action_may_be_quoted(#[case] text: Option<&str>, #[case] word: Option<&str>) {
         assert_eq!(maintainer_action(text).as_deref(), word);
     }
 }

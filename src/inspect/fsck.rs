@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// One inconsistency.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Disorder {
+pub(crate) enum Inconsistency {
     /// A run was killed, and no other has come since.
     Unfinished(PathBuf),
     /// Left by a process that is dead.
@@ -40,7 +40,7 @@ pub(crate) enum Disorder {
     Unclaimed { target: String, file: PathBuf },
 }
 
-impl fmt::Display for Disorder {
+impl fmt::Display for Inconsistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unfinished(path) => {
@@ -86,7 +86,7 @@ pub(crate) const OURS: &str = "updates/dkms";
 
 /// Everything that is inconsistent. While another process works on the tree, what it has under way is left out.
 #[must_use]
-pub(crate) fn disorders(session: &Session<'_>, we_hold_the_lock: bool) -> Vec<Disorder> {
+pub(crate) fn inconsistencies(session: &Session<'_>, we_hold_the_lock: bool) -> Vec<Inconsistency> {
     let snapshot = session.tree().scan(&session.settings.source_tree);
     let mut found = BTreeSet::new();
     if we_hold_the_lock || !lock::is_held(session.tree().root()) {
@@ -96,40 +96,44 @@ pub(crate) fn disorders(session: &Session<'_>, we_hold_the_lock: bool) -> Vec<Di
     for package in &snapshot.packages {
         if package.source == SourceState::Broken {
             let link = session.tree().source(&package.id);
-            found.insert(Disorder::Source { id: package.id.clone(), link, builds: package.builds.len() });
+            found.insert(Inconsistency::Source {
+                id: package.id.clone(),
+                link,
+                builds: package.builds.len(),
+            });
         }
         for build in &package.builds {
             let kernel = session.kernel(&build.target.release);
             let is_gone = !kernel.exists() || kernel.is_hollow();
             if is_gone && build.state == BuildState::Installed {
                 let (id, target) = (package.id.clone(), build.target.clone());
-                found.insert(Disorder::KernelGone { id, target });
+                found.insert(Inconsistency::KernelGone { id, target });
             }
         }
     }
     let pending = session.tree().pending().into_iter().filter_map(|pending| pending.target());
     let pending = pending.filter(|target| !session.kernel(&target.release).exists());
-    found.extend(pending.map(|target| Disorder::Pending { target }));
-    found.extend(session.tree().broken_links().into_iter().map(Disorder::Link));
-    found.extend(session.tree().unreadable_records().into_iter().map(Disorder::Record));
+    found.extend(pending.map(|target| Inconsistency::Pending { target }));
+    found.extend(session.tree().broken_links().into_iter().map(Inconsistency::Link));
+    found.extend(session.tree().unreadable_records().into_iter().map(Inconsistency::Record));
     modules_without_package(session, &snapshot, &mut found);
     originals_without_package(session, &snapshot, &mut found);
     originals_lost(session, &snapshot, &mut found);
     found.into_iter().collect()
 }
 
-fn unfinished(session: &Session<'_>, found: &mut BTreeSet<Disorder>, we_hold_the_lock: bool) {
+fn unfinished(session: &Session<'_>, found: &mut BTreeSet<Inconsistency>, we_hold_the_lock: bool) {
     let path = session.tree().root().join(".dkms-intents.json");
     if !we_hold_the_lock && path.is_file() {
-        found.insert(Disorder::Unfinished(path));
+        found.insert(Inconsistency::Unfinished(path));
     }
 }
 
-fn temporaries(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+fn temporaries(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Inconsistency>) {
     if lock::is_held_by_another(session.tree().root()) {
         return;
     }
-    let mut add = |paths: Vec<PathBuf>| found.extend(paths.into_iter().map(Disorder::Temporary));
+    let mut add = |paths: Vec<PathBuf>| found.extend(paths.into_iter().map(Inconsistency::Temporary));
     add(files::leftovers(session.tree().root()));
     for name in snapshot.names() {
         add(files::leftovers(&session.tree().name_dir(name)));
@@ -159,7 +163,7 @@ fn our_dirs(session: &Session<'_>) -> Vec<(String, PathBuf)> {
     entries.filter_map(dir).collect()
 }
 
-fn modules_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+fn modules_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Inconsistency>) {
     let mut claimed: BTreeSet<PathBuf> = BTreeSet::new();
     let mut idle: Vec<Built> = Vec::new();
     for package in &snapshot.packages {
@@ -185,7 +189,7 @@ fn modules_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &m
             continue;
         };
         claimed.insert(real(&file));
-        found.insert(Disorder::NoLink { id: id.package.clone(), target: id.target.clone(), file });
+        found.insert(Inconsistency::NoLink { id: id.package.clone(), target: id.target.clone(), file });
         let others = built.module_files();
         let dir = kernel.dir.join(OURS);
         claimed.extend(others.iter().filter_map(|other| Some(real(&dir.join(other.file_name()?)))));
@@ -195,7 +199,7 @@ fn modules_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &m
         for file in entries.map(|entry| entry.path()) {
             let is_module = file.file_name().is_some_and(|name| is_module_file(&name.to_string_lossy()));
             if is_module && !claimed.contains(&real(&file)) {
-                found.insert(Disorder::Unclaimed { target: target.clone(), file });
+                found.insert(Inconsistency::Unclaimed { target: target.clone(), file });
             }
         }
     }
@@ -211,25 +215,29 @@ pub(crate) fn file_of_idle(session: &Session<'_>, built: &Built, kernel: &Kernel
     })
 }
 
-fn originals_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+fn originals_without_package(
+    session: &Session<'_>,
+    snapshot: &Snapshot,
+    found: &mut BTreeSet<Inconsistency>,
+) {
     for (name, target, dir) in session.tree().original_dirs() {
         if !snapshot.is_installed(&name, &target) {
             for original in stored_originals(&dir) {
                 let stored = original.origin_file();
-                found.insert(Disorder::Original { name: name.clone(), target: target.clone(), stored });
+                found.insert(Inconsistency::Original { name: name.clone(), target: target.clone(), stored });
             }
         }
     }
 }
 
-fn originals_lost(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Disorder>) {
+fn originals_lost(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Inconsistency>) {
     for package in &snapshot.packages {
         let installed = package.builds.iter().filter(|build| build.state == BuildState::Installed);
         for id in installed.map(|build| package.build_id(&build.target)) {
             let record = session.tree().installed(&id).and_then(|installed| record_of(session, &installed));
             let originals = record.map(|record| record.originals).unwrap_or_default();
             let lost = originals.into_iter().filter(|moved| !moved.is_kept());
-            found.extend(lost.map(|moved| Disorder::OriginalLost { id: id.clone(), moved }));
+            found.extend(lost.map(|moved| Inconsistency::OriginalLost { id: id.clone(), moved }));
         }
     }
 }

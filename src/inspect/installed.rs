@@ -1,7 +1,7 @@
 //! What an installation has in its kernel, and whether that is as it should be.
 
 use crate::conf::Strictness;
-use crate::inspect::owner::{Suspect, is_same_module, owner};
+use crate::inspect::owner::{InstalledPath, is_same_module, owner};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{Compression, ModuleFile, image_digest, read_module};
 use crate::model::BuildId;
@@ -13,7 +13,7 @@ use crate::tree::{Built, InstallRecord, Installed, InstalledFile, ModuleRecord};
 use std::path::{Path, PathBuf};
 
 /// The files that the installation wrote: as recorded, else where the modules of the build would have gone.
-pub(crate) fn suspects(session: &Session<'_>, installed: &Installed, kernel: &Kernel) -> Vec<Suspect> {
+pub(crate) fn suspects(session: &Session<'_>, installed: &Installed, kernel: &Kernel) -> Vec<InstalledPath> {
     let built_files = installed.built().module_files();
     let built = |path: &Path| {
         let name = path.file_name();
@@ -22,7 +22,7 @@ pub(crate) fn suspects(session: &Session<'_>, installed: &Installed, kernel: &Ke
     if let Some(record) = record_of(session, installed) {
         let recorded = |file: InstalledFile| {
             let built = built(&file.path);
-            Suspect::recorded(file, built)
+            InstalledPath::recorded(file, built)
         };
         return record.files.into_iter().map(recorded).collect();
     }
@@ -43,7 +43,7 @@ fn derived_place(
     file: &Path,
     locations: &[(String, String)],
     kernel: &Kernel,
-) -> Option<Suspect> {
+) -> Option<InstalledPath> {
     let stem = module_name(file);
     places_of(session, &stem, locations, kernel)
         .into_iter()
@@ -52,7 +52,7 @@ fn derived_place(
             Compression::ALL.into_iter().map(move |form| dir.join(format!("{stem}.ko{}", form.suffix())))
         })
         .filter(|path| path.symlink_metadata().is_ok())
-        .map(|path| Suspect { path, built: file.to_owned(), recorded: None })
+        .map(|path| InstalledPath { path, built: file.to_owned(), recorded: None })
         .find(is_built)
 }
 
@@ -102,8 +102,9 @@ pub(crate) fn is_intact(session: &Session<'_>, installed: &Installed) -> bool {
             })
         };
         let suspects = suspects(session, installed, &kernel);
-        let is_settled =
-            |suspect: &Suspect| owner(session.tree(), installed.id(), &kernel, suspect, false).is_settled();
+        let is_settled = |suspect: &InstalledPath| {
+            owner(session.tree(), installed.id(), &kernel, suspect, false).is_settled()
+        };
         return record.files.iter().all(is_of_build) && suspects.iter().all(is_settled);
     }
     let locations = conf_locations(session, installed.id());
@@ -128,7 +129,7 @@ fn found(built: &Built, module: &ModuleRecord) -> Option<String> {
 }
 
 /// Whether a file is what a build made: its content; or, signed by another, the same module in the same version.
-fn is_built(suspect: &Suspect) -> bool {
+fn is_built(suspect: &InstalledPath) -> bool {
     fs_err::read_link(&suspect.path).is_ok_and(|target| target == suspect.built)
         || same_content(&suspect.path, &suspect.built)
         || ModuleFile::read(&suspect.path).is_ok_and(|found| is_same_module(&found, &suspect.built))

@@ -63,14 +63,14 @@ impl fmt::Display for Owner {
 
 /// A place where an installation wrote a file, or may have.
 #[derive(Debug, Clone)]
-pub(crate) struct Suspect {
+pub(crate) struct InstalledPath {
     pub path: PathBuf,
     /// The file of the build that went there; empty where the build is gone.
     pub built: PathBuf,
     pub recorded: Option<InstalledFile>,
 }
 
-impl Suspect {
+impl InstalledPath {
     #[must_use]
     pub(crate) fn recorded(file: InstalledFile, built: PathBuf) -> Self {
         Self { path: file.path.clone(), built, recorded: Some(file) }
@@ -80,8 +80,14 @@ impl Suspect {
 /// Whose file stands at the place where a build was installed. `read` looks at its content even where stat(2) says that
 /// it was not written to.
 #[must_use]
-pub(crate) fn owner(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &Suspect, read: bool) -> Owner {
-    let Suspect { path, built, recorded } = suspect;
+pub(crate) fn owner(
+    tree: &Tree,
+    id: &BuildId,
+    kernel: &Kernel,
+    suspect: &InstalledPath,
+    read: bool,
+) -> Owner {
+    let InstalledPath { path, built, recorded } = suspect;
     if path.symlink_metadata().is_err() {
         return match keeper(tree, id, path) {
             Some(other) => Owner::Package(other),
@@ -105,8 +111,8 @@ pub(crate) fn owner(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &Suspec
 }
 
 /// A file that is not to the byte what was recorded.
-fn judge(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &Suspect, content: &[u8]) -> Owner {
-    let Suspect { path, built, recorded } = suspect;
+fn judge(tree: &Tree, id: &BuildId, kernel: &Kernel, suspect: &InstalledPath, content: &[u8]) -> Owner {
+    let InstalledPath { path, built, recorded } = suspect;
     let is_built = || fs_err::read(built).is_ok_and(|built| built == content);
     // What another dkms installed may be anything.
     if recorded.is_none() && is_built() {

@@ -1,7 +1,7 @@
 //! One module of an installation: whether it takes its place, what it replaces, and what a former version leaves.
 
 use crate::conf::Module;
-use crate::inspect::owner::{Owner, Suspect, owner, recorded_owner};
+use crate::inspect::owner::{InstalledPath, Owner, owner, recorded_owner};
 use crate::inspect::provided::existing_module;
 use crate::install::originals::{
     Restore, finish_removing_origins, keep_originals, remove_origins, restore_originals,
@@ -47,7 +47,7 @@ pub(crate) fn install_module(
         return Ok(Placed::Ours(describe(&path, file)?));
     }
     let recorded = work.former.iter().flat_map(|record| &record.files).find(|file| file.path == path);
-    let suspect = Suspect { path: path.clone(), built: file.to_owned(), recorded: recorded.cloned() };
+    let suspect = InstalledPath { path: path.clone(), built: file.to_owned(), recorded: recorded.cloned() };
     let standing = owner(session.tree(), work.id, &kernel, &suspect, false);
     // Signed by its owner, or compressed in another way: it stays as it is.
     if standing == Owner::Changed && !work.force.force && is_same_image(&path, file) {
@@ -176,7 +176,7 @@ pub(crate) fn remove_superseded(
     for file in superseded {
         let stem = module_name(&file.path);
         let replaced = new.files.iter().any(|ours| module_name(&ours.path) == stem);
-        let suspect = Suspect::recorded(file.clone(), PathBuf::new());
+        let suspect = InstalledPath::recorded(file.clone(), PathBuf::new());
         remove_module(session, work.id, kernel, &suspect)?;
         if !replaced {
             let ours = [file.path.clone()];

@@ -3,7 +3,7 @@
 
 use crate::conf::{Script, Strictness};
 use crate::inspect::installed::{conf_locations, suspects};
-use crate::inspect::owner::{Owner, Suspect, built_file, is_same_module, kept_by_others, owner};
+use crate::inspect::owner::{InstalledPath, Owner, built_file, is_same_module, kept_by_others, owner};
 use crate::install::originals::{Restore, restore_originals};
 use crate::install::weak_modules::{Change, tell_weak_modules};
 use crate::kernel::Kernel;
@@ -113,7 +113,7 @@ fn take_files_out(
 fn leave_to_others(
     session: &WriteSession<'_>,
     installed: &Installed,
-    suspects: &[Suspect],
+    suspects: &[InstalledPath],
     covered: &[PathBuf],
     progress: &Progress,
 ) -> Result<()> {
@@ -171,7 +171,7 @@ pub(crate) fn remove_module(
     session: &WriteSession<'_>,
     id: &BuildId,
     kernel: &Kernel,
-    suspect: &Suspect,
+    suspect: &InstalledPath,
 ) -> Result<()> {
     let owner = owner(session.tree(), id, kernel, suspect, false);
     take_away(session, &suspect.path, &owner, &Progress::default())

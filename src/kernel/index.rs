@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_are_found_by_name_and_links_do_not_count() {
+    fn modules_are_found_by_name_without_links() {
         let dir = tempfile::tempdir().unwrap();
         let sub = dir.path().join("kernel/drivers");
         std::fs::create_dir_all(&sub).unwrap();

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn release_of_an_image_is_read_from_its_name() {
+    fn image_name_holds_the_release() {
         let boot = tempfile::tempdir().unwrap();
         for name in ["initrd.img-6.1", "initrd.img-6.1.bak", "initramfs-6.2.img", "initrd-6.3", "vmlinuz-6.4"]
         {

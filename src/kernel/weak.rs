@@ -64,7 +64,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn links_tell_who_uses_a_module_of_another_kernel() {
+    fn links_show_which_kernels_borrow_a_module() {
         let dir = tempfile::tempdir().unwrap();
         let module = dir.path().join("5.1/extra/m.ko");
         for path in ["5.1/extra", "5.2/weak-updates/sub", "5.3/weak-updates", "5.4"] {

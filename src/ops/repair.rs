@@ -1,6 +1,6 @@
 //! Puts in order what is inconsistent, without losing a module that works.
 
-use crate::inspect::fsck::{Disorder, OURS, disorders};
+use crate::inspect::fsck::{Inconsistency, OURS, inconsistencies};
 use crate::install::install;
 use crate::install::originals::{Restore, restore_originals};
 use crate::install::transaction::index_after_removal;
@@ -22,26 +22,28 @@ use std::path::Path;
 pub(crate) fn repair(session: &WriteSession<'_>) -> Result<usize> {
     let mut repaired = BTreeSet::new();
     for _ in 0..5 {
-        let found: Vec<Disorder> =
-            disorders(session, true).into_iter().filter(|disorder| !repaired.contains(disorder)).collect();
+        let found: Vec<Inconsistency> = inconsistencies(session, true)
+            .into_iter()
+            .filter(|inconsistency| !repaired.contains(inconsistency))
+            .collect();
         if found.is_empty() {
             break;
         }
-        for disorder in found {
-            match repair_one(session, &disorder) {
-                Ok(done) => session.system.console.say(format!("{disorder}\n    {done}")),
+        for inconsistency in found {
+            match repair_one(session, &inconsistency) {
+                Ok(done) => session.system.console.say(format!("{inconsistency}\n    {done}")),
                 Err(error) => {
-                    session.system.console.say(disorder.to_string());
+                    session.system.console.say(inconsistency.to_string());
                     session.tell(&error);
                 }
             }
-            repaired.insert(disorder);
+            repaired.insert(inconsistency);
         }
     }
     for release in session.writer.journal.not_indexed() {
         index_after_removal(session, &release);
     }
-    let left = disorders(session, true);
+    let left = inconsistencies(session, true);
     if left.is_empty() {
         Ok(repaired.len())
     } else {
@@ -49,44 +51,44 @@ pub(crate) fn repair(session: &WriteSession<'_>) -> Result<usize> {
     }
 }
 
-fn repair_one(session: &WriteSession<'_>, disorder: &Disorder) -> Result<String> {
-    Ok(match disorder {
-        Disorder::Unfinished(_) => "was put in order".to_owned(),
-        Disorder::Temporary(path) => {
+fn repair_one(session: &WriteSession<'_>, inconsistency: &Inconsistency) -> Result<String> {
+    Ok(match inconsistency {
+        Inconsistency::Unfinished(_) => "was put in order".to_owned(),
+        Inconsistency::Temporary(path) => {
             files::remove_tree(path)?;
             if let Some(dir) = path.parent() {
                 files::remove_empty_dir(dir);
             }
             "deleted".to_owned()
         }
-        Disorder::Record(path) => {
+        Inconsistency::Record(path) => {
             files::remove_file(path)?;
             "deleted; what it said is derived from the tree".to_owned()
         }
-        Disorder::Link(path) => {
+        Inconsistency::Link(path) => {
             files::remove_file(path)?;
             "deleted".to_owned()
         }
-        Disorder::Source { id, builds, .. } => repair_source(session, id, *builds)?,
-        Disorder::KernelGone { id, target } => {
+        Inconsistency::Source { id, builds, .. } => repair_source(session, id, *builds)?,
+        Inconsistency::KernelGone { id, target } => {
             unbuild(session, id, target, RemoveCaller::Command)?;
             drop_stored(session, &id.name, target)?;
             "taken out of the tree".to_owned()
         }
-        Disorder::Pending { target } => {
+        Inconsistency::Pending { target } => {
             session.writer.forget_pending(&target.release)?;
             "forgotten".to_owned()
         }
-        Disorder::NoLink { id, target, .. } => {
+        Inconsistency::NoLink { id, target, .. } => {
             let id = BuildId::new(id.clone(), target.clone());
             let built = session.tree().built(&id).ok_or_else(|| Error::NotInTree(id.package.clone()))?;
             install(session, built, &InstallOptions::default())?;
             "installed".to_owned()
         }
-        Disorder::Original { name, target, .. } if session.tree().active(name, target).is_some() => {
+        Inconsistency::Original { name, target, .. } if session.tree().active(name, target).is_some() => {
             "is replaced again".to_owned()
         }
-        Disorder::Original { name, target, .. } => {
+        Inconsistency::Original { name, target, .. } => {
             let kernel = session.kernel(&target.release);
             if kernel.exists() {
                 session.writer.journal.begin_index(&target.release)?;
@@ -97,14 +99,14 @@ fn repair_one(session: &WriteSession<'_>, disorder: &Disorder) -> Result<String>
             drop_stored(session, name, target)?;
             "given back to its kernel".to_owned()
         }
-        Disorder::OriginalLost { id, moved } => {
+        Inconsistency::OriginalLost { id, moved } => {
             if let Some(installed) = session.tree().installed(id) {
                 session.writer.forget_original(&installed, moved)?;
                 session.writer.forget_originals(id.name(), &id.target);
             }
             format!("forgotten; the kernel's package brings {} again", moved.origin.display())
         }
-        Disorder::Unclaimed { target, file } => {
+        Inconsistency::Unclaimed { target, file } => {
             if let Ok(release) = KernelRelease::new(target) {
                 session.writer.journal.begin_index(&release)?;
             }

@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_that_wants_the_kernel_is_taken() {
+    fn newest_version_that_wants_the_kernel_is_taken() {
         let plan = plan_autoinstall(facts(
             vec![vec![("a/3", excluded()), ("a/2", known(&[])), ("a/1", known(&[]))]],
             &[],
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn an_installed_dependency_counts_and_a_broken_package_concerns_only_itself() {
+    fn installed_dependency_counts() {
         let broken = Version::Unusable(Error::NotInTree(id("x/1")));
         let plan = plan_autoinstall(facts(
             vec![
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_to_be_signed_is_not_compiled() {
+    fn pending_signature_needs_no_compiler() {
         let due = Version::Unsigned(SignatureDue::Missing);
         let plan = plan_autoinstall(facts(vec![vec![("a/1", due)], vec![("b/1", known(&["a"]))]], &["a"]));
         assert_eq!(plan.steps[0].need, Need::Sign(SignatureDue::Missing));
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_gone_are_installed_again_without_a_build() {
+    fn missing_files_are_installed_without_a_build() {
         let plan = plan_autoinstall(facts(vec![vec![("a/1", Version::Installed { intact: false })]], &["a"]));
         assert_eq!(plan.steps[0].need, Need::Install);
     }

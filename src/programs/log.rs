@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_compiler_error_is_found_before_what_make_says_of_it() {
+    fn first_compiler_error_comes_before_that_of_make() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("make.log");
         std::fs::write(&path, "# command: x error: y\nmake: *** [a]\nb.c:1:2: error: no\n").unwrap();

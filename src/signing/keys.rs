@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_on_a_token_needs_only_its_certificate() {
+    fn key_on_a_token_needs_its_certificate_only() {
         let mut world = World::new("debian");
         world.settings.mok_signing_key = Some("pkcs11:token=t;object=o".to_owned());
         assert!(matches!(keys(&world), Err(Reason::CertificateMissing { .. })));

@@ -288,10 +288,7 @@ pub(crate) mod tests {
     #[case(Some("CONFIG_MODULES=y\n"), "CONFIG_MODULE_SIG_HASH")]
     #[case(Some("# CONFIG_MODULE_SIG_HASH is not set\n"), "CONFIG_MODULE_SIG_HASH")]
     #[case(Some("CONFIG_MODULE_SIG_HASH=\"\"\n"), "CONFIG_MODULE_SIG_HASH")]
-    fn a_kernel_that_names_no_hash_gets_no_signatures(
-        #[case] config: Option<&'static str>,
-        #[case] words: &str,
-    ) {
+    fn kernel_without_a_hash_gets_no_signatures(#[case] config: Option<&'static str>, #[case] words: &str) {
         let world = World { config, ..ready() };
         let Signing::Off(reason) = world.decide() else { panic!("signed") };
         assert!(reason.to_string().contains(words), "{reason}");

@@ -260,7 +260,7 @@ mod tests {
     #[case::sha3("rsa:2048", "-noattr -md sha3-256")]
     #[case::by_key_identifier("rsa:2048", "-noattr -keyid -md sha384")]
     #[case::with_attributes("rsa:2048", "-md sha256")]
-    fn a_signature_holds_for_its_bytes_and_its_certificate_only(#[case] key: &str, #[case] sign: &str) {
+    fn signature_holds_for_its_bytes_and_certificate(#[case] key: &str, #[case] sign: &str) {
         let (ours, others) = (made(key, sign, b"image"), made(key, sign, b"image"));
         assert_eq!(verify(b"image", &ours.signature, &ours.certificate), Ok(Verification::Verified));
         assert_eq!(verify(b"imagE", &ours.signature, &ours.certificate), Err(SignatureFlaw::Mismatch));
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn pem_with_a_key_before_it_is_a_certificate_and_its_identity_is_that_of_der() {
+    fn pem_with_leading_key_parses_like_der() {
         let made = made("rsa:2048", "-noattr -md sha256", b"image");
         let pem =
             [b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n".to_vec(), made.certificate]

@@ -523,7 +523,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_has_its_new_name_already_loses_the_old_one() {
+    fn file_with_both_names_loses_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         std::fs::write(&from, "x").unwrap();
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn a_published_file_replaces_the_old_one_and_leaves_nothing_beside_it() {
+    fn published_file_replaces_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("f");
         publish_file(&file, b"old", 0o600).unwrap();
@@ -555,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn a_published_directory_is_exchanged_with_the_old_one() {
+    fn published_directory_replaces_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
         let (staged, path) = (dir.path().join("staged"), dir.path().join("final"));
         for (place, name) in [(&path, "old"), (&staged, "new")] {
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn copied_tree_keeps_modes_times_links_and_hidden_files() {
+    fn copied_tree_keeps_modes_times_and_links() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         create_dirs(&from.join("sub")).unwrap();
@@ -581,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn copied_tree_has_no_special_bits_and_one_writer() {
+    fn copied_tree_has_no_special_bits() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         create_dirs(&from.join("open")).unwrap();

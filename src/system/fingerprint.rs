@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_rewritten_with_the_same_content_is_told_from_what_changed() {
+    fn rewritten_content_differs_from_changed_content() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("src/a.c");
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_appears_is_a_change_and_version_control_is_none() {
+    fn new_file_is_a_change_outside_version_control() {
         let dir = tempfile::tempdir().unwrap();
         let paths = [dir.path().join("conf")];
         let none = Fingerprint::take(&paths).unwrap();

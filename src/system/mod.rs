@@ -11,9 +11,9 @@ pub(crate) mod files;
 pub(crate) mod fingerprint;
 mod host;
 pub(crate) mod lock;
-mod moment;
 pub(crate) mod process;
 pub(crate) mod regex;
+mod rpm_transaction;
 pub(crate) mod signals;
 pub(crate) mod streams;
 pub(crate) mod syslog;
@@ -23,7 +23,7 @@ pub(crate) use environment::Environment;
 #[cfg(any(test, fuzzing))]
 pub(crate) use host::Distribution;
 pub(crate) use host::{Family, Host};
-pub(crate) use moment::Moment;
+pub(crate) use rpm_transaction::RpmTransaction;
 
 use environment::{is_general, is_withheld, with_sbin};
 use std::path::{Path, PathBuf};

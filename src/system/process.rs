@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_out_of_time_is_killed_with_its_children() {
+    fn program_out_of_time_dies_with_its_children() {
         let outcome = Command::new("sh")
             .args(["-c", "sleep 60 & sleep 60"])
             .stdout(Output::Capture)
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn program_out_of_time_is_killed_with_what_left_its_group() {
+    fn program_out_of_time_dies_with_detached_children() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
         let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 60' & sleep 60", file.display());
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn pipe_that_a_daemon_holds_is_not_waited_for() {
+    fn pipe_held_by_a_daemon_is_abandoned() {
         let begin = Instant::now();
         let command = Command::new("sh").args(["-c", "echo said; sleep 30 & exit 0"]);
         let outcome = command.stdout(Output::Capture).run().unwrap();
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_directory_is_seen_only_by_the_program() {
+    fn bound_directory_is_seen_by_the_program_only() {
         if !namespaces_allowed() {
             return;
         }

@@ -8,7 +8,7 @@ use crate::model::{Arch, KernelRelease, PackageId, PackageName, Result, Target};
 use crate::system::digest::sha256;
 use crate::system::dir;
 use crate::system::fingerprint::Fingerprint;
-use crate::system::{Moment, files};
+use crate::system::{RpmTransaction, files};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -426,11 +426,11 @@ pub(crate) fn read_dependency(dir: &Path, name: &PackageName) -> Option<String> 
     Some(text.trim().to_owned())
 }
 
-pub(crate) fn write_upgrade(version_dir: &Path, moment: &Moment) -> Result<()> {
+pub(crate) fn write_upgrade(version_dir: &Path, moment: &RpmTransaction) -> Result<()> {
     Ok(files::publish_file(&version_dir.join(UPGRADE), &text(moment)?, 0o644)?)
 }
 
-pub(crate) fn take_upgrade(version_dir: &Path) -> Result<Option<Moment>> {
+pub(crate) fn take_upgrade(version_dir: &Path) -> Result<Option<RpmTransaction>> {
     let path = version_dir.join(UPGRADE);
     let moment = read(&path);
     if path.symlink_metadata().is_ok() {
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_record_or_one_of_a_later_format_is_none() {
+    fn unreadable_or_later_record_is_none() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(INSTALL), "{").unwrap();
         assert_eq!(InstallRecord::read(dir.path()), None);

@@ -9,7 +9,7 @@ use super::{
 use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, SourceState, Target};
 use crate::system::dir;
 use crate::system::lock::Lock;
-use crate::system::{Moment, System, files};
+use crate::system::{RpmTransaction, System, files};
 use std::path::{Path, PathBuf};
 
 /// Writes the tree. Each change takes the proof of the state before and returns that of the state after.
@@ -319,7 +319,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub(crate) fn mark_upgrade(&self, id: &PackageId, moment: &Moment) -> Result<()> {
+    pub(crate) fn mark_upgrade(&self, id: &PackageId, moment: &RpmTransaction) -> Result<()> {
         record::write_upgrade(&self.tree.version_dir(id), moment)
     }
 
@@ -327,7 +327,7 @@ impl Writer {
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub(crate) fn take_upgrade_mark(&self, id: &PackageId, now: &Moment) -> Result<bool> {
+    pub(crate) fn take_upgrade_mark(&self, id: &PackageId, now: &RpmTransaction) -> Result<bool> {
         let added = record::take_upgrade(&self.tree.version_dir(id))?;
         Ok(added.is_some_and(|added| added.shares_transaction_with(now)))
     }

@@ -1,7 +1,7 @@
 //! mkdeb: a Debian package with the source in /usr/src, and with what is built as a tarball that common.postinst loads. It
 //! works with every dkms that Debian has had.
 
-use crate::archive::package::Maker;
+use crate::archive::package::PackageBuilder;
 use crate::archive::package::names::{debian_arch, debian_name, debian_version, plain};
 use crate::archive::package::template::{Template, filled};
 use crate::model::{PackagingProblem, Result};
@@ -24,7 +24,7 @@ impl Staged {
     }
 }
 
-impl Maker<'_> {
+impl PackageBuilder<'_> {
     pub(crate) fn deb(&self) -> Result<Vec<PathBuf>> {
         if let Some(template) = self.debian_template("mkdeb") {
             return self.by_template(&template, &["-b"]);

@@ -1,13 +1,13 @@
 //! mkdsc: a Debian source package, which debhelper's dh_dkms makes a package of.
 
-use crate::archive::package::Maker;
+use crate::archive::package::PackageBuilder;
 use crate::archive::package::deb::files_with;
 use crate::archive::package::template::filled;
 use crate::model::Result;
 use crate::system::files;
 use std::path::PathBuf;
 
-impl Maker<'_> {
+impl PackageBuilder<'_> {
     pub(crate) fn dsc(&self) -> Result<Vec<PathBuf>> {
         if let Some(template) = self.debian_template("mkdeb") {
             return self.by_template(&template, &["-S"]);

@@ -48,7 +48,7 @@ pub(crate) fn make_package(packaging: &Packaging<'_>, session: &WriteSession<'_>
     let conf = packaging.conf.unwrap_or(&own_conf).to_owned();
     check_conf(&conf, packaging.package, targets.first(), settings, system)?;
     let dir = files::private_dir(&settings.tmp_location, "dkms-package.")?;
-    let maker = Maker {
+    let maker = PackageBuilder {
         id: packaging.package,
         action: packaging.form.action(),
         content,
@@ -115,7 +115,7 @@ fn source_date(system: &System) -> i64 {
 }
 
 /// What every form needs.
-struct Maker<'a> {
+struct PackageBuilder<'a> {
     id: &'a PackageId,
     action: &'static str,
     content: Content,
@@ -130,7 +130,7 @@ struct Maker<'a> {
     system: &'a System,
 }
 
-impl Maker<'_> {
+impl PackageBuilder<'_> {
     fn fails(&self, problem: PackagingProblem) -> Error {
         Error::Packaging { action: self.action, problem }
     }

@@ -1,6 +1,6 @@
 //! mkbmdeb: for each kernel a Debian package that holds its modules, and needs neither dkms nor headers nor a compiler.
 
-use crate::archive::package::Maker;
+use crate::archive::package::PackageBuilder;
 use crate::archive::package::deb::Staged;
 use crate::archive::package::names::{debian_arch, debian_name};
 use crate::archive::package::template::filled;
@@ -9,7 +9,7 @@ use crate::model::{Result, Target};
 use crate::system::files;
 use std::path::PathBuf;
 
-impl Maker<'_> {
+impl PackageBuilder<'_> {
     pub(crate) fn modules_debs(&self) -> Result<Vec<PathBuf>> {
         if let Some(template) = self.debian_template("mkbmdeb") {
             return self.by_template(&template, &["-b"]);

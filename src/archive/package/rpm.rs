@@ -1,6 +1,6 @@
 //! mkrpm: an rpm package with the source, and one with the modules of each kernel that is built.
 
-use crate::archive::package::Maker;
+use crate::archive::package::PackageBuilder;
 use crate::archive::package::names::{plain, rpm_name, rpm_version};
 use crate::archive::package::template::filled;
 use crate::model::{PackagingProblem, Result};
@@ -9,7 +9,7 @@ use crate::system::dir;
 use crate::system::files;
 use std::path::{Path, PathBuf};
 
-impl Maker<'_> {
+impl PackageBuilder<'_> {
     pub(crate) fn rpms(&self) -> Result<Vec<PathBuf>> {
         let own = self.source.join(format!("{}-dkms-mkrpm.spec", self.id.name));
         let etc = self.system.path("/etc/dkms/template-dkms-mkrpm.spec");

@@ -141,7 +141,7 @@ mod tests {
     #[case("../x", None)]
     #[case("a/../b", None)]
     #[case("a\0b", None)]
-    fn a_member_has_a_place_below_the_top_or_none(#[case] raw: &str, #[case] expected: Option<&str>) {
+    fn member_stays_below_the_top(#[case] raw: &str, #[case] expected: Option<&str>) {
         assert_eq!(member_path(raw.as_bytes()).ok().as_deref(), expected.map(Path::new));
     }
 

@@ -329,11 +329,7 @@ mod tests {
     #[case("$(echo case) y", "$(echo case)", true)]
     #[case("$(x-case) y", "$(x-case)", true)]
     #[case("$(\u{feff} \\\u{e9} x) y", "$(\u{feff} \\\u{e9} x)", true)]
-    fn a_word_ends_at_a_metacharacter_outside_of_quotes_and_expansions(
-        #[case] text: &str,
-        #[case] word: &str,
-        #[case] opaque: bool,
-    ) {
+    fn word_ends_at_an_unquoted_metacharacter(#[case] text: &str, #[case] word: &str, #[case] opaque: bool) {
         let mut lexer = Lexer::new(text);
         let span = lexer.word(Place::Scalar).unwrap().span;
         assert_eq!((&text[span], lexer.opaque), (word, opaque));
@@ -351,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_refused_instead_of_exhausting_the_stack() {
+    fn deep_nesting_is_refused() {
         for open in ["$(", "${x:-", "\"$("] {
             let _ = Lexer::new(&open.repeat(100_000)).word(Place::Scalar);
         }

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_quote_takes_the_values_after_it_along() {
+    fn odd_quote_loses_the_values_after_it() {
         assert_eq!(sources(&[("A", "x"), ("B", "a\"b"), ("C", "y")]).0, ["A[0]=\"x\""]);
         let (steps, _) = sources(&[("B", "a\"b"), ("C", "c\"d"), ("D", "y")]);
         assert_eq!(steps, ["B[0]=\"a\"b\"\nC[0]=\"c\"d\"", "D[0]=\"y\""]);

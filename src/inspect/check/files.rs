@@ -5,7 +5,7 @@ use super::index::Index;
 use super::trust::Trust;
 use super::{Finding, KernelCheck, Kind};
 use crate::inspect::installed::suspects;
-use crate::inspect::owner::{Owner, Suspect, built_file, owner};
+use crate::inspect::owner::{InstalledPath, Owner, built_file, owner};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{flaw, read_module};
 use crate::model::module_name::module_name;
@@ -49,7 +49,7 @@ pub(super) fn check_files(
 
 /// What an installation has in the kernel, as recorded or derived.
 fn files_of(session: &Session<'_>, installed: &Installed, kernel: &Kernel) -> Vec<InstalledFile> {
-    let of = |suspect: Suspect| match suspect.recorded {
+    let of = |suspect: InstalledPath| match suspect.recorded {
         Some(file) => file,
         None => InstalledFile::of(&suspect.path, &fs_err::read(&suspect.path).unwrap_or_default()),
     };
@@ -75,7 +75,7 @@ fn check_file(
     };
     let again = Remedy::InstallAgain { package: id.package.clone(), target: id.target.clone() };
     let built = built_file(installed, &file.path);
-    let suspect = Suspect::recorded(file.clone(), built);
+    let suspect = InstalledPath::recorded(file.clone(), built);
     match owner(session.tree(), id, kernel, &suspect, full) {
         Owner::Recorded | Owner::Changed => {}
         // Two packages have this module, and the other one's is in place: so it was asked for.

@@ -169,10 +169,7 @@ pub(crate) mod tests {
     ];
 
     #[rstest]
-    fn the_fields_are_read_from_any_kind_of_elf(
-        #[values(true, false)] wide: bool,
-        #[values(true, false)] little: bool,
-    ) {
+    fn fields_are_read_from_any_elf(#[values(true, false)] wide: bool, #[values(true, false)] little: bool) {
         let info = parse_module_info(&elf(&ENTRIES, wide, little)).unwrap();
         assert_eq!(info.name.as_deref(), Some("demo"));
         assert_eq!(info.version.as_deref(), Some("1.2 r7"));

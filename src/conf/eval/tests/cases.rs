@@ -20,9 +20,7 @@ fn corrected(case: &str, mut directives: Value) -> Value {
 }
 
 #[rstest]
-fn the_values_of_each_case_are_the_expected_ones(
-    #[files("tests/conf-cases/*.conf")] path: std::path::PathBuf,
-) {
+fn each_case_has_its_expected_values(#[files("tests/conf-cases/*.conf")] path: std::path::PathBuf) {
     let case = path.file_stem().unwrap().to_str().unwrap();
     let expected: Value =
         serde_json::from_slice(&fs_err::read(path.with_extension("json")).unwrap()).unwrap();
@@ -37,7 +35,7 @@ fn the_values_of_each_case_are_the_expected_ones(
 }
 
 #[test]
-fn nothing_that_fell_out_of_its_quotes_is_run() {
+fn text_outside_its_quotes_is_never_run() {
     let world = World::new();
     let file = world.dir.path().join("ran");
     let text = format!("MAKE=\"echo \\\"a; touch {0}; b\\\" \\\" > {0}\"\n", file.display());

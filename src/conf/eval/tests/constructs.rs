@@ -121,7 +121,7 @@ fn a_construct_is_evaluated(#[case] text: &str, #[case] evaluator: Evaluator, #[
 }
 
 #[test]
-fn an_override_sets_single_indices_of_what_it_inherits() {
+fn override_sets_single_indices() {
     for tail in ["", "true\n"] {
         let mut world = World::new();
         let inherited = [("MAKE", 0, "a"), ("PATCH", 0, "x"), ("PATCH", 2, "z"), ("CLEAN", 0, "keep")];
@@ -162,7 +162,7 @@ fn whitelisted_names_of_the_environment_are_hidden() {
 }
 
 #[test]
-fn the_second_reading_sees_directives_that_it_has_read_already() {
+fn second_reading_sees_earlier_directives() {
     let evaluation = World::new().evaluate("PACKAGE_NAME=p\nCLEAN=late\nMAKE='$PACKAGE_NAME $CLEAN.'\n");
     assert_eq!(evaluation.values.get("MAKE"), Some("p ."));
 }

@@ -33,9 +33,7 @@ fn placed(world: &World, conf: &Path) -> std::path::PathBuf {
 }
 
 #[rstest]
-fn each_construct_has_its_value_and_it_is_that_of_bash(
-    #[files("tests/constructs/*.conf")] conf: std::path::PathBuf,
-) {
+fn each_construct_has_the_value_of_bash(#[files("tests/constructs/*.conf")] conf: std::path::PathBuf) {
     let mut world = World::new();
     let dir = placed(&world, &conf);
     let path = world.scope.environment["PATH"].clone();

@@ -76,7 +76,7 @@ fn bash_source_is_the_real_path(#[case] end: &str) {
 }
 
 #[test]
-fn line_ends_of_another_system_do_not_break_compound_commands() {
+fn foreign_line_ends_keep_compound_commands() {
     let text = "if true; then\r\n  return\r\nelse\r\nMAKE=b\r\nfi\r\nMAKE=c\r\n";
     let evaluation = World::new().evaluate(text.replace("return", "MAKE=\"a $x\""));
     assert_eq!(evaluation.values.get("MAKE"), Some("c"));
@@ -94,7 +94,7 @@ fn the_second_reading_has_no_positional_parameters(#[case] text: &str, #[case] m
 }
 
 #[test]
-fn functions_and_start_files_of_the_environment_stay_out() {
+fn environment_functions_and_start_files_stay_out() {
     let mut world = World::new();
     let start_file = world.dir.path().join("start");
     fs_err::write(&start_file, "STARTED=yes\n").unwrap();
@@ -111,7 +111,7 @@ fn functions_and_start_files_of_the_environment_stay_out() {
 }
 
 #[test]
-fn a_value_that_the_second_reading_loses_is_named() {
+fn value_lost_in_the_second_reading_is_named() {
     let evaluation =
         World::new().evaluate("MAKE='$(echo a) \"b c\" d'\nCLEAN='$(echo x'\nPRE_BUILD='$(echo a)'\n");
     assert_eq!(evaluation.lost, ["MAKE", "CLEAN"], "{evaluation:?}");

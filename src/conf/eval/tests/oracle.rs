@@ -201,7 +201,7 @@ fn native_values_are_those_of_bash() {
 }
 
 #[test]
-fn the_oracle_notices_a_wrong_value_and_the_least_of_it_is_left() {
+fn oracle_reduces_a_wrong_value() {
     let text = "# a comment\nMAKE=\"a $arch\"\nCLEAN=x\nPATCH[2]='b'\n";
     let least = shrink(text, |text| text.contains('$') && text.contains("[2]"));
     assert_eq!(least, "$[2]");

@@ -15,7 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// The directories of one build.
 #[derive(Debug)]
-pub(crate) struct Workplace<'a> {
+pub(crate) struct BuildDir<'a> {
     pub id: BuildId,
     /// `M/V`, for messages.
     pub owner: String,
@@ -37,7 +37,7 @@ pub(crate) struct Workplace<'a> {
 /// More links than this in one path are a circle, as for the kernel (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-impl<'a> Workplace<'a> {
+impl<'a> BuildDir<'a> {
     /// Makes the directories.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ const LONGEST_TRANSACTION: u64 = 3600;
 
 /// A point in time on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moment {
+pub(crate) struct RpmTransaction {
     /// The kernel's identifier of this boot; empty where it tells none.
     boot: String,
     /// Since 1970.
@@ -22,7 +22,7 @@ pub(crate) struct Moment {
     transaction: Option<String>,
 }
 
-impl Moment {
+impl RpmTransaction {
     /// Whether both can be in one transaction: under one holder of rpm's lock, or, where it has no holder, in the same
     /// hour.
     #[must_use]
@@ -37,12 +37,12 @@ impl Moment {
 
 impl System {
     #[must_use]
-    pub(crate) fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self) -> RpmTransaction {
         let boot = fs_err::read_to_string(self.path("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
         let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let locks = ["/usr/lib/sysimage/rpm/.rpm.lock", "/var/lib/rpm/.rpm.lock"];
         let transaction = locks.iter().find_map(|lock| holder(&self.path(lock))).or_else(installer);
-        Moment { boot: boot.trim().to_owned(), seconds: passed.as_secs(), transaction }
+        RpmTransaction { boot: boot.trim().to_owned(), seconds: passed.as_secs(), transaction }
     }
 }
 
@@ -77,9 +77,9 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn moment(boot: &str, seconds: u64, transaction: &str) -> Moment {
+    fn moment(boot: &str, seconds: u64, transaction: &str) -> RpmTransaction {
         let transaction = (!transaction.is_empty()).then(|| transaction.to_owned());
-        Moment { boot: boot.into(), seconds, transaction }
+        RpmTransaction { boot: boot.into(), seconds, transaction }
     }
 
     #[rstest]
@@ -89,7 +89,7 @@ mod tests {
     #[case::before(moment("b", 999, ""), false)]
     #[case::after_a_boot(moment("c", 1000, ""), false)]
     #[case::in_a_later_transaction(moment("b", 1000, "7 1"), false)]
-    fn without_a_transaction_time_decides(#[case] later: Moment, #[case] shared: bool) {
+    fn without_a_transaction_time_decides(#[case] later: RpmTransaction, #[case] shared: bool) {
         assert_eq!(moment("b", 1000, "").shares_transaction_with(&later), shared);
     }
 
@@ -99,7 +99,7 @@ mod tests {
     #[case::a_pid_that_came_again(moment("b", 1000, "7 2"), false)]
     #[case::it_is_over(moment("b", 1000, ""), false)]
     #[case::after_a_boot(moment("c", 1000, "7 1"), false)]
-    fn a_transaction_decides_whatever_the_time(#[case] later: Moment, #[case] shared: bool) {
+    fn a_transaction_decides_whatever_the_time(#[case] later: RpmTransaction, #[case] shared: bool) {
         assert_eq!(moment("b", 1000, "7 1").shares_transaction_with(&later), shared);
     }
 }
