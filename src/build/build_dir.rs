@@ -7,7 +7,7 @@
 use crate::build::jobs::SharedJobs;
 use crate::model::{BuildId, Error, Result};
 use crate::session::WriteSession;
-use crate::session::environment::Environment;
+use crate::session::environment::ProgramEnvironment;
 use crate::system::files;
 use crate::system::process::{Bind, Command, namespaces_allowed};
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ pub(crate) struct BuildDir<'a> {
     pub out: PathBuf,
     /// Copies of the modules that were made: they are stripped and signed here, where no link leads.
     pub modules: PathBuf,
-    pub environment: Environment,
+    pub environment: ProgramEnvironment,
     pub jobs: Option<&'a SharedJobs>,
     stage: PathBuf,
     source: PathBuf,
@@ -45,7 +45,7 @@ impl<'a> BuildDir<'a> {
     pub(crate) fn create(
         session: &WriteSession<'_>,
         id: &BuildId,
-        environment: Environment,
+        environment: ProgramEnvironment,
         jobs: Option<&'a SharedJobs>,
     ) -> Result<Self> {
         let shown = session.tree().build_dir(&id.package);

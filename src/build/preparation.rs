@@ -13,7 +13,7 @@ use crate::plan::request::Force;
 use crate::plan::{Buildable, buildable};
 use crate::programs::environment::{build_environment, toolchain};
 use crate::session::WriteSession;
-use crate::session::environment::Environment;
+use crate::session::environment::ProgramEnvironment;
 use crate::system::process::quote;
 use crate::tree::{Added, Inputs};
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(crate) struct Preparation {
     pub conf: PackageConf,
     pub buildable: Buildable,
     pub toolchain: Toolchain,
-    pub environment: Environment,
+    pub environment: ProgramEnvironment,
     pub signer: Option<crate::signing::Signer>,
     /// What it is built against, where that is to be recorded.
     pub against: Vec<PackageId>,

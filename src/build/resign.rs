@@ -8,7 +8,7 @@ use crate::kernel::module_file::{Compression, read_module};
 use crate::model::{Error, Result};
 use crate::programs::environment::{build_environment, toolchain};
 use crate::session::WriteSession;
-use crate::session::environment::Environment;
+use crate::session::environment::ProgramEnvironment;
 use crate::signing::{self, Signer};
 use crate::system::digest::sha256;
 use crate::system::files;
@@ -98,7 +98,7 @@ fn sign_stored(
     module: &mut ModuleRecord,
     dir: &Path,
     work: &Path,
-    (signer, environment): (&Signer, &Environment),
+    (signer, environment): (&Signer, &ProgramEnvironment),
 ) -> Result<Option<Result<(), String>>> {
     let path = dir.join(&module.file);
     let content = fs_err::read(&path)?;

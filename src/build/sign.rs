@@ -3,7 +3,7 @@
 //! What is signed, and with what, is decided in `signing`. A file that exists is never overwritten, except the module.
 
 use crate::kernel::module_file::{has_signature, read_module, split_signature, strip_signature};
-use crate::signing::{MissingKeys, Preparation, SignatureFlaw, Signer, Unsupported, Verification, verify};
+use crate::signing::{KeyPreparation, MissingKeys, SignatureFlaw, Signer, Unsupported, Verification, verify};
 use crate::system::files;
 use crate::system::process::{Command, Outcome, Output};
 use std::fmt::Display;
@@ -53,7 +53,7 @@ pub(crate) fn make_keys(
         .map_err(|e| warnings.iter().chain([&e]).cloned().collect::<Vec<_>>().join("; "))
 }
 
-fn prepare(preparation: &Preparation, start: &dyn Fn(&Path) -> Command) -> Result<(), String> {
+fn prepare(preparation: &KeyPreparation, start: &dyn Fn(&Path) -> Command) -> Result<(), String> {
     let mut command = start(&preparation.program).args(&preparation.args).timeout(PATIENCE);
     for (name, value) in &preparation.env {
         command = command.env(name, value);
@@ -212,19 +212,19 @@ mod tests {
     use super::*;
     use crate::system::process::Input;
 
-    struct Keys {
+    struct MadeKeys {
         dir: tempfile::TempDir,
         key: PathBuf,
         certificate: PathBuf,
     }
 
-    fn keys() -> Keys {
+    fn keys() -> MadeKeys {
         let dir = tempfile::tempdir().unwrap();
         let (key, certificate) = (dir.path().join("new/mok.key"), dir.path().join("new/mok.pub"));
-        Keys { dir, key, certificate }
+        MadeKeys { dir, key, certificate }
     }
 
-    impl Keys {
+    impl MadeKeys {
         fn names(&self) -> Vec<String> {
             let entries = fs_err::read_dir(self.dir.path().join("new")).into_iter().flatten();
             let mut names: Vec<_> =
@@ -323,7 +323,7 @@ mod tests {
             new.display()
         );
         let program = made.program("policy", &script);
-        let step = |arg| Preparation {
+        let step = |arg| KeyPreparation {
             program: program.clone(),
             args: vec![arg],
             env: vec![("SHIM_NOTRIGGER", "y")],

@@ -50,7 +50,7 @@ pub(crate) enum Operand {
 
 /// One action: its word and what people read about it.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct ActionSpec {
     pub word: &'static str,
     pub action: Action,
     pub operand: Operand,
@@ -64,8 +64,8 @@ pub(crate) struct Entry {
 }
 
 /// Every action in the order of the manual page.
-pub(crate) const ACTIONS: [Entry; 24] = [
-    Entry {
+pub(crate) const ACTIONS: [ActionSpec; 24] = [
+    ActionSpec {
         word: "add",
         action: Action::Add,
         operand: Operand::Source,
@@ -74,7 +74,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Registers a package. A directory or tarball is copied into the source tree first.",
         example: "dkms add ./hello-0.1",
     },
-    Entry {
+    ActionSpec {
         word: "build",
         action: Action::Build,
         operand: Operand::Source,
@@ -84,7 +84,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  given. An installed build is replaced only by one that succeeded.",
         example: "dkms build hello/0.1 -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "install",
         action: Action::Install,
         operand: Operand::Source,
@@ -95,7 +95,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  versions the newest is taken. What is stale is rebuilt.",
         example: "dkms install hello/0.1",
     },
-    Entry {
+    ActionSpec {
         word: "uninstall",
         action: Action::Uninstall,
         operand: Operand::Package,
@@ -104,7 +104,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Removes the modules of a package from a kernel. The build stays.",
         example: "dkms uninstall hello/0.1 --all",
     },
-    Entry {
+    ActionSpec {
         word: "unbuild",
         action: Action::Unbuild,
         operand: Operand::Package,
@@ -113,7 +113,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Removes the build as well. The package stays registered.",
         example: "dkms unbuild hello/0.1 -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "remove",
         action: Action::Remove,
         operand: Operand::Package,
@@ -122,7 +122,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Removes a package for a kernel, or with --all altogether. The source is never deleted.",
         example: "dkms remove hello/0.1 --all",
     },
-    Entry {
+    ActionSpec {
         word: "status",
         action: Action::Status,
         operand: Operand::Package,
@@ -132,7 +132,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  modules of another one) and broken (the source is gone). It runs no program, takes no lock, and exits with 0.",
         example: "dkms status -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "autoinstall",
         action: Action::Autoinstall,
         operand: Operand::Nothing,
@@ -144,7 +144,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  failed is not retried until one of its inputs changes, --force is given, or it is built by name.",
         example: "dkms autoinstall -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "check",
         action: Action::Check,
         operand: Operand::Nothing,
@@ -157,7 +157,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  user.",
         example: "dkms check --all-kernels",
     },
-    Entry {
+    ActionSpec {
         word: "fsck",
         action: Action::Fsck,
         operand: Operand::Nothing,
@@ -169,7 +169,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  is set aside beside its place. The exit status is 0 if nothing is wrong, or no longer is, else 1.",
         example: "dkms fsck --repair",
     },
-    Entry {
+    ActionSpec {
         word: "conf",
         action: Action::Conf,
         operand: Operand::Source,
@@ -178,7 +178,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Prints how a dkms.conf is understood, and which file each value comes from.",
         example: "dkms conf ./hello-0.1 --format json",
     },
-    Entry {
+    ActionSpec {
         word: "why",
         action: Action::Why,
         operand: Operand::Package,
@@ -188,7 +188,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  skipped or kept from it. It changes nothing.",
         example: "dkms why hello -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "match",
         action: Action::Match,
         operand: Operand::Nothing,
@@ -197,7 +197,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Installs the packages that the kernel --templatekernel has for another kernel.",
         example: "dkms match --templatekernel 6.1.0-49-amd64 -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "mktarball",
         action: Action::Mktarball,
         operand: Operand::Package,
@@ -206,7 +206,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Packs a package with its builds into a tarball.",
         example: "dkms mktarball hello/0.1 --archive hello.tar.gz",
     },
-    Entry {
+    ActionSpec {
         word: "ldtarball",
         action: Action::Ldtarball,
         operand: Operand::Tarball,
@@ -215,7 +215,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Loads a tarball of mktarball. One that would write anywhere else is refused as a whole.",
         example: "dkms ldtarball hello.tar.gz",
     },
-    Entry {
+    ActionSpec {
         word: "mkdeb",
         action: Action::MakePackage(PackageForm::Deb),
         operand: Operand::Package,
@@ -231,7 +231,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  SOURCE_DATE_EPOCH.",
         example: "dkms mkdeb hello/0.1 -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "mkbmdeb",
         action: Action::MakePackage(PackageForm::ModulesDeb),
         operand: Operand::Package,
@@ -241,7 +241,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  nor a compiler. The result is in <tree>/M/V/bmdeb.",
         example: "dkms mkbmdeb hello/0.1",
     },
-    Entry {
+    ActionSpec {
         word: "mkdsc",
         action: Action::MakePackage(PackageForm::SourceDeb),
         operand: Operand::Package,
@@ -250,7 +250,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Makes a Debian source package, for dh_dkms(1). The result is in <tree>/M/V/dsc.",
         example: "dkms mkdsc hello/0.1",
     },
-    Entry {
+    ActionSpec {
         word: "mkrpm",
         action: Action::MakePackage(PackageForm::Rpm),
         operand: Operand::Package,
@@ -261,7 +261,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
                  gets the macros module_name, version, kernel_versions, mktarball_line, _dkmsdir, _srcdir and _sourcedir.",
         example: "dkms mkrpm hello/0.1",
     },
-    Entry {
+    ActionSpec {
         word: "generate_mok",
         action: Action::GenerateMok,
         operand: Operand::Nothing,
@@ -270,7 +270,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Makes the key and certificate that modules are signed with, if neither exists.",
         example: "dkms generate_mok",
     },
-    Entry {
+    ActionSpec {
         word: "kernel_preinst",
         action: Action::KernelPreinst,
         operand: Operand::Nothing,
@@ -279,7 +279,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Does what the hook of a kernel package does before the kernel -k is unpacked.",
         example: "dkms kernel_preinst -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "kernel_postinst",
         action: Action::KernelPostinst,
         operand: Operand::Nothing,
@@ -288,7 +288,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Does what the hook of a kernel package does after the kernel -k is installed.",
         example: "dkms kernel_postinst -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "kernel_prerm",
         action: Action::KernelPrerm,
         operand: Operand::Nothing,
@@ -297,7 +297,7 @@ pub(crate) const ACTIONS: [Entry; 24] = [
         manual: "Does what the hook of a kernel package does before the kernel -k is removed.",
         example: "dkms kernel_prerm -k 6.1.0-50-amd64",
     },
-    Entry {
+    ActionSpec {
         word: "help",
         action: Action::Help,
         operand: Operand::Action,
@@ -333,7 +333,7 @@ impl Action {
 
     /// What people read about it; a removed action has nothing.
     #[must_use]
-    pub(crate) fn entry(self) -> Option<&'static Entry> {
+    pub(crate) fn entry(self) -> Option<&'static ActionSpec> {
         ACTIONS.iter().find(|entry| entry.action == self)
     }
 

@@ -1,6 +1,6 @@
 //! What `check` prints: a line for each kernel and for each thing that is wrong with it, or JSON.
 
-use crate::inspect::check::{Finding, KernelCheck, Kernels, Scope, check};
+use crate::inspect::check::{CheckOptions, Finding, KernelCheck, Kernels, check};
 use crate::kernel::default_arch;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::plan::request::ConfFormat;
@@ -23,7 +23,7 @@ struct Document<'a> {
 /// The package that is asked for is not in the tree.
 pub(crate) fn print(
     targets: &[Target],
-    scope: Scope<'_>,
+    scope: CheckOptions<'_>,
     format: ConfFormat,
     session: &Session<'_>,
 ) -> Result<ExitCode> {

@@ -1,6 +1,6 @@
 //! `dkms conf`: what a dkms.conf ends up saying, where each value came from, and whether bash was needed.
 
-use crate::conf::{Effective, Settings, Strictness, View, override_names, read_effective, understand};
+use crate::conf::{Effective, EvalContext, Settings, Strictness, override_names, read_effective, understand};
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
 use crate::model::{ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
@@ -22,7 +22,7 @@ pub(crate) fn print(
     let (path, id) = locate(subject, conf, settings);
     let effective = match id {
         Some(id) => {
-            let view = View { package: Some(&id), kernel: &kernel, arch: &target.arch };
+            let view = EvalContext { package: Some(&id), kernel: &kernel, arch: &target.arch };
             read_effective(&path, view, settings, system)?
         }
         None => of_directory(&path, &kernel, target, settings, system)?,
@@ -59,10 +59,10 @@ fn of_directory(
     settings: &Settings,
     system: &System,
 ) -> Result<Effective> {
-    let view = View { package: None, kernel, arch: &target.arch };
+    let view = EvalContext { package: None, kernel, arch: &target.arch };
     let effective = read_effective(path, view, settings, system)?;
     let Some(id) = named(&effective) else { return Ok(effective) };
-    let view = View { package: Some(&id), ..view };
+    let view = EvalContext { package: Some(&id), ..view };
     let is_overridden = override_names(&id, view, system).iter().any(|file| file.is_file());
     let text = fs_err::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -2,7 +2,7 @@
 //! the repository; `make documents` writes them, and the tests fail where they differ.
 
 use super::action::{ACTIONS, Action, Operand};
-use super::options::{Complete, Entry, Kind, OPTIONS};
+use super::options::{Complete, OPTIONS, OptionKind, OptionSpec};
 use rstest::rstest;
 use std::fmt::Write;
 use std::path::Path;
@@ -52,7 +52,7 @@ fn sentence(text: &str) -> String {
 }
 
 fn manual_actions() -> String {
-    let entry = |entry: &super::action::Entry| paragraph(&format!(".B {}", entry.word), &[entry.manual]);
+    let entry = |entry: &super::action::ActionSpec| paragraph(&format!(".B {}", entry.word), &[entry.manual]);
     ACTIONS.iter().map(entry).collect()
 }
 
@@ -62,7 +62,7 @@ fn manual_options() -> String {
         let spellings: Vec<String> =
             option.spellings().map(|text| format!("\\fB{}\\fR", text.replace('-', "\\-"))).collect();
         let mut term = spellings.join(", ");
-        if let Kind::Value { name, .. } = option.kind {
+        if let OptionKind::Value { name, .. } = option.kind {
             let _ = write!(term, " \\fI{name}\\fR");
         }
         let words: Vec<&str> = only(option).map(Action::word).collect();
@@ -73,15 +73,15 @@ fn manual_options() -> String {
 }
 
 /// The actions that an option is for, unless it is for every one.
-fn only(option: &Entry) -> impl Iterator<Item = Action> {
+fn only(option: &OptionSpec) -> impl Iterator<Item = Action> {
     let all = ACTIONS.iter().all(|entry| option.fits.includes(entry.action));
-    let included = move |entry: &&super::action::Entry| !all && option.fits.includes(entry.action);
+    let included = move |entry: &&super::action::ActionSpec| !all && option.fits.includes(entry.action);
     ACTIONS.iter().filter(included).map(|entry| entry.action)
 }
 
 fn offered(action: Action) -> Vec<&'static str> {
     let fits = OPTIONS.iter().filter(|option| option.fits.includes(action) && !option.is_deprecated());
-    fits.flat_map(Entry::spellings).collect()
+    fits.flat_map(OptionSpec::spellings).collect()
 }
 
 fn wrapped(words: &[&str]) -> String {
@@ -101,12 +101,12 @@ fn bash() -> String {
         );
     }
     let all: Vec<&str> =
-        OPTIONS.iter().filter(|option| !option.is_deprecated()).flat_map(Entry::spellings).collect();
+        OPTIONS.iter().filter(|option| !option.is_deprecated()).flat_map(OptionSpec::spellings).collect();
     let _ =
         writeln!(text, "        *)\n            echo \"\n{}            \" ;;\n    esac\n}}\n", wrapped(&all));
     text.push_str("# What the value of an option is.\n_dkms_value() {\n    case $1 in\n");
     for option in &OPTIONS {
-        if let Kind::Value { complete, .. } = option.kind {
+        if let OptionKind::Value { complete, .. } = option.kind {
             let spellings = option.spellings().collect::<Vec<_>>().join(" | ");
             let _ = writeln!(text, "        {spellings}) echo {} ;;", in_bash(complete));
         }
@@ -149,12 +149,14 @@ fn zsh() -> String {
         let summary = quoted(option.summary);
         let repeat = if option.is_repeatable { "'*'" } else { "" };
         let value = match option.kind {
-            Kind::Value { name, complete, .. } => {
+            OptionKind::Value { name, complete, .. } => {
                 format!(":{}:{}", name.to_ascii_lowercase().replace(['[', ']'], ""), in_zsh(complete))
             }
-            Kind::Switch(_) | Kind::Version | Kind::Help | Kind::Deprecated | Kind::DeprecatedValue => {
-                String::new()
-            }
+            OptionKind::Switch(_)
+            | OptionKind::Version
+            | OptionKind::Help
+            | OptionKind::Deprecated
+            | OptionKind::DeprecatedValue => String::new(),
         };
         let spellings: Vec<&str> = option.spellings().collect();
         let spelled = match spellings.as_slice() {
@@ -216,7 +218,7 @@ fn fish() -> String {
         if let Some(long) = option.long {
             let _ = write!(text, " -l {}", long.trim_start_matches('-'));
         }
-        if let Kind::Value { complete, .. } = option.kind {
+        if let OptionKind::Value { complete, .. } = option.kind {
             text.push_str(&in_fish(complete));
         }
         let _ = writeln!(text, " -d '{}'", in_fish_quotes(option.summary));

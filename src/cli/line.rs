@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::args::Arguments;
-use super::options::{self, Kind};
+use super::options::{self, OptionKind};
 use crate::model::Error;
 use crate::system::Console;
 
@@ -29,17 +29,17 @@ pub(crate) fn parse(words: &[String], console: &Console) -> Result<Line, Error> 
             continue;
         };
         match option.kind {
-            Kind::Switch(set) => set(&mut args),
-            Kind::Value { set, .. } => {
+            OptionKind::Switch(set) => set(&mut args),
+            OptionKind::Value { set, .. } => {
                 let value = match word.split_once('=') {
                     Some((_, value)) => value,
                     None => rest.next().map_or("", String::as_str),
                 };
                 set(&mut args, first_line(value));
             }
-            Kind::Version => return Ok(Line::Version),
-            Kind::Help => return Ok(Line::Help(args.action)),
-            Kind::Deprecated | Kind::DeprecatedValue => {
+            OptionKind::Version => return Ok(Line::Version),
+            OptionKind::Help => return Ok(Line::Help(args.action)),
+            OptionKind::Deprecated | OptionKind::DeprecatedValue => {
                 args.notes.push(format!("Deprecated option: {word} has no effect."));
             }
         }

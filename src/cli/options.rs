@@ -21,7 +21,7 @@ pub(crate) enum Complete {
 /// What an option takes and does.
 #[cfg_attr(not(test), expect(dead_code, reason = "the completions are written by a test"))]
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum OptionKind {
     Switch(fn(&mut Arguments)),
     Value {
         name: &'static str,
@@ -57,10 +57,10 @@ impl Fits {
 /// One option: how it is spelled, what it does and what people read about it.
 #[cfg_attr(not(test), expect(dead_code, reason = "the completions are written by a test"))]
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct OptionSpec {
     pub short: Option<&'static str>,
     pub long: Option<&'static str>,
-    pub kind: Kind,
+    pub kind: OptionKind,
     pub fits: Fits,
     /// Whether the help gives it a line of its own.
     pub is_common: bool,
@@ -71,12 +71,12 @@ pub(crate) struct Entry {
     pub manual: &'static str,
 }
 
-impl Entry {
+impl OptionSpec {
     const fn switch(long: &'static str, set: fn(&mut Arguments)) -> Self {
         Self {
             short: None,
             long: Some(long),
-            kind: Kind::Switch(set),
+            kind: OptionKind::Switch(set),
             fits: Fits::Every,
             is_common: false,
             is_repeatable: false,
@@ -91,12 +91,12 @@ impl Entry {
         complete: Complete,
         set: fn(&mut Arguments, &str),
     ) -> Self {
-        let kind = Kind::Value { name, complete, set };
+        let kind = OptionKind::Value { name, complete, set };
         Self { kind, long, ..Self::switch("", |_| ()) }
     }
 
     const fn deprecated(long: &'static str) -> Self {
-        Self { kind: Kind::Deprecated, ..Self::switch(long, |_| ()) }
+        Self { kind: OptionKind::Deprecated, ..Self::switch(long, |_| ()) }
     }
 
     const fn short(self, short: &'static str) -> Self {
@@ -149,17 +149,19 @@ fn text(value: &str) -> Option<String> {
 }
 
 /// Every option in the order of the manual page.
-pub(crate) const OPTIONS: [Entry; 38] = [
-    Entry::value(Some("--module"), "MODULE[/VERSION]", Complete::Package, |args, value| {
+pub(crate) const OPTIONS: [OptionSpec; 38] = [
+    OptionSpec::value(Some("--module"), "MODULE[/VERSION]", Complete::Package, |args, value| {
         args.take_module(value);
     })
     .short("-m")
     .common()
     .says("the package, with or without its version"),
-    Entry::value(None, "VERSION", Complete::Version, |args, value| args.version = Some(value.to_owned()))
-        .short("-v")
-        .says("the package's version"),
-    Entry::value(Some("--kernelver"), "KERNEL[/ARCH]", Complete::Kernel, |args, value| {
+    OptionSpec::value(None, "VERSION", Complete::Version, |args, value| {
+        args.version = Some(value.to_owned())
+    })
+    .short("-v")
+    .says("the package's version"),
+    OptionSpec::value(Some("--kernelver"), "KERNEL[/ARCH]", Complete::Kernel, |args, value| {
         args.take_kernel(value)
     })
     .short("-k")
@@ -167,130 +169,140 @@ pub(crate) const OPTIONS: [Entry; 38] = [
     .repeatable()
     .says("a kernel release (default: the running one)")
     .adds("Repeatable."),
-    Entry::value(Some("--arch"), "ARCH", Complete::Arch, |args, value| args.arches.push(value.to_owned()))
-        .short("-a")
-        .repeatable()
-        .says("an architecture (default: the machine's)")
-        .adds("Repeatable: one for all kernels, or one for each."),
-    Entry::switch("--all", |args| args.all = true)
+    OptionSpec::value(Some("--arch"), "ARCH", Complete::Arch, |args, value| {
+        args.arches.push(value.to_owned())
+    })
+    .short("-a")
+    .repeatable()
+    .says("an architecture (default: the machine's)")
+    .adds("Repeatable: one for all kernels, or one for each."),
+    OptionSpec::switch("--all", |args| args.all = true)
         .common()
         .only(REMOVAL)
         .says("every kernel the package is built for"),
-    Entry::switch("--all-kernels", |args| args.all_kernels = true)
+    OptionSpec::switch("--all-kernels", |args| args.all_kernels = true)
         .only(&[Check])
         .says("every kernel that can be booted"),
-    Entry::switch("--full", |args| args.full = true)
+    OptionSpec::switch("--full", |args| args.full = true)
         .only(&[Check])
         .says("read every installed file, and list the initramfs"),
-    Entry::switch("--repair", |args| args.repair = true).only(&[Fsck]).says("fix what is found"),
-    Entry::switch("--force", |args| args.force = true)
+    OptionSpec::switch("--repair", |args| args.repair = true).only(&[Fsck]).says("fix what is found"),
+    OptionSpec::switch("--force", |args| args.force = true)
         .common()
         .only(&[Add, Build, Install, Autoinstall, Match, Ldtarball, KernelPostinst])
         .says("rebuild or reinstall, overriding safety checks"),
-    Entry::switch("--force-version-override", |args| args.force_version_override = true)
+    OptionSpec::switch("--force-version-override", |args| args.force_version_override = true)
         .only(INSTALLING)
         .says("install over a newer module of the kernel"),
-    Entry::switch("--force-vermagic", |args| args.force_vermagic = true)
+    OptionSpec::switch("--force-vermagic", |args| args.force_vermagic = true)
         .only(COMPILING)
         .says("accept a module built for another kernel release"),
-    Entry::value(None, "JOBS", Complete::Anything, |args, value| args.overrides.jobs = text(value))
+    OptionSpec::value(None, "JOBS", Complete::Anything, |args, value| args.overrides.jobs = text(value))
         .short("-j")
         .only(COMPILING)
         .says("the number of compile jobs; 0 means no limit"),
-    Entry::value(None, "FILE", Complete::File, |args, value| args.conf = path(value))
+    OptionSpec::value(None, "FILE", Complete::File, |args, value| args.conf = path(value))
         .short("-c")
         .only(READING)
         .says("a dkms.conf to read in place of the package's own"),
-    Entry::value(Some("--directive"), "NAME=VALUE", Complete::Anything, |args, value| {
+    OptionSpec::value(Some("--directive"), "NAME=VALUE", Complete::Anything, |args, value| {
         args.take_directive(value);
     })
     .repeatable()
     .says("override a directive of dkms.conf; repeatable")
     .adds("It is stronger than every file."),
-    Entry::value(Some("--config"), "FILE", Complete::File, |args, value| {
+    OptionSpec::value(Some("--config"), "FILE", Complete::File, |args, value| {
         args.overrides.kernel_config = path(value);
     })
     .says("the kernel's configuration"),
-    Entry::value(Some("--kernelsourcedir"), "DIRECTORY", Complete::Directory, |args, value| {
+    OptionSpec::value(Some("--kernelsourcedir"), "DIRECTORY", Complete::Directory, |args, value| {
         args.overrides.kernel_source_dir = path(value);
     })
     .says("the kernel's build directory")
     .adds("Without it /lib/modules/<release>/build."),
-    Entry::value(Some("--dkmstree"), "DIRECTORY", Complete::Directory, |args, value| {
+    OptionSpec::value(Some("--dkmstree"), "DIRECTORY", Complete::Directory, |args, value| {
         args.overrides.dkms_tree = path(value);
     })
     .says("the DKMS tree, by default /var/lib/dkms"),
-    Entry::value(Some("--sourcetree"), "DIRECTORY", Complete::Directory, |args, value| {
+    OptionSpec::value(Some("--sourcetree"), "DIRECTORY", Complete::Directory, |args, value| {
         args.overrides.source_tree = path(value);
     })
     .says("where sources are, by default /usr/src"),
-    Entry::value(Some("--installtree"), "DIRECTORY", Complete::Directory, |args, value| {
+    OptionSpec::value(Some("--installtree"), "DIRECTORY", Complete::Directory, |args, value| {
         args.overrides.install_tree = path(value);
     })
     .says("where kernels have their modules, by default /lib/modules"),
-    Entry::value(Some("--templatekernel"), "KERNEL", Complete::Kernel, |args, value| {
+    OptionSpec::value(Some("--templatekernel"), "KERNEL", Complete::Kernel, |args, value| {
         args.template_kernel = text(value);
     })
     .only(&[Match])
     .says("the kernel to copy from"),
-    Entry::value(Some("--archive"), "FILE", Complete::File, |args, value| args.archive = path(value))
+    OptionSpec::value(Some("--archive"), "FILE", Complete::File, |args, value| args.archive = path(value))
         .only(&[Mktarball, Ldtarball])
         .says("the tarball to write or to load")
         .adds("Its name selects the compression when it is written; its content when it is loaded."),
-    Entry::switch("--binaries-only", |args| args.binaries_only = true)
+    OptionSpec::switch("--binaries-only", |args| args.binaries_only = true)
         .only(&[Mktarball, DEB, RPM])
         .says("pack the builds without the source"),
-    Entry::switch("--source-only", |args| args.source_only = true)
+    OptionSpec::switch("--source-only", |args| args.source_only = true)
         .only(&[Mktarball, DEB, RPM])
         .says("pack the source without the builds"),
-    Entry::switch("--no-depmod", |args| args.overrides.no_depmod = true)
+    OptionSpec::switch("--no-depmod", |args| args.overrides.no_depmod = true)
         .only(INDEXING)
         .says("do not run depmod(8)"),
-    Entry::switch("--modprobe-on-install", |args| args.overrides.modprobe_on_install = true)
+    OptionSpec::switch("--modprobe-on-install", |args| args.overrides.modprobe_on_install = true)
         .only(INSTALLING)
         .says("load modules for the devices of the running kernel"),
-    Entry::switch("--symlink-modules", |args| args.overrides.symlink_modules = true)
+    OptionSpec::switch("--symlink-modules", |args| args.overrides.symlink_modules = true)
         .only(INSTALLING)
         .says("install links into the DKMS tree instead of copies"),
-    Entry::switch("--rpm_safe_upgrade", |args| args.rpm_safe_upgrade = true)
+    OptionSpec::switch("--rpm_safe_upgrade", |args| args.rpm_safe_upgrade = true)
         .only(&[Add, Build, Install, Remove])
         .says("called from the scriptlets of an rpm package"),
-    Entry::value(Some("--format"), "FORMAT", Complete::Words(&["text", "legacy", "json"]), |args, value| {
-        args.format = text(value);
-    })
+    OptionSpec::value(
+        Some("--format"),
+        "FORMAT",
+        Complete::Words(&["text", "legacy", "json"]),
+        |args, value| {
+            args.format = text(value);
+        },
+    )
     .only(&[Status, Conf, Check])
     .says("print as text or json; status also as legacy, the lines of dkms 2"),
-    Entry::switch("--dry-run", |args| args.dry_run = true)
+    OptionSpec::switch("--dry-run", |args| args.dry_run = true)
         .only(&[Add, Build, Install, Uninstall, Unbuild, Remove, Autoinstall])
         .says("print what would be done and why, and do nothing"),
-    Entry::switch("--verbose", |args| args.overrides.verbose = true).says("print commands and details"),
-    Entry::switch("--quiet", |args| args.quiet = true).short("-q").says("print nothing"),
-    Entry::switch("--debug", |_| ()).says("accepted without effect"),
-    Entry { kind: Kind::Version, ..Entry::switch("--version", |_| ()) }.short("-V").says("print the version"),
-    Entry { kind: Kind::Help, ..Entry::switch("--help", |_| ()) }
+    OptionSpec::switch("--verbose", |args| args.overrides.verbose = true).says("print commands and details"),
+    OptionSpec::switch("--quiet", |args| args.quiet = true).short("-q").says("print nothing"),
+    OptionSpec::switch("--debug", |_| ()).says("accepted without effect"),
+    OptionSpec { kind: OptionKind::Version, ..OptionSpec::switch("--version", |_| ()) }
+        .short("-V")
+        .says("print the version"),
+    OptionSpec { kind: OptionKind::Help, ..OptionSpec::switch("--help", |_| ()) }
         .short("-h")
         .says("print the help; after an action, the help of that action"),
-    Entry::deprecated("--no-initrd"),
-    Entry::deprecated("--no-clean-kernel"),
-    Entry::deprecated("--no-prepare-kernel"),
-    Entry { kind: Kind::DeprecatedValue, ..Entry::switch("--legacy-postinst", |_| ()) },
+    OptionSpec::deprecated("--no-initrd"),
+    OptionSpec::deprecated("--no-clean-kernel"),
+    OptionSpec::deprecated("--no-prepare-kernel"),
+    OptionSpec { kind: OptionKind::DeprecatedValue, ..OptionSpec::switch("--legacy-postinst", |_| ()) },
 ];
 
 /// The spellings of all options.
 pub(crate) fn spellings() -> impl Iterator<Item = &'static str> {
-    OPTIONS.iter().flat_map(Entry::spellings)
+    OPTIONS.iter().flat_map(OptionSpec::spellings)
 }
 
 /// The option that a word of the command line names. Long options with a value are recognised by their leading text
 /// (`--kernelverfoo=1`), the longest that fits; the others as a whole.
 #[must_use]
-pub(crate) fn find(word: &str) -> Option<&'static Entry> {
-    let is_named = |entry: &Entry| match entry.kind {
-        Kind::DeprecatedValue => entry.long == word.split('=').next(),
+pub(crate) fn find(word: &str) -> Option<&'static OptionSpec> {
+    let is_named = |entry: &OptionSpec| match entry.kind {
+        OptionKind::DeprecatedValue => entry.long == word.split('=').next(),
         _ => entry.spellings().any(|spelling| spelling == word),
     };
-    let begins = |entry: &&Entry| {
-        matches!(entry.kind, Kind::Value { .. }) && entry.long.is_some_and(|long| word.starts_with(long))
+    let begins = |entry: &&OptionSpec| {
+        matches!(entry.kind, OptionKind::Value { .. })
+            && entry.long.is_some_and(|long| word.starts_with(long))
     };
     let by_leading_text = || OPTIONS.iter().filter(begins).max_by_key(|entry| entry.long.map(str::len));
     OPTIONS.iter().find(|entry| is_named(entry)).or_else(by_leading_text)

@@ -6,7 +6,7 @@ use crate::model::{BuildId, Error, PackageName, Result, Target};
 use crate::ops::lifecycle::facts;
 use crate::plan::autoinstall::{Need, Plan, plan_autoinstall};
 use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
-use crate::plan::request::{Change, Force, Job, Removal, Targets, Wanted};
+use crate::plan::request::{Change, Force, Job, PackageQuery, Removal, Targets};
 use crate::session::Session;
 
 /// What autoinstall would do with each package, or with one.
@@ -24,7 +24,7 @@ pub(crate) fn autoinstall(session: &Session<'_>, target: &Target, force: &Force,
 
 /// # Errors
 /// The package is not in the tree.
-pub(crate) fn why(session: &Session<'_>, wanted: &Wanted, target: &Target) -> Result<()> {
+pub(crate) fn why(session: &Session<'_>, wanted: &PackageQuery, target: &Target) -> Result<()> {
     let snapshot = session.tree().scan(&session.settings.source_tree);
     if !snapshot.packages.iter().any(|package| wanted.is(&package.id)) {
         return Err(Error::NameNotInTree(wanted.name.clone()));

@@ -10,8 +10,8 @@ use crate::model::{
     Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
 };
 use crate::plan::request::{
-    Change, ConfFormat, Content, Extent, Filter, Force, Job, Removal, Request, StatusFormat, Subject,
-    Targets, Wanted,
+    Change, ConfFormat, Content, Extent, Filter, Force, Job, PackageQuery, Removal, Request, StatusFormat,
+    Subject, Targets,
 };
 use crate::system::System;
 use crate::system::files::check_writable;
@@ -172,11 +172,11 @@ impl Checker<'_> {
     }
 
     /// The package that is asked for, in one version or any.
-    fn wanted(&self) -> Result<Option<Wanted>> {
+    fn wanted(&self) -> Result<Option<PackageQuery>> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let version = given(&self.args.version).map(|text| PackageVersion::parse(&text)).transpose()?;
         let name = given(&self.args.module).map(|name| PackageName::parse(&name)).transpose()?;
-        Ok(name.map(|name| Wanted { name, version }))
+        Ok(name.map(|name| PackageQuery { name, version }))
     }
 
     fn bootable(&self) -> Result<Vec<Target>> {

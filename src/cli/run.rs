@@ -6,7 +6,7 @@ use crate::archive::source::AddOptions;
 use crate::archive::{package, tarball};
 use crate::build::signer::generate_mok;
 use crate::conf::Settings;
-use crate::inspect::check::Scope;
+use crate::inspect::check::CheckOptions;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::ops::add::add;
 use crate::ops::autoinstall::is_switched_off;
@@ -28,7 +28,7 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
             return conf_view::print(subject, conf.as_deref(), target, *format, settings, system);
         }
         Request::Check { targets, package, full, format } => {
-            let scope = Scope { full: *full, package: package.as_ref() };
+            let scope = CheckOptions { full: *full, package: package.as_ref() };
             return check_view::print(targets, scope, *format, &Session::look(settings, system));
         }
         Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),

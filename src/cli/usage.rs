@@ -1,7 +1,7 @@
 //! The help. Installers look for `--no-depmod` in it, delimited by blanks or brackets.
 
-use super::action::{ACTIONS, Action, Entry, Operand};
-use super::options::{self, Kind, OPTIONS};
+use super::action::{ACTIONS, Action, ActionSpec, Operand};
+use super::options::{self, OPTIONS, OptionKind};
 use std::fmt::Write;
 
 const WIDTH: usize = 80;
@@ -19,20 +19,22 @@ impl Operand {
     }
 }
 
-impl options::Entry {
+impl options::OptionSpec {
     /// `-k, --kernelver KERNEL[/ARCH]`
     pub(crate) fn synopsis(&self) -> String {
         let spellings = self.spellings().collect::<Vec<_>>().join(", ");
         match self.kind {
-            Kind::Value { name, .. } => format!("{spellings} {name}"),
-            Kind::Switch(_) | Kind::Version | Kind::Help | Kind::Deprecated | Kind::DeprecatedValue => {
-                spellings
-            }
+            OptionKind::Value { name, .. } => format!("{spellings} {name}"),
+            OptionKind::Switch(_)
+            | OptionKind::Version
+            | OptionKind::Help
+            | OptionKind::Deprecated
+            | OptionKind::DeprecatedValue => spellings,
         }
     }
 
     pub(crate) fn is_deprecated(&self) -> bool {
-        matches!(self.kind, Kind::Deprecated | Kind::DeprecatedValue)
+        matches!(self.kind, OptionKind::Deprecated | OptionKind::DeprecatedValue)
     }
 }
 
@@ -45,7 +47,8 @@ pub(crate) fn synopsis() -> &'static str {
 #[must_use]
 pub(crate) fn usage() -> String {
     let mut text = format!("{}\n\nActions:\n", synopsis());
-    let (common, others): (Vec<&Entry>, Vec<&Entry>) = ACTIONS.iter().partition(|entry| entry.is_common);
+    let (common, others): (Vec<&ActionSpec>, Vec<&ActionSpec>) =
+        ACTIONS.iter().partition(|entry| entry.is_common);
     for entry in common {
         let _ = writeln!(text, "  {:12} {}", entry.word, entry.summary);
     }

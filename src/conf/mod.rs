@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// For whom a dkms.conf is evaluated: what its variables show.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View<'a> {
+pub(crate) struct EvalContext<'a> {
     /// The package, unless a directory is only being asked for its name.
     pub package: Option<&'a PackageId>,
     pub kernel: &'a Kernel,
@@ -40,7 +40,7 @@ pub(crate) struct View<'a> {
 /// The file is missing or unreadable, bash cannot run or takes too long, or the values are invalid.
 pub(crate) fn read_package(
     conf: &Path,
-    view: View<'_>,
+    view: EvalContext<'_>,
     strictness: Strictness,
     settings: &Settings,
     system: &System,
@@ -78,7 +78,7 @@ pub(crate) fn understand(
 /// The file is missing or unreadable, or bash cannot run or takes too long.
 pub(crate) fn read_effective(
     conf: &Path,
-    view: View<'_>,
+    view: EvalContext<'_>,
     settings: &Settings,
     system: &System,
 ) -> Result<Effective> {
@@ -94,7 +94,7 @@ pub(crate) fn read_effective(
 
 /// The files that may change a package's values, weakest first, whether they exist or not.
 #[must_use]
-pub(crate) fn override_names(package: &PackageId, view: View<'_>, system: &System) -> Vec<PathBuf> {
+pub(crate) fn override_names(package: &PackageId, view: EvalContext<'_>, system: &System) -> Vec<PathBuf> {
     let (m, v, k, a) = (&package.name, &package.version, &view.kernel.release, view.arch);
     [
         format!("{m}"),
@@ -109,7 +109,7 @@ pub(crate) fn override_names(package: &PackageId, view: View<'_>, system: &Syste
     .collect()
 }
 
-fn variables(view: View<'_>, settings: &Settings, system: &System) -> BTreeMap<String, String> {
+fn variables(view: EvalContext<'_>, settings: &Settings, system: &System) -> BTreeMap<String, String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut variables: BTreeMap<String, String> = [
         ("kernelver", view.kernel.release.to_string()),

@@ -28,7 +28,7 @@ pub(crate) fn take_out(hook: &mut Hook, release: &str, settings: &Settings) -> R
 
 /// What became of a kernel's modules.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct KernelOutcome {
     /// For a caller who wants to fail when a package does, as configured.
     pub status: u8,
     /// Whether a module is missing that should be there.
@@ -40,17 +40,17 @@ pub(crate) struct Outcome {
 }
 
 /// Installs what is pending for a kernel, and reports it on the terminal, in the log and by the status.
-pub(crate) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -> Outcome {
+pub(crate) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -> KernelOutcome {
     if is_switched_off(&hook.system) {
         hook.note("automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
-        return Outcome::default();
+        return KernelOutcome::default();
     }
     match autoinstall(hook, release, settings) {
         Ok((target, report)) => {
             let missing = report.failed.iter().map(|(id, _)| id);
             let missing =
                 missing.chain(report.blocked.iter().map(|(id, _)| id)).chain(&report.without_headers);
-            Outcome {
+            KernelOutcome {
                 status: conclude(hook, &target, &report, settings),
                 incomplete: report_error(&report, &target.release).is_some(),
                 missing: missing.map(ToString::to_string).collect(),
@@ -60,7 +60,7 @@ pub(crate) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -
         Err(error) => {
             hook.error(&error.to_string());
             let status = u8::from(settings.on_failure == crate::conf::OnFailure::Fail);
-            Outcome { status, incomplete: true, ..Outcome::default() }
+            KernelOutcome { status, incomplete: true, ..KernelOutcome::default() }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One policy: what the failure of a package means for the program that triggered its build, and how loudly it is reported.
 
-use crate::conf::{OnFailure, Settings, View, read_effective};
+use crate::conf::{EvalContext, OnFailure, Settings, read_effective};
 use crate::model::remedy::Remedy;
 use crate::model::{Error, PackageId, Target};
 use crate::system::System;
@@ -39,7 +39,7 @@ pub(crate) fn fails_caller(failures: &[Failure], settings: &Settings, system: &S
 /// What the package's dkms.conf and its overrides say, however invalid they are otherwise.
 fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Option<String> {
     let kernel = settings.kernel(&failure.target.release);
-    let view = View { package: Some(&failure.id), kernel: &kernel, arch: &failure.target.arch };
+    let view = EvalContext { package: Some(&failure.id), kernel: &kernel, arch: &failure.target.arch };
     let conf = crate::tree::Tree::at(&settings.dkms_tree).source(&failure.id).join("dkms.conf");
     let values = read_effective(&conf, view, settings, system).ok()?.values;
     values.get("on_failure").or_else(|| values.get("ON_FAILURE")).map(str::to_owned)

@@ -2,7 +2,7 @@
 //! it is asked for once more: once, and only if a module that it holds or should hold is new.
 
 use super::Hook;
-use crate::conf::{InInitramfs, Settings, Strictness, View, read_package};
+use crate::conf::{EvalContext, InInitramfs, Settings, Strictness, read_package};
 use crate::inspect::initramfs::listed_for_images;
 use crate::kernel::initramfs::{self, Generator, releases_with_image};
 use crate::kernel::{Kernel, default_arch};
@@ -66,7 +66,7 @@ fn reason(
     let tree = Tree::at(&settings.dkms_tree);
     let mut modules = Vec::new();
     for id in installed {
-        let view = View { package: Some(id), kernel, arch: &target.arch };
+        let view = EvalContext { package: Some(id), kernel, arch: &target.arch };
         let conf = tree.source(id).join("dkms.conf");
         if read_package(&conf, view, Strictness::Lenient, settings, system)
             .is_ok_and(|conf| conf.in_initramfs() == InInitramfs::Yes)

@@ -1,6 +1,6 @@
 //! What a build is made from: recorded with it, and compared before anything is built again.
 
-use crate::conf::{View, override_names};
+use crate::conf::{EvalContext, override_names};
 use crate::kernel::{Kernel, headers_digest};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, Target};
 use crate::plan::autoinstall::Stale;
@@ -200,7 +200,7 @@ pub(crate) fn source_paths(session: &Session<'_>, id: &BuildId) -> Vec<PathBuf> 
 pub(crate) fn override_paths(session: &Session<'_>, id: &BuildId, kernel: &Kernel) -> Vec<PathBuf> {
     override_names(
         &id.package,
-        View { package: Some(&id.package), kernel, arch: &id.target.arch },
+        EvalContext { package: Some(&id.package), kernel, arch: &id.target.arch },
         session.system,
     )
 }

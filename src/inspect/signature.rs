@@ -4,7 +4,7 @@ use crate::kernel::Kernel;
 use crate::model::KernelRelease;
 use crate::plan::autoinstall::SignatureDue;
 use crate::session::Session;
-use crate::signing::wanted::Wanted;
+use crate::signing::wanted::WantedSignature;
 use crate::signing::{self, Enrolment, Reason, Signing, SigningFacts};
 use crate::system::System;
 use crate::system::fingerprint::Comparison;
@@ -24,30 +24,30 @@ pub(crate) fn signature_due(session: &Session<'_>, built: &Built) -> Option<Sign
     record.modules.iter().find_map(|module| is_due(&wanted, module.signature.as_ref()))
 }
 
-pub(crate) fn wanted_signature(session: &Session<'_>, release: &KernelRelease) -> Arc<Wanted> {
+pub(crate) fn wanted_signature(session: &Session<'_>, release: &KernelRelease) -> Arc<WantedSignature> {
     let mut known = session.signatures.lock().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(known.entry(release.clone()).or_insert_with(|| Arc::new(decide_signature(session, release))))
 }
 
-fn decide_signature(session: &Session<'_>, release: &KernelRelease) -> Wanted {
+fn decide_signature(session: &Session<'_>, release: &KernelRelease) -> WantedSignature {
     let kernel = session.kernel(release);
     let facts = signing_facts(&kernel, session.system);
     let enforced = signing::enforcement(&facts).is_some();
     match signing::decide(&session.settings.signing(release, session.system), &facts) {
         Signing::On(signer) => match fs_err::read(&signer.certificate) {
-            Ok(content) => Wanted::Certificate {
+            Ok(content) => WantedSignature::Certificate {
                 digest: signing::certificate_digest(&content),
                 files: signer.files(),
                 keeps: trusted_instead(&content, &facts),
                 enforced,
             },
-            Err(_) => Wanted::Nothing,
+            Err(_) => WantedSignature::Nothing,
         },
         Signing::Generate { missing, .. } => {
             let can_be_made = !missing.preparations.is_empty() || session.system.program("openssl").is_some();
-            if can_be_made { Wanted::NewKey { enforced } } else { Wanted::Nothing }
+            if can_be_made { WantedSignature::NewKey { enforced } } else { WantedSignature::Nothing }
         }
-        Signing::Off(_) => Wanted::Nothing,
+        Signing::Off(_) => WantedSignature::Nothing,
     }
 }
 
@@ -63,8 +63,10 @@ fn trusted_instead(certificate: &[u8], facts: &SigningFacts) -> Vec<String> {
 }
 
 /// Whether signing failed before with what would be used now.
-fn cannot_sign(record: &BuildRecord, wanted: &Wanted) -> bool {
-    let (Some(then), Wanted::Certificate { files, .. }) = (&record.cannot_sign, wanted) else { return false };
+fn cannot_sign(record: &BuildRecord, wanted: &WantedSignature) -> bool {
+    let (Some(then), WantedSignature::Certificate { files, .. }) = (&record.cannot_sign, wanted) else {
+        return false;
+    };
     then.compare(files).is_ok_and(|now| now != Comparison::Different)
 }
 
@@ -82,18 +84,21 @@ pub(crate) fn signing_facts<'a>(kernel: &'a Kernel, system: &'a System) -> Signi
 }
 
 /// Whether a module is to be signed that has `signature`, the work of a build of ours.
-pub(crate) fn is_due(wanted: &Wanted, signature: Option<&Signature>) -> Option<SignatureDue> {
+pub(crate) fn is_due(wanted: &WantedSignature, signature: Option<&Signature>) -> Option<SignatureDue> {
     match (wanted, signature?) {
-        (Wanted::Certificate { .. } | Wanted::NewKey { .. }, Signature::None) => Some(SignatureDue::Missing),
-        // Every installer and image builder works in a chroot: what it built is good unless the machine refuses it.
-        (Wanted::Certificate { enforced, .. } | Wanted::NewKey { enforced }, Signature::NoneInChroot) => {
-            enforced.then_some(SignatureDue::Missing)
+        (WantedSignature::Certificate { .. } | WantedSignature::NewKey { .. }, Signature::None) => {
+            Some(SignatureDue::Missing)
         }
-        (Wanted::Certificate { digest, keeps, .. }, Signature::Certificate(then)) => {
+        // Every installer and image builder works in a chroot: what it built is good unless the machine refuses it.
+        (
+            WantedSignature::Certificate { enforced, .. } | WantedSignature::NewKey { enforced },
+            Signature::NoneInChroot,
+        ) => enforced.then_some(SignatureDue::Missing),
+        (WantedSignature::Certificate { digest, keeps, .. }, Signature::Certificate(then)) => {
             (digest != then && !keeps.contains(then)).then_some(SignatureDue::OtherCertificate)
         }
         // A key that is lost may be one that the machine trusts, and it cannot trust the new one yet.
-        (Wanted::NewKey { .. }, Signature::Certificate(_)) | (Wanted::Nothing, _) => None,
+        (WantedSignature::NewKey { .. }, Signature::Certificate(_)) | (WantedSignature::Nothing, _) => None,
     }
 }
 

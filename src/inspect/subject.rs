@@ -1,6 +1,6 @@
 //! Which package a word of the command line means.
 
-use crate::conf::{Strictness, View, read_package};
+use crate::conf::{EvalContext, Strictness, read_package};
 use crate::model::{Error, PackageId, PackageName, PackageVersion, Result, Target};
 use crate::plan::request::Subject;
 use crate::session::Session;
@@ -19,7 +19,7 @@ pub(crate) fn identify(session: &Session<'_>, subject: &Subject, target: &Target
         }
     };
     let kernel = session.kernel(&target.release);
-    let view = View { package: None, kernel: &kernel, arch: &target.arch };
+    let view = EvalContext { package: None, kernel: &kernel, arch: &target.arch };
     let path = dir.join("dkms.conf");
     let conf = read_package(&path, view, Strictness::Lenient, session.settings, session.system)?;
     let invalid = |why: String| Error::ConfInvalid { path: path.clone(), problems: vec![why] };

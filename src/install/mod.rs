@@ -11,7 +11,7 @@ pub(crate) mod work;
 
 use crate::conf::{Module, PackageConf, Script, Strictness};
 use crate::install::module::{install_module, remove_superseded};
-use crate::install::weak_modules::{Change, tell_weak_modules};
+use crate::install::weak_modules::{WeakChange, tell_weak_modules};
 use crate::install::work::{InstallOptions, Installation, describe, installation};
 use crate::kernel::module_file::find_module_file;
 use crate::model::{BuildId, Error, Result};
@@ -21,7 +21,7 @@ use crate::plan::request::Force;
 use crate::programs::environment::install_environment;
 use crate::programs::scripts::{run_post_script, run_script};
 use crate::session::WriteSession;
-use crate::session::environment::Environment;
+use crate::session::environment::ProgramEnvironment;
 use crate::system::dir;
 use crate::tree::{Built, Entry, InstallRecord, Installed, InstalledFile, Key, UNDO_DIR, stored_originals};
 use module::Placed;
@@ -82,7 +82,7 @@ pub(crate) fn install(
     }
     remove_superseded(session, &work, installed.built(), &record, &kernel)?;
     let placed = record.files.iter().map(|file| &file.path);
-    tell_weak_modules(session, Change::Added, installed.built(), placed);
+    tell_weak_modules(session, WeakChange::Added, installed.built(), placed);
     if let Some(line) = conf.script(Script::PostInstall) {
         run_post_script(session, &id.package, Script::PostInstall, line, Some(&environment));
         record_what_stands(session, &installed, record)?;
@@ -140,7 +140,7 @@ fn pre_install(
     id: &BuildId,
     conf: &PackageConf,
     force: &Force,
-    env: &Environment,
+    env: &ProgramEnvironment,
 ) -> Result<()> {
     let Some(line) = conf.script(Script::PreInstall) else { return Ok(()) };
     let code = match run_script(session, &id.package, Script::PreInstall, line, Some(env)) {

@@ -8,7 +8,7 @@ use crate::install::originals::{
 };
 use crate::install::undo::Undo;
 use crate::install::uninstall::{remove_module, set_aside};
-use crate::install::weak_modules::{Change, tell_weak_modules};
+use crate::install::weak_modules::{WeakChange, tell_weak_modules};
 use crate::install::work::{Installation, describe};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{Compression, ModuleFile, compare_modules, read_module, strip_signature};
@@ -172,7 +172,7 @@ pub(crate) fn remove_superseded(
 ) -> Result<()> {
     let former = work.former.iter().flat_map(|record| &record.files);
     let superseded = former.filter(|file| new.files.iter().all(|ours| ours.path != file.path));
-    tell_weak_modules(session, Change::Removed, built, superseded.clone().map(|file| &file.path));
+    tell_weak_modules(session, WeakChange::Removed, built, superseded.clone().map(|file| &file.path));
     for file in superseded {
         let stem = module_name(&file.path);
         let replaced = new.files.iter().any(|ours| module_name(&ours.path) == stem);

@@ -5,14 +5,14 @@ use crate::conf::{Script, Strictness};
 use crate::inspect::installed::{conf_locations, suspects};
 use crate::inspect::owner::{InstalledPath, Owner, built_file, is_same_module, kept_by_others, owner};
 use crate::install::originals::{Restore, restore_originals};
-use crate::install::weak_modules::{Change, tell_weak_modules};
+use crate::install::weak_modules::{WeakChange, tell_weak_modules};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::ModuleFile;
 use crate::model::module_name::module_name;
 use crate::model::{BuildId, Result};
 use crate::programs::scripts::run_post_script;
 use crate::session::WriteSession;
-use crate::session::environment::Environment;
+use crate::session::environment::ProgramEnvironment;
 use crate::system::files::{self, same_content};
 use crate::tree::{Built, Entry, Installed, Key, Original, stored_originals};
 use std::cell::Cell;
@@ -59,7 +59,7 @@ pub(crate) fn uninstall(
         }
     };
     if let Some(line) = post_remove {
-        let environment = Environment::of_package(&id);
+        let environment = ProgramEnvironment::of_package(&id);
         let environment = (caller == RemoveCaller::Kernel).then_some(&environment);
         run_post_script(session, &id.package, Script::PostRemove, &line, environment);
     }
@@ -79,7 +79,7 @@ fn take_files_out(
         .map(|suspect| (suspect.path.clone(), owner(session.tree(), &id, kernel, suspect, false)))
         .collect();
     let present = found.iter().filter(|(_, owner)| owner.is_ours()).map(|(path, _)| path);
-    tell_weak_modules(session, Change::Removed, installed.built(), present);
+    tell_weak_modules(session, WeakChange::Removed, installed.built(), present);
     // What is no module of ours goes out of the way before an original comes back to its place.
     for (path, owner) in found.iter().filter(|(_, owner)| is_in_the_way(owner)) {
         take_away(session, path, owner, progress)?;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// What happened to the modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum WeakChange {
     /// They have just been installed.
     Added,
     /// They are about to go.
@@ -21,7 +21,7 @@ pub(crate) enum Change {
 /// makes of that is no concern of the action.
 pub(crate) fn tell_weak_modules<'a>(
     session: &WriteSession<'_>,
-    change: Change,
+    change: WeakChange,
     built: &Built,
     modules: impl Iterator<Item = &'a PathBuf>,
 ) {
@@ -38,8 +38,8 @@ pub(crate) fn tell_weak_modules<'a>(
 }
 
 /// The tool of the distribution, if it is installed.
-fn weak_modules(session: &WriteSession<'_>, change: Change, release: &KernelRelease) -> Option<Command> {
-    let added = change == Change::Added;
+fn weak_modules(session: &WriteSession<'_>, change: WeakChange, release: &KernelRelease) -> Option<Command> {
+    let added = change == WeakChange::Added;
     let (program, arguments) = match session.system.host.distribution.family {
         Family::Rhel => {
             let action = if added { "--add-modules" } else { "--remove-modules" };

@@ -38,7 +38,7 @@ pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
         let of_arches = arches.iter().map(|arch| dir.join("arch").join(arch).join("include"));
         std::iter::once(dir.join("include")).chain(of_arches)
     });
-    let parts: Vec<Part> = includes.flat_map(|include| parts(&include)).collect();
+    let parts: Vec<HeaderPart> = includes.flat_map(|include| parts(&include)).collect();
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_THREADS);
     let mut digests: Vec<(usize, [u8; 32])> = std::thread::scope(|scope| {
@@ -67,26 +67,26 @@ pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
 }
 
 /// An `include` directory without what is below it, or one of the directories in it with everything.
-struct Part {
+struct HeaderPart {
     dir: PathBuf,
     below: PathBuf,
     is_deep: bool,
 }
 
-fn parts(include: &Path) -> Vec<Part> {
+fn parts(include: &Path) -> Vec<HeaderPart> {
     let mut dirs: Vec<PathBuf> =
         dir::entries(include).into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     dirs.sort();
     let deep = dirs.into_iter().map(|dir| {
         let below = dir.file_name().map(PathBuf::from).unwrap_or_default();
-        Part { dir, below, is_deep: true }
+        HeaderPart { dir, below, is_deep: true }
     });
-    std::iter::once(Part { dir: include.to_owned(), below: PathBuf::new(), is_deep: false })
+    std::iter::once(HeaderPart { dir: include.to_owned(), below: PathBuf::new(), is_deep: false })
         .chain(deep)
         .collect()
 }
 
-impl Part {
+impl HeaderPart {
     /// `None` where there is no file.
     fn digest(&self) -> Option<[u8; 32]> {
         let mut walk = Walk { hash: Sha256::new(), seen: HashSet::new(), files: 0, is_deep: self.is_deep };

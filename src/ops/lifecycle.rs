@@ -17,7 +17,7 @@ use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::dependents::rebuild_dependents;
 use crate::plan::autoinstall::Stale;
-use crate::plan::lifecycle::{BuildPlan, Facts, InstallPlan, plan_build, plan_install};
+use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
 use crate::session::{Session, WriteSession};
 use crate::tree::{Added, Built, Installed};
@@ -138,11 +138,11 @@ fn job_package(session: &WriteSession<'_>, job: &Job, same_content: bool) -> Res
 }
 
 /// What is known before it is decided what to do.
-pub(crate) fn facts(session: &Session<'_>, id: &BuildId, force: bool) -> Facts {
+pub(crate) fn facts(session: &Session<'_>, id: &BuildId, force: bool) -> BuildFacts {
     let is_as_wanted = |installed: Installed| {
         is_intact(session, &installed) && signature_due(session, installed.built()).is_none()
     };
-    Facts {
+    BuildFacts {
         state: state(session, id),
         stale: session.tree().built(id).and_then(|built| staleness(session, &built)),
         intact: session.tree().installed(id).is_none_or(is_as_wanted),

@@ -187,7 +187,7 @@ impl Plan {
     }
 }
 
-struct Wanted {
+struct WantedStep {
     id: PackageId,
     need: Need,
     depends: Vec<String>,
@@ -209,7 +209,7 @@ pub(crate) fn plan_autoinstall(facts: Facts) -> Plan {
 
 /// One candidate: the first version that settles the matter, or the highest one's exclusion. Below a version that does
 /// not want the kernel an older one may step in; that it cannot is no failure.
-fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
+fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
     let mut excluded: Option<(PackageId, Exclusion)> = None;
     let mut broken: Option<(PackageId, Error)> = None;
     for (id, version) in candidate.versions {
@@ -220,17 +220,17 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
                 return;
             }
             Version::Installed { intact: false } => {
-                wanted.push(Wanted { id, need: Need::Install, depends: Vec::new() });
+                wanted.push(WantedStep { id, need: Need::Install, depends: Vec::new() });
                 plan.broken.extend(broken);
                 return;
             }
             Version::Stale { why, depends } => {
-                wanted.push(Wanted { id, need: Need::Rebuild(why), depends });
+                wanted.push(WantedStep { id, need: Need::Rebuild(why), depends });
                 plan.broken.extend(broken);
                 return;
             }
             Version::Unsigned(why) => {
-                wanted.push(Wanted { id, need: Need::Sign(why), depends: Vec::new() });
+                wanted.push(WantedStep { id, need: Need::Sign(why), depends: Vec::new() });
                 plan.broken.extend(broken);
                 return;
             }
@@ -254,7 +254,7 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
             }
             Version::Known { built, depends, .. } => {
                 let need = if built { Need::Install } else { Need::Build };
-                wanted.push(Wanted { id, need, depends });
+                wanted.push(WantedStep { id, need, depends });
                 plan.broken.extend(broken);
                 return;
             }
@@ -270,13 +270,18 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<Wanted>) {
 }
 
 /// Takes packages whose dependencies are installed or taken, until none is left that could be.
-fn order(mut waiting: Vec<Wanted>, known: &BTreeSet<String>, installed: &BTreeSet<String>, plan: &mut Plan) {
+fn order(
+    mut waiting: Vec<WantedStep>,
+    known: &BTreeSet<String>,
+    installed: &BTreeSet<String>,
+    plan: &mut Plan,
+) {
     let mut planned: BTreeSet<String> = BTreeSet::new();
     // An older version that is about to be replaced is not what its dependents should be built against.
     let due: BTreeSet<String> = waiting.iter().map(|w| w.id.name.to_string()).collect();
     let installed: BTreeSet<String> = installed.difference(&due).cloned().collect();
     loop {
-        let is_ready = |w: &Wanted| {
+        let is_ready = |w: &WantedStep| {
             let name = w.id.name.as_str();
             w.depends.iter().all(|dep| dep != name && (planned.contains(dep) || installed.contains(dep)))
         };

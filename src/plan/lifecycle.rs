@@ -31,7 +31,7 @@ impl fmt::Display for Skip {
 
 /// What is known of one package and one kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct BuildFacts {
     pub state: Option<BuildState>,
     /// Why the build is not what would be built now, where that can be made again.
     pub stale: Option<Stale>,
@@ -49,12 +49,12 @@ pub(crate) enum BuildPlan {
 }
 
 #[must_use]
-pub(crate) fn plan_build(build: &BuildId, facts: Facts) -> BuildPlan {
+pub(crate) fn plan_build(build: &BuildId, facts: BuildFacts) -> BuildPlan {
     match facts {
-        Facts { state: Some(_), stale: None, force: false, .. } => {
+        BuildFacts { state: Some(_), stale: None, force: false, .. } => {
             BuildPlan::Skip(Skip::AlreadyBuilt(build.clone()))
         }
-        Facts { stale, .. } => BuildPlan::Build(stale),
+        BuildFacts { stale, .. } => BuildPlan::Build(stale),
     }
 }
 
@@ -68,14 +68,14 @@ pub(crate) enum InstallPlan {
 }
 
 #[must_use]
-pub(crate) fn plan_install(build: &BuildId, facts: Facts) -> InstallPlan {
+pub(crate) fn plan_install(build: &BuildId, facts: BuildFacts) -> InstallPlan {
     match facts {
-        Facts { state: None, .. } => InstallPlan::BuildThenInstall(None),
-        Facts { stale: Some(why), .. } => InstallPlan::BuildThenInstall(Some(why)),
-        Facts { state: Some(BuildState::Installed), intact: true, force: false, .. } => {
+        BuildFacts { state: None, .. } => InstallPlan::BuildThenInstall(None),
+        BuildFacts { stale: Some(why), .. } => InstallPlan::BuildThenInstall(Some(why)),
+        BuildFacts { state: Some(BuildState::Installed), intact: true, force: false, .. } => {
             InstallPlan::Skip(Skip::AlreadyInstalled(build.clone()))
         }
-        Facts { state: Some(_), .. } => InstallPlan::Install,
+        BuildFacts { state: Some(_), .. } => InstallPlan::Install,
     }
 }
 
@@ -92,8 +92,8 @@ mod tests {
 
     const STALE: Option<Stale> = Some(Stale::Source);
 
-    fn facts(state: Option<BuildState>, stale: Option<Stale>, intact: bool, force: bool) -> Facts {
-        Facts { state, stale, intact, force }
+    fn facts(state: Option<BuildState>, stale: Option<Stale>, intact: bool, force: bool) -> BuildFacts {
+        BuildFacts { state, stale, intact, force }
     }
 
     fn installed() -> InstallPlan {
@@ -111,7 +111,7 @@ mod tests {
         facts(Some(BuildState::Installed), STALE, true, true),
         InstallPlan::BuildThenInstall(STALE)
     )]
-    fn installation_starts_from_the_state(#[case] facts: Facts, #[case] plan: InstallPlan) {
+    fn installation_starts_from_the_state(#[case] facts: BuildFacts, #[case] plan: InstallPlan) {
         assert_eq!(plan_install(&build(), facts), plan);
     }
 
@@ -123,7 +123,7 @@ mod tests {
     )]
     #[case::edited(facts(Some(BuildState::Installed), STALE, true, false), BuildPlan::Build(STALE))]
     #[case::forced(facts(Some(BuildState::Installed), None, true, true), BuildPlan::Build(None))]
-    fn build_is_repeated_by_force_or_reason(#[case] facts: Facts, #[case] plan: BuildPlan) {
+    fn build_is_repeated_by_force_or_reason(#[case] facts: BuildFacts, #[case] plan: BuildPlan) {
         assert_eq!(plan_build(&build(), facts), plan);
     }
 

@@ -78,12 +78,12 @@ pub(crate) enum Targets {
 
 /// The package that is asked for, in one version or any.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct PackageQuery {
     pub name: PackageName,
     pub version: Option<PackageVersion>,
 }
 
-impl Wanted {
+impl PackageQuery {
     #[must_use]
     pub(crate) fn is(&self, id: &PackageId) -> bool {
         self.name == id.name && self.version.as_ref().is_none_or(|version| *version == id.version)
@@ -158,7 +158,7 @@ pub(crate) enum Request {
     /// Whether these kernels have what they should.
     Check {
         targets: Vec<Target>,
-        package: Option<Wanted>,
+        package: Option<PackageQuery>,
         full: bool,
         format: ConfFormat,
     },
@@ -168,7 +168,7 @@ pub(crate) enum Request {
     },
     /// What autoinstall would do with a package, and why.
     Why {
-        package: Wanted,
+        package: PackageQuery,
         target: Target,
     },
     /// What a request would do.

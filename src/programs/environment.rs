@@ -3,7 +3,7 @@
 use crate::kernel::{Toolchain, vmlinux};
 use crate::model::{BuildId, KernelRelease, Result};
 use crate::session::WriteSession;
-use crate::session::environment::Environment;
+use crate::session::environment::ProgramEnvironment;
 use std::sync::PoisonError;
 
 pub(crate) fn toolchain(session: &WriteSession<'_>, release: &KernelRelease) -> Toolchain {
@@ -20,7 +20,7 @@ pub(crate) fn build_environment(
     session: &WriteSession<'_>,
     id: &BuildId,
     toolchain: &Toolchain,
-) -> Result<Environment> {
+) -> Result<ProgramEnvironment> {
     let mut environment = environment_of(session, id);
     toolchain.environment().for_each(|(name, value)| environment.export(name, value));
     // English messages: the first error is found in them, and people can search for it.
@@ -32,13 +32,13 @@ pub(crate) fn build_environment(
 }
 
 /// The variables of the package's programs outside of a build.
-pub(crate) fn environment_of(session: &WriteSession<'_>, id: &BuildId) -> Environment {
+pub(crate) fn environment_of(session: &WriteSession<'_>, id: &BuildId) -> ProgramEnvironment {
     let kernel = session.kernel(&id.target.release);
-    Environment::of(id, &kernel, session.settings, session.tree().root())
+    ProgramEnvironment::of(id, &kernel, session.settings, session.tree().root())
 }
 
 /// The variables for the programs of an installation: those of the build, if it was made in this run.
-pub(crate) fn install_environment(session: &WriteSession<'_>, id: &BuildId) -> Environment {
+pub(crate) fn install_environment(session: &WriteSession<'_>, id: &BuildId) -> ProgramEnvironment {
     let environments = session.environments.lock().unwrap_or_else(PoisonError::into_inner);
     environments.get(id).cloned().unwrap_or_else(|| environment_of(session, id))
 }

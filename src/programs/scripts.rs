@@ -4,7 +4,7 @@ use crate::conf::Script;
 use crate::model::{Error, PackageId, Result};
 use crate::programs::records::keeping_current;
 use crate::session::WriteSession;
-use crate::session::environment::Environment;
+use crate::session::environment::ProgramEnvironment;
 use crate::system::process::{Output, Status, quote};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::os::unix::fs::PermissionsExt;
@@ -65,7 +65,7 @@ pub(crate) fn run_script(
     id: &PackageId,
     script: Script,
     line: &str,
-    environment: Option<&Environment>,
+    environment: Option<&ProgramEnvironment>,
 ) -> Result<Status> {
     let source = session.tree().source(id);
     let Some(found) = find_script(session, id, script, line, &source, &source)? else {
@@ -95,7 +95,7 @@ pub(crate) fn run_post_script(
     id: &PackageId,
     script: Script,
     line: &str,
-    env: Option<&Environment>,
+    env: Option<&ProgramEnvironment>,
 ) {
     let status = match run_script(session, id, script, line, env) {
         Ok(status) if status.success() => return,

@@ -10,13 +10,13 @@ use std::path::Path;
 
 /// The variables of one build or installation.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Environment {
+pub(crate) struct ProgramEnvironment {
     exported: BTreeMap<String, String>,
     /// Visible to a shell command line, not to the programs it starts.
     shell_only: BTreeMap<String, String>,
 }
 
-impl Environment {
+impl ProgramEnvironment {
     /// `module`, `module_version`, `kernelver` and `arch` exported; the trees for shell lines.
     #[must_use]
     pub(crate) fn of(build: &BuildId, kernel: &Kernel, settings: &Settings, tree: &Path) -> Self {

@@ -3,14 +3,14 @@
 
 pub(crate) mod environment;
 
-use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
+use crate::conf::{EvalContext, PackageConf, Settings, Strictness, read_package};
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
 use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
-use crate::signing::{Signer, Wanted};
+use crate::signing::{Signer, WantedSignature};
 use crate::system::{System, signals};
 use crate::tree::{Added, BuildRecord, Built, Tree, UsedFile, Writer};
-use environment::Environment;
+use environment::ProgramEnvironment;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -30,7 +30,7 @@ pub(crate) struct Session<'a> {
     /// The compilers that builds of this run used.
     pub(crate) compilers: Mutex<HashMap<PathBuf, Option<UsedFile>>>,
     /// How the modules of each kernel are signed now.
-    pub(crate) signatures: Mutex<HashMap<KernelRelease, Arc<Wanted>>>,
+    pub(crate) signatures: Mutex<HashMap<KernelRelease, Arc<WantedSignature>>>,
 }
 
 impl<'a> Session<'a> {
@@ -89,7 +89,7 @@ impl<'a> Session<'a> {
         strictness: Strictness,
     ) -> Result<PackageConf> {
         let kernel = self.kernel(&target.release);
-        let view = View { package: Some(id), kernel: &kernel, arch: &target.arch };
+        let view = EvalContext { package: Some(id), kernel: &kernel, arch: &target.arch };
         read_package(conf, view, strictness, self.settings, self.system)
     }
 }
@@ -104,7 +104,7 @@ pub(crate) struct WriteSession<'a> {
     pub(crate) enrolment_told: AtomicBool,
     pub(crate) told: Mutex<HashSet<PackageId>>,
     /// What was built in this run, and with which variables: its installation finds the same.
-    pub(crate) environments: Mutex<HashMap<BuildId, Environment>>,
+    pub(crate) environments: Mutex<HashMap<BuildId, ProgramEnvironment>>,
 }
 
 impl<'a> std::ops::Deref for WriteSession<'a> {
@@ -191,7 +191,7 @@ impl<'a> WriteSession<'a> {
         }
     }
 
-    pub(crate) fn note_environment(&self, id: &BuildId, environment: &Environment) {
+    pub(crate) fn note_environment(&self, id: &BuildId, environment: &ProgramEnvironment) {
         let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
         environments.insert(id.clone(), environment.clone());
     }

@@ -21,7 +21,7 @@ pub(crate) struct MissingKeys {
     pub key: PathBuf,
     pub certificate: PathBuf,
     /// To be run in order before the pair is made; may already make it.
-    pub preparations: Vec<Preparation>,
+    pub preparations: Vec<KeyPreparation>,
 }
 
 impl MissingKeys {
@@ -33,7 +33,7 @@ impl MissingKeys {
 
 /// A program of the distribution that takes part in making keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Preparation {
+pub(crate) struct KeyPreparation {
     pub program: PathBuf,
     pub args: Vec<&'static str>,
     pub env: Vec<(&'static str, &'static str)>,
@@ -161,13 +161,16 @@ fn exists(path: &Path) -> Result<bool, Reason> {
 }
 
 /// Ubuntu's tool makes the pair where its own boot chain looks for it, then asks for the enrolment.
-fn preparations(origin: &Origin, facts: &SigningFacts) -> Result<Vec<Preparation>, Reason> {
+fn preparations(origin: &Origin, facts: &SigningFacts) -> Result<Vec<KeyPreparation>, Reason> {
     if !matches!(origin, Origin::Shim) {
         return Ok(Vec::new());
     }
     let program = facts.program(POLICY_TOOL).ok_or(Reason::PolicyToolMissing { tool: POLICY_TOOL })?;
-    let step =
-        |arg| Preparation { program: program.clone(), args: vec![arg], env: vec![("SHIM_NOTRIGGER", "y")] };
+    let step = |arg| KeyPreparation {
+        program: program.clone(),
+        args: vec![arg],
+        env: vec![("SHIM_NOTRIGGER", "y")],
+    };
     Ok(vec![step("--new-key"), step("--enroll-key")])
 }
 

@@ -14,11 +14,11 @@ pub(crate) mod wanted;
 
 pub(crate) use chroot::in_chroot;
 pub(crate) use enrolment::{Enforcement, Enrolment, enforcement, enrolment, trusted_certificates};
-pub(crate) use keys::{KeyPair, Keys, MissingKeys, Preparation, find_keys};
+pub(crate) use keys::{KeyPair, KeyPreparation, Keys, MissingKeys, find_keys};
 pub(crate) use reason::Reason;
 pub(crate) use verify::{SignatureFlaw, Unsupported, Verification, identify, signer_name, verify};
 
-pub(crate) use wanted::Wanted;
+pub(crate) use wanted::WantedSignature;
 
 use crate::model::KernelRelease;
 use crate::system::digest::sha256;

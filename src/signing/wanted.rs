@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// How the modules of a kernel are signed now.
 #[derive(Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum WantedSignature {
     /// With the key of this certificate; signatures with the certificates of `keeps` stay. Both are named by
     /// [`super::certificate_digest`]. `enforced`: the machine refuses modules that are not signed.
     Certificate { digest: String, files: Vec<PathBuf>, keeps: Vec<String>, enforced: bool },

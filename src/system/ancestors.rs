@@ -4,7 +4,7 @@ use std::iter;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Process {
+pub(crate) struct Ancestor {
     pub pid: u32,
     /// Its name, of at most 15 bytes.
     pub command: String,
@@ -13,7 +13,7 @@ pub(crate) struct Process {
     parent: u32,
 }
 
-impl Process {
+impl Ancestor {
     /// `None` if there is none.
     #[must_use]
     pub(crate) fn read(pid: u32) -> Option<Self> {
@@ -22,17 +22,22 @@ impl Process {
 }
 
 /// The parent, its parent, and so on; without the first of all.
-pub(crate) fn ancestors() -> impl Iterator<Item = Process> {
-    let read = |pid: u32| Process::read(pid).filter(|process| process.pid > 1);
+pub(crate) fn ancestors() -> impl Iterator<Item = Ancestor> {
+    let read = |pid: u32| Ancestor::read(pid).filter(|process| process.pid > 1);
     iter::successors(read(std::os::unix::process::parent_id()), move |process| read(process.parent))
 }
 
-fn parse(pid: u32, stat: &str) -> Option<Process> {
+fn parse(pid: u32, stat: &str) -> Option<Ancestor> {
     // The command may hold blanks and parentheses.
     let (head, rest) = stat.rsplit_once(')')?;
     let command = head.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    Some(Process { pid, command, start: (*fields.get(19)?).to_owned(), parent: fields.get(1)?.parse().ok()? })
+    Some(Ancestor {
+        pid,
+        command,
+        start: (*fields.get(19)?).to_owned(),
+        parent: fields.get(1)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]

@@ -63,11 +63,11 @@ impl Console {
     }
 
     /// Begins a step of work for `owner` (a package and its version).
-    pub(crate) fn step<'a>(&'a self, owner: &'a str, title: &'a str) -> Step<'a> {
+    pub(crate) fn step<'a>(&'a self, owner: &'a str, title: &'a str) -> ConsoleStep<'a> {
         if !self.parallel.load(Ordering::Relaxed) {
             self.put(true, &format!("{title}..."));
         }
-        Step { console: self, owner, title, ended: false }
+        ConsoleStep { console: self, owner, title, ended: false }
     }
 
     fn put(&self, stdout: bool, text: &str) {
@@ -88,14 +88,14 @@ impl Console {
 /// A step under way: a title, three dots, then ` done.` or the status in parentheses.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Step<'a> {
+pub(crate) struct ConsoleStep<'a> {
     console: &'a Console,
     owner: &'a str,
     title: &'a str,
     ended: bool,
 }
 
-impl Step<'_> {
+impl ConsoleStep<'_> {
     pub(crate) fn done(self) {
         self.end(" done.");
     }
@@ -114,7 +114,7 @@ impl Step<'_> {
     }
 }
 
-impl Drop for Step<'_> {
+impl Drop for ConsoleStep<'_> {
     fn drop(&mut self) {
         if !self.ended && !self.console.parallel.load(Ordering::Relaxed) {
             self.console.say("");

@@ -57,7 +57,7 @@ impl Fingerprint {
 }
 
 /// One file, link or directory, by its place in the order of the walk.
-struct Entry {
+struct FileEntry {
     /// Its name below the path that was asked for.
     name: Vec<u8>,
     path: PathBuf,
@@ -67,13 +67,13 @@ struct Entry {
 /// Version control keeps its own files beside the source.
 pub(crate) const NOT_SOURCE: [&str; 4] = [".git", ".svn", ".hg", ".bzr"];
 
-fn list(paths: &[PathBuf]) -> io::Result<Vec<Entry>> {
+fn list(paths: &[PathBuf]) -> io::Result<Vec<FileEntry>> {
     let mut entries = Vec::new();
     for (index, path) in paths.iter().enumerate() {
         // The path itself may be a link, such as <kernel>/build or T/M/V/source.
         let data = std::fs::metadata(path).ok();
         let is_dir = data.as_ref().is_some_and(Metadata::is_dir);
-        entries.push(Entry { name: index.to_string().into_bytes(), path: path.clone(), data });
+        entries.push(FileEntry { name: index.to_string().into_bytes(), path: path.clone(), data });
         if is_dir {
             walk(path, &mut index.to_string().into_bytes(), &mut entries)?;
         }
@@ -81,7 +81,7 @@ fn list(paths: &[PathBuf]) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn walk(dir: &Path, prefix: &mut Vec<u8>, entries: &mut Vec<Entry>) -> io::Result<()> {
+fn walk(dir: &Path, prefix: &mut Vec<u8>, entries: &mut Vec<FileEntry>) -> io::Result<()> {
     for entry in dir::read(dir)? {
         if NOT_SOURCE.iter().any(|name| entry.file_name() == *name) {
             continue;
@@ -91,7 +91,7 @@ fn walk(dir: &Path, prefix: &mut Vec<u8>, entries: &mut Vec<Entry>) -> io::Resul
         prefix.extend(entry.file_name().as_bytes());
         let data = entry.metadata()?;
         let is_dir = data.is_dir();
-        entries.push(Entry { name: prefix.clone(), path: entry.path(), data: Some(data) });
+        entries.push(FileEntry { name: prefix.clone(), path: entry.path(), data: Some(data) });
         if is_dir {
             walk(&entry.path(), prefix, entries)?;
         }
@@ -110,9 +110,9 @@ fn kind(data: &Metadata) -> &'static str {
     }
 }
 
-fn stat_of(entries: &[Entry]) -> String {
+fn stat_of(entries: &[FileEntry]) -> String {
     let mut hash = Sha256::new();
-    for Entry { name, data, .. } in entries {
+    for FileEntry { name, data, .. } in entries {
         hash.update(name);
         match data {
             None => hash.update(b"\0-"),
@@ -134,9 +134,9 @@ fn stat_of(entries: &[Entry]) -> String {
     text(hash)
 }
 
-fn content_of(entries: &[Entry]) -> io::Result<String> {
+fn content_of(entries: &[FileEntry]) -> io::Result<String> {
     let mut hash = Sha256::new();
-    for Entry { name, path, data } in entries {
+    for FileEntry { name, path, data } in entries {
         hash.update(name);
         hash.update(b"\0");
         let Some(data) = data else {

@@ -6,7 +6,7 @@
 //! dkms.conf) does not wait for it: it works under its ancestor's lock, and takes one of its own against the holder's other
 //! children.
 
-use super::ancestors::{Process, ancestors};
+use super::ancestors::{Ancestor, ancestors};
 use super::{System, files};
 use crate::model::text::shown_in_line;
 use crate::model::{Error, Result};
@@ -114,7 +114,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 /// Writes into the file who holds it.
 fn signed(mut held: Flock<File>) -> Flock<File> {
     let command = std::env::args().collect::<Vec<_>>().join(" ").replace('\n', " ");
-    let me = Process::read(std::process::id()).map(|process| process.start).unwrap_or_default();
+    let me = Ancestor::read(std::process::id()).map(|process| process.start).unwrap_or_default();
     let _ = held.set_len(0);
     let _ = held.rewind();
     let _ = writeln!(held, "{}\n{command}\n{me}\n{}", std::process::id(), machine());
@@ -191,7 +191,7 @@ impl Holder {
         }
     }
 
-    fn is(&self, process: &Process) -> bool {
+    fn is(&self, process: &Ancestor) -> bool {
         self.pid == Some(process.pid) && self.start == process.start && self.machine == machine()
     }
 
@@ -200,7 +200,7 @@ impl Holder {
     }
 
     fn is_this_process(&self) -> bool {
-        Process::read(std::process::id()).is_some_and(|process| self.is(&process))
+        Ancestor::read(std::process::id()).is_some_and(|process| self.is(&process))
     }
 }
 
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn same_pid_elsewhere_is_another_process() {
-        let me = Process::read(std::os::unix::process::parent_id()).unwrap();
+        let me = Ancestor::read(std::os::unix::process::parent_id()).unwrap();
         let holder =
             Holder { pid: Some(me.pid), start: me.start, machine: machine(), command: String::new() };
         assert!(holder.is_ancestor());

@@ -1,7 +1,7 @@
 //! When something happens, and in which transaction of rpm: what ties two scriptlets of one transaction together.
 
 use super::System;
-use super::ancestors::{Process, ancestors};
+use super::ancestors::{Ancestor, ancestors};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ fn holder(path: &Path) -> Option<String> {
     }
     let start = u32::try_from(lock.l_pid)
         .ok()
-        .and_then(Process::read)
+        .and_then(Ancestor::read)
         .map(|process| process.start)
         .unwrap_or_default();
     Some(format!("{} {start}", lock.l_pid))

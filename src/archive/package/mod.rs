@@ -12,7 +12,7 @@ mod rpm;
 mod template;
 
 use crate::archive::tarball::{Members, built_targets, check_conf, write_file};
-use crate::conf::{PackageConf, Settings, Strictness, View, read_package};
+use crate::conf::{EvalContext, PackageConf, Settings, Strictness, read_package};
 use crate::model::{BuildId, Error, PackageId, PackagingProblem, Result, SourceState, Target};
 use crate::plan::request::{Content, PackageForm, Targets};
 use crate::session::WriteSession;
@@ -183,7 +183,7 @@ impl PackageBuilder<'_> {
 
     fn package_conf(&self, target: &Target) -> Result<PackageConf> {
         let kernel = self.settings.kernel(&target.release);
-        let view = View { package: Some(self.id), kernel: &kernel, arch: &target.arch };
+        let view = EvalContext { package: Some(self.id), kernel: &kernel, arch: &target.arch };
         read_package(&self.conf, view, Strictness::Lenient, self.settings, self.system)
     }
 

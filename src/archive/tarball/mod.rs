@@ -24,7 +24,7 @@ use crate::session::WriteSession;
 use crate::system::process::Output;
 use crate::system::{System, files};
 use crate::tree::{Added, BuildRecord, Built};
-use read::Content;
+use read::TarballContent;
 use std::path::{Path, PathBuf};
 
 #[cfg(any(test, fuzzing))]
@@ -98,13 +98,18 @@ pub(crate) fn load(
 }
 
 /// The dkms.conf that will be the package's: the source tree's, where there are only binaries to load.
-fn conf_of(session: &WriteSession<'_>, content: &Content, id: &PackageId) -> PathBuf {
+fn conf_of(session: &WriteSession<'_>, content: &TarballContent, id: &PackageId) -> PathBuf {
     let source_dir = session.source_dir(id);
     let stays = !content.has_source && source_dir.is_dir();
     if stays { source_dir.join("dkms.conf") } else { content.dir.join("dkms.conf") }
 }
 
-fn load_source(session: &WriteSession<'_>, content: &Content, id: &PackageId, force: bool) -> Result<Added> {
+fn load_source(
+    session: &WriteSession<'_>,
+    content: &TarballContent,
+    id: &PackageId,
+    force: bool,
+) -> Result<Added> {
     let source_dir = session.source_dir(id);
     if content.has_source {
         import(session, &content.dir, &source_dir, force)?;

@@ -22,7 +22,7 @@ use tar::EntryType;
 
 /// A package as a tarball holds it, unpacked.
 #[derive(Debug)]
-pub(crate) struct Content {
+pub(crate) struct TarballContent {
     /// The directory with its dkms.conf.
     pub dir: PathBuf,
     pub has_source: bool,
@@ -40,7 +40,7 @@ type Checked<T> = std::result::Result<T, ArchiveProblem>;
 ///
 /// # Errors
 /// The file is missing, is no tarball of a package, or holds what it must not.
-pub(crate) fn unpack(archive: &Path, work: &Path) -> Result<Content> {
+pub(crate) fn unpack(archive: &Path, work: &Path) -> Result<TarballContent> {
     let named = |problem| Error::Archive { path: archive.to_owned(), problem };
     if !archive.is_file() {
         return Err(named(ArchiveProblem::Missing));
@@ -239,7 +239,7 @@ fn require_real_dirs(work: &Path, inner: &Path) -> Checked<()> {
 }
 
 /// The package in an unpacked tarball.
-fn find_content(work: &Path) -> Checked<Content> {
+fn find_content(work: &Path) -> Checked<TarballContent> {
     let main = work.join("dkms_main_tree");
     let (source, binaries) = (work.join("dkms_source_tree"), work.join("dkms_binaries_only"));
     let has_conf = |dir: &Path| is_real_dir(dir) && dir.join("dkms.conf").is_file();
@@ -252,7 +252,7 @@ fn find_content(work: &Path) -> Checked<Content> {
     };
     require_closed(&dir)?;
     let builds = if from_tree { find_builds(&main)? } else { Vec::new() };
-    Ok(Content { dir, has_source, from_tree, builds })
+    Ok(TarballContent { dir, has_source, from_tree, builds })
 }
 
 /// What is copied out of the work directory must not lead out of the place where it goes.

@@ -3,7 +3,7 @@
 
 use crate::archive::tarball::check;
 use crate::archive::tarball::members::Members;
-use crate::conf::{Settings, Strictness, View, read_package};
+use crate::conf::{EvalContext, Settings, Strictness, read_package};
 use crate::kernel::default_arch;
 use crate::kernel::module_file::Compression;
 use crate::model::{ArchiveProblem, BuildId, Error, PackageId, Result, Target};
@@ -122,7 +122,7 @@ pub(crate) fn check_conf(
         (None, None) => return Ok(()),
     };
     let kernel = settings.kernel(&target.release);
-    let view = View { package: Some(package), kernel: &kernel, arch: &target.arch };
+    let view = EvalContext { package: Some(package), kernel: &kernel, arch: &target.arch };
     read_package(conf, view, Strictness::Lenient, settings, system).map(|_| ())
 }
 

@@ -46,12 +46,12 @@ pub(crate) struct Row {
     pub id: BuildId,
     pub state: BuildState,
     pub originals: bool,
-    pub flaw: Option<Flaw>,
+    pub flaw: Option<RowFlaw>,
 }
 
 /// What is wrong with a build or its installation, with the first file that shows it.
 #[derive(Debug)]
-pub(crate) enum Flaw {
+pub(crate) enum RowFlaw {
     /// A module that was made is not there any more.
     Incomplete(PathBuf),
     /// A module is not in its place, or is not what was built.
@@ -99,15 +99,15 @@ impl<'a> View<'a> {
         Row { id, state: build.state, originals, flaw }
     }
 
-    fn flaw(&self, built: &Built, state: BuildState) -> Option<Flaw> {
+    fn flaw(&self, built: &Built, state: BuildState) -> Option<RowFlaw> {
         if let Some(path) = missing_module(built) {
-            return Some(Flaw::Incomplete(path));
+            return Some(RowFlaw::Incomplete(path));
         }
         if state != BuildState::Installed {
             return None;
         }
         let differs = |(file, place): &(PathBuf, PathBuf)| !same_content(file, place);
-        self.places(built).into_iter().find(differs).map(|(_, place)| Flaw::Differs(place))
+        self.places(built).into_iter().find(differs).map(|(_, place)| RowFlaw::Differs(place))
     }
 
     /// Every module of a build, with the place where it is installed or would be.

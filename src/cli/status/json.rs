@@ -2,7 +2,7 @@
 //!
 //! `schema` is raised when a field goes or changes its meaning; new fields may come at any time.
 
-use super::items::{Flaw, Item, Row, View};
+use super::items::{Item, Row, RowFlaw, View};
 use crate::inspect::inputs::staleness;
 use crate::kernel::module_file::{ModuleFile, split_signature};
 use crate::model::BuildState;
@@ -163,9 +163,9 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
         arch: row.id.target.arch.to_string(),
         state: row.state.to_string(),
         reason: row.flaw.as_ref().map(|flaw| match flaw {
-            Flaw::Incomplete(path) => format!("{} is missing", path.display()),
-            Flaw::Differs(path) if path.exists() => format!("{} is not the built module", path.display()),
-            Flaw::Differs(path) => format!("{} is missing", path.display()),
+            RowFlaw::Incomplete(path) => format!("{} is missing", path.display()),
+            RowFlaw::Differs(path) if path.exists() => format!("{} is not the built module", path.display()),
+            RowFlaw::Differs(path) => format!("{} is missing", path.display()),
         }),
         stale: built.as_ref().and_then(|built| staleness(view.session, built)).map(|why| why.to_string()),
         from: None,

@@ -1,6 +1,6 @@
 //! The lines of `status`, to the byte: as dkms 3 prints them, and as dkms 2 did.
 
-use super::items::{Flaw, Item, Row};
+use super::items::{Item, Row, RowFlaw};
 
 /// The words behind the state of a build.
 struct Suffixes {
@@ -56,8 +56,8 @@ fn state(row: &Row, suffixes: &Suffixes) -> String {
     let originals = if row.originals { suffixes.originals } else { "" };
     let flaw = match row.flaw {
         None => "",
-        Some(Flaw::Incomplete(_)) => suffixes.incomplete,
-        Some(Flaw::Differs(_)) => suffixes.differs,
+        Some(RowFlaw::Incomplete(_)) => suffixes.incomplete,
+        Some(RowFlaw::Differs(_)) => suffixes.differs,
     };
     format!("{}, {}: {}{originals}{flaw}", target.release, target.arch, row.state)
 }

@@ -5,8 +5,8 @@
 //! background cannot hold us up, and no directory for temporary files is needed.
 
 use super::expand::Shell;
-use super::reread::Plan;
-use super::script::{self, Report};
+use super::reread::RereadPlan;
+use super::script::{self, ScriptReport};
 use super::{EvalError, First, Scope};
 use crate::conf::Values;
 use crate::system::process::{Command, Output, Status};
@@ -64,9 +64,9 @@ impl<'a> Runner<'a> {
         let report = self.run(&script, Some(&path))?;
         let from_environment = || {
             let names = self.scope.environment.iter().filter(|(name, _)| name.starts_with("DKMS_DIRECTIVE"));
-            Report {
+            ScriptReport {
                 directives: names.map(|(name, value)| (name.clone(), value.clone())).collect(),
-                ..Report::default()
+                ..ScriptReport::default()
             }
         };
         let report = report.unwrap_or_else(from_environment);
@@ -76,7 +76,7 @@ impl<'a> Runner<'a> {
     /// Carries out the steps of the second reading; returns the variables and the number of steps that could be read.
     pub(crate) fn second_reading(
         &mut self,
-        plan: &Plan,
+        plan: &RereadPlan,
         before: &Shell,
     ) -> Result<(Values, usize), EvalError> {
         let script = script::second(plan, self.whitelist, &self.scope.variables, &self.scope.inherited);
@@ -87,7 +87,7 @@ impl<'a> Runner<'a> {
         Ok((report.values.into_iter().filter_map(value).collect(), report.steps))
     }
 
-    fn run(&mut self, script: &str, path: Option<&str>) -> Result<Option<Report>, EvalError> {
+    fn run(&mut self, script: &str, path: Option<&str>) -> Result<Option<ScriptReport>, EvalError> {
         self.used = true;
         let (mut stdout, mut stderr) = (memory_file()?, memory_file()?);
         let outcome = self

@@ -4,7 +4,7 @@
 //! then throws the half-done state away. No effects outside of the variables.
 
 use super::names;
-use super::pattern::{self, Item};
+use super::pattern::{self, PatternItem};
 use super::syntax::{
     Alternative, Assignment, Element, Native, NeedsBash, Operation, Parameter, Part, Value, Word,
 };
@@ -157,23 +157,23 @@ impl Shell {
     }
 
     /// The literal text of a pattern may hold wildcards; one that came from a variable needs bash.
-    fn pattern(&mut self, word: &Word) -> Native<Vec<Item>> {
+    fn pattern(&mut self, word: &Word) -> Native<Vec<PatternItem>> {
         let mut items = Vec::new();
         for part in &word.parts {
             match part {
-                Part::Text(text) => items.extend(text.chars().map(Item::from)),
+                Part::Text(text) => items.extend(text.chars().map(PatternItem::from)),
                 Part::Parameter(parameter) => {
                     let value = self.parameter(parameter)?;
                     if !value.chars().all(pattern::is_literal) {
                         return Err(NeedsBash);
                     }
-                    items.extend(value.chars().map(Item::Char));
+                    items.extend(value.chars().map(PatternItem::Char));
                 }
                 Part::Opaque => return Err(NeedsBash),
             }
         }
         // Ours tries every split; a pattern with many `*` would take forever on a long value.
-        if items.iter().filter(|item| **item == Item::Any).count() > 2 {
+        if items.iter().filter(|item| **item == PatternItem::Any).count() > 2 {
             return Err(NeedsBash);
         }
         Ok(items)

@@ -9,7 +9,7 @@ use super::syntax::{Assignment, Element, Native, NeedsBash, Value, Word};
 
 /// What stands before a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct AssignmentTarget {
     pub name: String,
     pub index: Option<usize>,
     pub append: bool,
@@ -86,7 +86,7 @@ fn assignment(lexer: &mut Lexer<'_>) -> Native<Assignment> {
         Some(b'\\') if lexer.looking_at("\\\n") => {}
         Some(_) => return Err(NeedsBash),
     }
-    let Target { name, index, append } = target;
+    let AssignmentTarget { name, index, append } = target;
     Ok(Assignment { name, index, append, value })
 }
 
@@ -95,7 +95,7 @@ fn native(word: Lexed<Word>) -> Native<Word> {
 }
 
 /// `NAME=`, `NAME+=`, `NAME[1]=`, `NAME[1]+=`; the position stays if there is nothing of that kind.
-pub(crate) fn target(lexer: &mut Lexer<'_>) -> Option<Target> {
+pub(crate) fn target(lexer: &mut Lexer<'_>) -> Option<AssignmentTarget> {
     let start = lexer.pos;
     let found = try_target(lexer);
     if found.is_none() {
@@ -104,7 +104,7 @@ pub(crate) fn target(lexer: &mut Lexer<'_>) -> Option<Target> {
     found
 }
 
-fn try_target(lexer: &mut Lexer<'_>) -> Option<Target> {
+fn try_target(lexer: &mut Lexer<'_>) -> Option<AssignmentTarget> {
     let name = lexer.name()?.to_owned();
     let index = if lexer.eat("[") {
         let index = parse_index(lexer.take_while(|byte| byte.is_ascii_digit()))?;
@@ -114,7 +114,7 @@ fn try_target(lexer: &mut Lexer<'_>) -> Option<Target> {
         None
     };
     let append = lexer.eat("+");
-    lexer.eat("=").then_some(Target { name, index, append })
+    lexer.eat("=").then_some(AssignmentTarget { name, index, append })
 }
 
 /// The elements up to and including the closing parenthesis.

@@ -3,13 +3,13 @@
 use super::syntax::Side;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Item {
+pub(crate) enum PatternItem {
     Char(char),
     One,
     Any,
 }
 
-impl From<char> for Item {
+impl From<char> for PatternItem {
     fn from(character: char) -> Self {
         match character {
             '*' => Self::Any,
@@ -26,17 +26,17 @@ pub(crate) fn is_literal(character: char) -> bool {
 
 /// Goes back to the last `*` only, which is enough: what an earlier one could take, the last one can take as well. So the cost
 /// is the product of the two lengths at most.
-fn matches(text: &[char], items: &[Item]) -> bool {
+fn matches(text: &[char], items: &[PatternItem]) -> bool {
     let (mut at, mut item) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while at < text.len() {
         match items.get(item) {
-            Some(Item::Any) => {
+            Some(PatternItem::Any) => {
                 retry = Some((item + 1, at));
                 item += 1;
             }
-            Some(Item::One) => (at, item) = (at + 1, item + 1),
-            Some(Item::Char(c)) if *c == text[at] => (at, item) = (at + 1, item + 1),
+            Some(PatternItem::One) => (at, item) = (at + 1, item + 1),
+            Some(PatternItem::Char(c)) if *c == text[at] => (at, item) = (at + 1, item + 1),
             _ => match retry {
                 Some((after, from)) => {
                     retry = Some((after, from + 1));
@@ -46,11 +46,11 @@ fn matches(text: &[char], items: &[Item]) -> bool {
             },
         }
     }
-    items[item..].iter().all(|item| *item == Item::Any)
+    items[item..].iter().all(|item| *item == PatternItem::Any)
 }
 
 /// The value without the shortest or longest match at one of its sides.
-pub(crate) fn trim(value: &str, items: &[Item], side: Side, longest: bool) -> String {
+pub(crate) fn trim(value: &str, items: &[PatternItem], side: Side, longest: bool) -> String {
     let text: Vec<char> = value.chars().collect();
     let mut lengths: Vec<usize> = (0..=text.len()).collect();
     if longest {
@@ -92,7 +92,7 @@ mod tests {
         #[case] longest: bool,
         #[case] expected: &str,
     ) {
-        let items: Vec<Item> = pattern.chars().map(Item::from).collect();
+        let items: Vec<PatternItem> = pattern.chars().map(PatternItem::from).collect();
         assert_eq!(trim(value, &items, side, longest), expected);
     }
 }

@@ -7,7 +7,7 @@
 
 use super::expand::Shell;
 use super::lexer::{Lexer, Place, Unterminated, is_metacharacter};
-use super::parser::{Target, list, skip_blanks_and_continuations, skip_comment, target};
+use super::parser::{AssignmentTarget, list, skip_blanks_and_continuations, skip_comment, target};
 use super::syntax::{Assignment, Native, NeedsBash, Part, Value, Word};
 use std::collections::BTreeSet;
 
@@ -32,14 +32,14 @@ impl Printed {
 
 /// One assignment that the second reading carries out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub target: Target,
+pub(crate) struct RereadStep {
+    pub target: AssignmentTarget,
     pub value: Value,
     /// The assignment as it stands in the text.
     pub source: String,
 }
 
-impl Step {
+impl RereadStep {
     pub(crate) fn index(&self) -> usize {
         self.target.index.unwrap_or(0)
     }
@@ -47,16 +47,16 @@ impl Step {
 
 /// The assignments of the printed text, and which values did not come through whole.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
-    pub steps: Vec<Step>,
+pub(crate) struct RereadPlan {
+    pub steps: Vec<RereadStep>,
     /// Names whose value ends early, because what follows fell out of its quotes.
     pub cut: BTreeSet<String>,
 }
 
 /// Finds the assignments in the printed text, as a shell would that runs no command.
-pub(crate) fn plan(printed: &[Printed]) -> Plan {
+pub(crate) fn plan(printed: &[Printed]) -> RereadPlan {
     let text: String = printed.iter().flat_map(|printed| [printed.line.as_str(), "\n"]).collect();
-    let mut reader = Reader { lexer: Lexer::new(&text), plan: Plan::default(), document: false };
+    let mut reader = Reader { lexer: Lexer::new(&text), plan: RereadPlan::default(), document: false };
     // A shell reads line by line: most errors lose their own line and all that follow.
     loop {
         match reader.line() {
@@ -68,9 +68,9 @@ pub(crate) fn plan(printed: &[Printed]) -> Plan {
 }
 
 /// Carries out the steps natively; `None` if one of them needs bash.
-pub(crate) fn run(plan: &Plan, shell: &mut Shell) -> Native<()> {
+pub(crate) fn run(plan: &RereadPlan, shell: &mut Shell) -> Native<()> {
     for step in &plan.steps {
-        let Target { name, index, append } = step.target.clone();
+        let AssignmentTarget { name, index, append } = step.target.clone();
         shell.assign(&Assignment { name, index, append, value: step.value.clone() })?;
     }
     Ok(())
@@ -113,7 +113,7 @@ enum End {
 
 struct Reader<'a> {
     lexer: Lexer<'a>,
-    plan: Plan,
+    plan: RereadPlan,
     /// A here-document began, which takes all that follows: no printed line is its end.
     document: bool,
 }
@@ -121,7 +121,7 @@ struct Reader<'a> {
 /// One simple command.
 #[derive(Default)]
 struct Simple {
-    steps: Vec<Step>,
+    steps: Vec<RereadStep>,
     /// It has words after its assignments, so it would run a program.
     is_command: bool,
     redirected: bool,
@@ -190,7 +190,7 @@ impl Reader<'_> {
             if let Some(target) = target(&mut self.lexer) {
                 let value = self.value(&target)?;
                 let source = self.lexer.text[start..self.lexer.pos].to_owned();
-                command.steps.push(Step { target, value, source });
+                command.steps.push(RereadStep { target, value, source });
                 return Ok(());
             }
         }
@@ -215,7 +215,7 @@ impl Reader<'_> {
         Ok(word)
     }
 
-    fn value(&mut self, target: &Target) -> Result<Value, Broken> {
+    fn value(&mut self, target: &AssignmentTarget) -> Result<Value, Broken> {
         if target.index.is_some() || !self.lexer.eat("(") {
             return Ok(Value::Scalar(self.word()?));
         }

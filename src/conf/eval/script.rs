@@ -3,7 +3,7 @@
 //! Records come back as fields that end in NUL, the only byte no value can hold.
 
 use super::names::is_identifier;
-use super::reread::{Plan, Printed};
+use super::reread::{Printed, RereadPlan};
 use crate::conf::Values;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -120,7 +120,7 @@ fn with_source_renamed(text: &str) -> String {
 
 /// The steps of the second reading, each of which ends it if it cannot be read.
 pub(crate) fn second(
-    plan: &Plan,
+    plan: &RereadPlan,
     whitelist: &[&str],
     variables: &BTreeMap<String, String>,
     inherited: &Values,
@@ -136,14 +136,14 @@ pub(crate) fn second(
 
 /// What a script reported.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct ScriptReport {
     /// A value's name, index and fields.
     pub values: Vec<(String, usize, Vec<String>)>,
     pub directives: BTreeMap<String, String>,
     pub steps: usize,
 }
 
-impl Report {
+impl ScriptReport {
     pub(crate) fn printed(&self) -> Vec<Printed> {
         let printed = |(name, index, fields): &(String, usize, Vec<String>)| Printed {
             name: name.clone(),
@@ -156,12 +156,12 @@ impl Report {
 
 /// The report, if it is complete: a shell that ended early has reported nothing. A trap or a stray descriptor of the
 /// conf may have put something before it or behind it.
-pub(crate) fn parse_report(output: &[u8]) -> Option<Report> {
+pub(crate) fn parse_report(output: &[u8]) -> Option<ScriptReport> {
     const BEGIN: &[u8] = b"\0R\0";
     let begin = output.windows(BEGIN.len()).position(|window| window == BEGIN)? + BEGIN.len();
     let mut fields =
         output[begin..].split(|byte| *byte == 0).map(|field| String::from_utf8_lossy(field).into_owned());
-    let mut report = Report::default();
+    let mut report = ScriptReport::default();
     loop {
         match fields.next()?.as_str() {
             "V" => {

@@ -15,7 +15,7 @@ use crate::kernel::{Kernel, header_package};
 use crate::model::remedy::Remedy;
 use crate::model::{Error, KernelRelease, PackageId, PackageName, Target};
 use crate::plan::autoinstall::{Blocked, Need, Plan, plan_autoinstall};
-use crate::plan::request::{Force, Wanted};
+use crate::plan::request::{Force, PackageQuery};
 use crate::session::Session;
 use crate::system::dir;
 use crate::tree::Snapshot;
@@ -86,10 +86,10 @@ pub(crate) struct KernelCheck {
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scope<'a> {
+pub(crate) struct CheckOptions<'a> {
     /// Read every installed file, and list the initramfs in any case.
     pub full: bool,
-    pub package: Option<&'a Wanted>,
+    pub package: Option<&'a PackageQuery>,
 }
 
 /// Looks at what a kernel has.
@@ -97,7 +97,7 @@ pub(crate) struct Scope<'a> {
 pub(crate) fn check(
     session: &Session<'_>,
     target: &Target,
-    scope: Scope<'_>,
+    scope: CheckOptions<'_>,
     kernels: &Kernels,
 ) -> KernelCheck {
     let kernel = session.kernel(&target.release);
