@@ -45,7 +45,7 @@ pub(crate) fn build(
 ) -> Result<Built> {
     session.go_on()?;
     let preparation = prepare(session, added, id, &options)?;
-    let under_way = session.writer.journal.begin(Entry::Build { build: Key::of(id) })?;
+    let under_way = session.writer.journal.begin(Entry::Build { build: Key::from_build(id) })?;
     let (shared, mut turn) = options.jobs.unzip();
     let place = BuildDir::create(session, &preparation.id, preparation.environment.clone(), shared)?;
     session.note_environment(id, &preparation.environment);

@@ -43,7 +43,7 @@ pub(crate) fn sign_if_due(session: &WriteSession<'_>, built: Built) -> Result<Bu
         signer(session, &id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
     let Some(signer) = signer else { return Ok(built) };
     session.system.console.note(format!("{id}: signing its modules, without compiling: {why}."));
-    let under_way = session.writer.journal.begin(Entry::Build { build: Key::of(&id) })?;
+    let under_way = session.writer.journal.begin(Entry::Build { build: Key::from_build(&id) })?;
     let stage = session.writer.stage(&id)?;
     let signed = sign_copy(session, &built, &signer, &stage);
     if let Err(error) = files::remove_tree(&stage) {

@@ -84,7 +84,7 @@ fn load_and_install(
             Ok(indexed) => to_index.retain(|waiting| !indexed || waiting != release),
             Err(error) => {
                 session.tell(&error);
-                failures.push(Failure::of(id, &target, &error));
+                failures.push(Failure::from_error(id, &target, &error));
                 if !settings.continue_on_error {
                     break;
                 }

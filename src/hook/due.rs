@@ -141,7 +141,7 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
         return 0;
     }
     let mut failures: Vec<Failure> =
-        report.failed.iter().map(|(id, error)| Failure::of(id, target, error)).collect();
+        report.failed.iter().map(|(id, error)| Failure::from_error(id, target, error)).collect();
     failures.extend(report.blocked.iter().map(|(id, why)| Failure {
         id: id.clone(),
         target: target.clone(),

@@ -19,7 +19,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     #[must_use]
-    pub(crate) fn of(id: &PackageId, target: &Target, error: &Error) -> Self {
+    pub(crate) fn from_error(id: &PackageId, target: &Target, error: &Error) -> Self {
         let reason = error.in_one_line();
         let log = error.log().cloned();
         Self { id: id.clone(), target: target.clone(), reason, log, code: error.exit_code().0 }

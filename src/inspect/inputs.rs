@@ -51,8 +51,8 @@ impl Surroundings {
         let headers = headers_digest(&session.kernel(release));
         let compiler = session.system.program(cc.unwrap_or("gcc"));
         let mut known = session.compilers.lock().unwrap_or_else(PoisonError::into_inner);
-        let compiler =
-            compiler.and_then(|path| known.entry(path.clone()).or_insert_with(|| UsedFile::of(path)).clone());
+        let compiler = compiler
+            .and_then(|path| known.entry(path.clone()).or_insert_with(|| UsedFile::from_path(path)).clone());
         Self { headers, compiler }
     }
 

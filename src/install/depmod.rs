@@ -38,7 +38,7 @@ pub(crate) fn depmod(session: &WriteSession<'_>, release: &KernelRelease) -> Res
         command = command.arg("-F").arg(map);
     }
     let failed = |why: String| Error::DepmodFailed { release: release.clone(), why };
-    let kept = KeptIndex::of(&kernel.dir);
+    let kept = KeptIndex::from_dir(&kernel.dir);
     let outcome = command.stdout(Output::Null).stderr(Output::Capture).run().map_err(|e| {
         kept.put_back();
         failed(e.to_string())
@@ -98,7 +98,7 @@ struct KeptIndex {
 impl KeptIndex {
     const ASIDE: &str = ".dkms-index";
 
-    fn of(dir: &Path) -> Self {
+    fn from_dir(dir: &Path) -> Self {
         let aside = dir.join(Self::ASIDE);
         let names = dir::entries(dir).into_iter().map(|entry| entry.file_name());
         let names = names.filter(|name| name.to_string_lossy().starts_with("modules."));

@@ -51,7 +51,7 @@ pub(crate) fn install(
     let environment = install_environment(session, &id);
     pre_install(session, &id, &conf, &force, &environment)?;
     let entry = Entry::Install {
-        build: Key::of(&id),
+        build: Key::from_build(&id),
         conf: options.conf.map(Path::to_owned),
         force: force.force,
         version_override: force.version_override,

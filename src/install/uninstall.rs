@@ -40,7 +40,7 @@ pub(crate) fn uninstall(
     session.system.console.say(format!("Module {} for kernel {}:", id.package, id.target));
     let post_remove = post_remove(session, &installed);
     let is_new = session.writer.journal.begin_index(&id.target.release)?;
-    let under_way = session.writer.journal.begin(Entry::Uninstall { build: Key::of(&id) })?;
+    let under_way = session.writer.journal.begin(Entry::Uninstall { build: Key::from_build(&id) })?;
     let progress = Progress::default();
     let built = match take_files_out(session, installed, &kernel, &progress) {
         Ok(built) => built,

@@ -53,5 +53,5 @@ pub(crate) fn installation<'a>(
 }
 
 pub(crate) fn describe(path: &Path, source: &Path) -> Result<InstalledFile> {
-    Ok(InstalledFile::of(path, &fs_err::read(source)?))
+    Ok(InstalledFile::from_content(path, &fs_err::read(source)?))
 }

@@ -22,7 +22,7 @@ impl Toolchain {
     /// Reads the kernel's configuration; asks make only where that names no compiler and the headers have a
     /// `.kernelvariables`.
     #[must_use]
-    pub(crate) fn of(kernel: &Kernel, built_by_clang: Option<bool>, system: &System) -> Self {
+    pub(crate) fn from_kernel(kernel: &Kernel, built_by_clang: Option<bool>, system: &System) -> Self {
         let mut chain = Self::default();
         let Some(config) = kernel.config() else {
             chain.cc = from_kernelvariables(&kernel.build_dir, system);

@@ -27,7 +27,7 @@ pub(crate) fn gather_remains(session: &WriteSession<'_>, id: &PackageId) -> Resu
             let dir = file.parent().unwrap_or(&kernel.dir);
             let files = built.module_files().into_iter().filter_map(|module| {
                 let path = dir.join(module.file_name()?);
-                Some(InstalledFile::of(&path, &fs_err::read(&path).ok()?))
+                Some(InstalledFile::from_content(&path, &fs_err::read(&path).ok()?))
             });
             let record = InstallRecord::new(
                 files.collect(),

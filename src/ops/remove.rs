@@ -158,7 +158,7 @@ pub(crate) fn unbuild(
     caller: RemoveCaller,
 ) -> Result<bool> {
     let id = BuildId::new(package.clone(), target.clone());
-    let under_way = session.writer.journal.begin(Entry::Unbuild { build: Key::of(&id) })?;
+    let under_way = session.writer.journal.begin(Entry::Unbuild { build: Key::from_build(&id) })?;
     let uninstalled = uninstall_if_installed(session, package, target, caller);
     if uninstalled.is_err() && !owes_index(session, &target.release) {
         return uninstalled;

@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 pub(crate) fn toolchain(session: &WriteSession<'_>, release: &KernelRelease) -> Toolchain {
     let kernel = session.kernel(release);
     let clang = vmlinux::is_built_by_clang(&kernel.build_dir.join("vmlinux"));
-    Toolchain::of(&kernel, clang, session.system)
+    Toolchain::from_kernel(&kernel, clang, session.system)
 }
 
 /// The variables of a build's programs.
@@ -34,7 +34,7 @@ pub(crate) fn build_environment(
 /// The variables of the package's programs outside of a build.
 pub(crate) fn environment_of(session: &WriteSession<'_>, id: &BuildId) -> ProgramEnvironment {
     let kernel = session.kernel(&id.target.release);
-    ProgramEnvironment::of(id, &kernel, session.settings, session.tree().root())
+    ProgramEnvironment::from_build(id, &kernel, session.settings, session.tree().root())
 }
 
 /// The variables for the programs of an installation: those of the build, if it was made in this run.

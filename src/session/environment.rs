@@ -19,7 +19,7 @@ pub(crate) struct ProgramEnvironment {
 impl ProgramEnvironment {
     /// `module`, `module_version`, `kernelver` and `arch` exported; the trees for shell lines.
     #[must_use]
-    pub(crate) fn of(build: &BuildId, kernel: &Kernel, settings: &Settings, tree: &Path) -> Self {
+    pub(crate) fn from_build(build: &BuildId, kernel: &Kernel, settings: &Settings, tree: &Path) -> Self {
         let mut exported: BTreeMap<String, String> = [
             ("module", build.package.name.to_string()),
             ("module_version", build.package.version.to_string()),

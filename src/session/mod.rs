@@ -36,10 +36,10 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     #[must_use]
     pub(crate) fn look(settings: &'a Settings, system: &'a System) -> Self {
-        Self::of(Tree::at(&settings.dkms_tree), settings, system)
+        Self::from_tree(Tree::at(&settings.dkms_tree), settings, system)
     }
 
-    fn of(tree: Tree, settings: &'a Settings, system: &'a System) -> Self {
+    fn from_tree(tree: Tree, settings: &'a Settings, system: &'a System) -> Self {
         Self {
             system,
             settings,
@@ -124,7 +124,7 @@ impl<'a> WriteSession<'a> {
         let writer = Tree::at(&settings.dkms_tree).lock(system)?;
         signals::watch();
         let session = Self {
-            session: Session::of(writer.tree().clone(), settings, system),
+            session: Session::from_tree(writer.tree().clone(), settings, system),
             writer,
             signers: Mutex::default(),
             enrolment_told: AtomicBool::default(),

@@ -49,7 +49,7 @@ pub(crate) enum Family {
 
 impl Family {
     /// The family of one word of os-release.
-    fn of(id: &str) -> Option<Self> {
+    fn from_id(id: &str) -> Option<Self> {
         let starts = |prefix: &str| id.starts_with(prefix);
         Some(match id {
             _ if starts("debian") => Self::Debian,
@@ -129,7 +129,7 @@ impl Distribution {
         };
         let id = value("ID").unwrap_or_default();
         let like = value("ID_LIKE").unwrap_or_default();
-        let family = Family::of(&id).or_else(|| like.split_whitespace().find_map(Family::of));
+        let family = Family::from_id(&id).or_else(|| like.split_whitespace().find_map(Family::from_id));
         Self { id, family: family.unwrap_or(Family::Other) }
     }
 }

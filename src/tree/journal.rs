@@ -23,7 +23,7 @@ pub(crate) struct Key {
 
 impl Key {
     #[must_use]
-    pub(crate) fn of(id: &BuildId) -> Self {
+    pub(crate) fn from_build(id: &BuildId) -> Self {
         Self {
             name: id.package.name.to_string(),
             version: id.package.version.to_string(),

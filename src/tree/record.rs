@@ -119,7 +119,7 @@ pub(crate) struct UsedFile {
 impl UsedFile {
     /// `None` where it cannot be read.
     #[must_use]
-    pub(crate) fn of(path: PathBuf) -> Option<Self> {
+    pub(crate) fn from_path(path: PathBuf) -> Option<Self> {
         let print = Fingerprint::take(std::slice::from_ref(&path)).ok()?;
         Some(Self { path, print })
     }
@@ -220,7 +220,7 @@ pub(crate) struct InstalledFile {
 impl InstalledFile {
     /// The file at `path` with the given content.
     #[must_use]
-    pub(crate) fn of(path: &Path, content: &[u8]) -> Self {
+    pub(crate) fn from_content(path: &Path, content: &[u8]) -> Self {
         let data = path.symlink_metadata().ok();
         Self {
             path: path.to_owned(),
@@ -278,7 +278,7 @@ pub(crate) struct MovedOriginal {
 }
 
 impl MovedOriginal {
-    fn of(original: Original) -> Option<Self> {
+    fn from_original(original: Original) -> Option<Self> {
         let content = fs_err::read(&original.stored).ok()?;
         let (size, sha256) = (content.len() as u64, sha256(&content));
         Some(Self { origin: original.origin, stored: original.stored, size, sha256 })
@@ -305,7 +305,7 @@ impl InstallRecord {
     /// `originals`: all that are kept for the package and the kernel.
     #[must_use]
     pub(crate) fn new(files: Vec<InstalledFile>, originals: Vec<Original>) -> Self {
-        let originals = originals.into_iter().filter_map(MovedOriginal::of).collect();
+        let originals = originals.into_iter().filter_map(MovedOriginal::from_original).collect();
         Self { format: FORMAT, files, originals }
     }
 

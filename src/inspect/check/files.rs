@@ -51,7 +51,7 @@ pub(super) fn check_files(
 fn files_of(session: &Session<'_>, installed: &Installed, kernel: &Kernel) -> Vec<InstalledFile> {
     let of = |suspect: InstalledPath| match suspect.recorded {
         Some(file) => file,
-        None => InstalledFile::of(&suspect.path, &fs_err::read(&suspect.path).unwrap_or_default()),
+        None => InstalledFile::from_content(&suspect.path, &fs_err::read(&suspect.path).unwrap_or_default()),
     };
     suspects(session, installed, kernel).into_iter().map(of).collect()
 }
