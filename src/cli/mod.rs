@@ -23,11 +23,14 @@ use crate::inspect::check::Kernels;
 use crate::kernel::header_package;
 use crate::model::similar::most_similar;
 use crate::model::{Error, ExitCode, KernelRelease, PackageId, PackageName};
+use crate::ops::notice;
 use crate::plan::request::Request;
+use crate::system::syslog::{Severity, Syslog};
 use crate::system::{System, prepare_process, signals};
 use crate::tree::Tree;
 use args::Arguments;
 use line::Line;
+use std::time::{Duration, Instant};
 use usage::{usage, usage_of};
 
 /// The program `dkms`.
@@ -99,11 +102,38 @@ fn execute(args: &Arguments, settings: &Settings, system: &System) -> Result<Exi
             system.console.say(format!("Directive from the command line: {name}={value}"));
         }
     }
+    let began = Instant::now();
     let result = perform(&request, settings, system);
+    if request.changes() && system.is_privileged() {
+        notice::refresh(settings, system);
+        log_action(args, &result, began.elapsed(), system);
+    }
     match signals::received() {
         Some(signal) => Err(Error::Interrupted { signal, complete: result.is_ok() }),
         None => result,
     }
+}
+
+/// A line in the system's log for everything that was done by hand: what, by whom, how it ended and how long it took.
+fn log_action(args: &Arguments, result: &Result<ExitCode, Error>, took: Duration, system: &System) {
+    let user = match system.variable("SUDO_USER") {
+        Some(user) => format!("{user} (sudo)"),
+        None => format!("uid {}", system.host.euid),
+    };
+    let package = [&args.module, &args.version].into_iter().flatten().cloned().collect::<Vec<_>>().join("/");
+    let path = args.source_dir.as_ref().or(args.archive.as_ref()).map(|path| path.display().to_string());
+    let action = args.action.map_or("", Action::word);
+    let words: Vec<String> = [action.to_owned(), package, path.unwrap_or_default(), args.kernels.join(" ")]
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .collect();
+    let code = match result {
+        Ok(code) => code.0,
+        Err(error) => error.exit_code().0,
+    };
+    let text = format!("{} by {user}: exit status {code} after {} s", words.join(" "), took.as_secs());
+    let severity = if code == 0 { Severity::Info } else { Severity::Error };
+    Syslog::open("dkms", system).write(severity, &text);
 }
 
 /// Says what went wrong; for an unknown word of the command line, also what it may have been meant for.

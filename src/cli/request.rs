@@ -217,6 +217,10 @@ impl Checker<'_> {
         match &self.args.archive {
             Some(archive) if archive.is_file() => Ok(archive.clone()),
             Some(archive) => Err(Error::Archive { path: archive.clone(), problem: ArchiveProblem::Missing }),
+            None if self.args.missing_path.is_some() => {
+                let path = self.args.missing_path.clone().unwrap_or_default();
+                Err(Error::Archive { path, problem: ArchiveProblem::Missing })
+            }
             None => match (&self.args.module, &self.args.version) {
                 // What is no file was taken for a module.
                 (Some(module), version) => {

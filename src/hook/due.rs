@@ -8,7 +8,7 @@ use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageId, Result, Target};
 use crate::ops::autoinstall::{Report, is_switched_off};
 use crate::ops::report::{report_error, tell_report};
-use crate::ops::{self, kernel};
+use crate::ops::{self, kernel, notice};
 use crate::plan::request::Force;
 use crate::system::syslog::Severity;
 use crate::tree::{Pending, Tree};
@@ -50,10 +50,12 @@ pub(crate) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -
             let missing = report.failed.iter().map(|(id, _)| id);
             let missing =
                 missing.chain(report.blocked.iter().map(|(id, _)| id)).chain(&report.without_headers);
+            let missing: Vec<String> = missing.map(ToString::to_string).collect();
+            notice::note(&target, &missing, settings, &hook.system);
             KernelOutcome {
                 status: conclude(hook, &target, &report, settings),
                 incomplete: report_error(&report, &target.release).is_some(),
-                missing: missing.map(ToString::to_string).collect(),
+                missing,
                 installed: report.installed,
             }
         }

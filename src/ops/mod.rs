@@ -5,6 +5,7 @@ pub(crate) mod autoinstall;
 mod dependents;
 pub(crate) mod kernel;
 pub(crate) mod lifecycle;
+pub(crate) mod notice;
 mod recover;
 mod remains;
 pub(crate) mod remove;

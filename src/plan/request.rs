@@ -204,6 +204,29 @@ pub(crate) enum Request {
     Change(Change),
 }
 
+impl Request {
+    /// Whether the tree or a kernel may be another one afterwards.
+    #[must_use]
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Status { .. }
+            | Self::Conf { .. }
+            | Self::Check { .. }
+            | Self::Fsck { repair: false }
+            | Self::Why { .. }
+            | Self::DryRun(_)
+            | Self::Mktarball { .. }
+            | Self::MakePackage { .. } => false,
+            Self::Fsck { repair: true }
+            | Self::GenerateMok { .. }
+            | Self::Autoinstall { .. }
+            | Self::InstallRpm { .. }
+            | Self::Removal(_)
+            | Self::Change(_) => true,
+        }
+    }
+}
+
 /// How far a package is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {

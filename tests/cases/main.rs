@@ -51,6 +51,7 @@ mod signing;
 mod stale;
 mod status;
 mod tarballs;
+mod told;
 mod uninstall_remove;
 mod vermagic;
 mod weak_modules;

@@ -1,0 +1,78 @@
+//! The message of the day: what failed while no person was watching. pam_motd(8) shows the files of /run/motd.d at login.
+
+use crate::conf::Settings;
+use crate::kernel::default_arch;
+use crate::model::{KernelRelease, PackageName, Target};
+use crate::system::{System, files};
+use crate::tree::Tree;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+const FILE: &str = "/run/motd.d/dkms";
+const START: &str = "dkms: drivers are missing for kernel ";
+
+/// Notes which packages a kernel lacks; with none, what was noted for it goes.
+pub(crate) fn note(target: &Target, missing: &[String], settings: &Settings, system: &System) {
+    let mut notices = read(system);
+    notices.insert(target.release.to_string(), missing.to_vec());
+    write(&current(notices, settings, system), system);
+}
+
+/// Drops what is not missing any more.
+pub(crate) fn refresh(settings: &Settings, system: &System) {
+    if path(system).is_file() {
+        write(&current(read(system), settings, system), system);
+    }
+}
+
+fn path(system: &System) -> PathBuf {
+    system.path(FILE)
+}
+
+/// The packages that each kernel lacks.
+fn read(system: &System) -> BTreeMap<String, Vec<String>> {
+    let text = fs_err::read_to_string(path(system)).unwrap_or_default();
+    let notice = |line: &str| {
+        let (release, packages) = line.strip_prefix(START)?.split_once(": ")?;
+        let packages = packages.split(" (").next()?.split(", ").map(str::to_owned).collect();
+        Some((release.to_owned(), packages))
+    };
+    text.lines().filter_map(notice).collect()
+}
+
+/// What is still missing: the package is registered, the kernel is there, and does not have it.
+fn current(
+    notices: BTreeMap<String, Vec<String>>,
+    settings: &Settings,
+    system: &System,
+) -> BTreeMap<String, Vec<String>> {
+    let tree = Tree::at(&settings.dkms_tree);
+    let is_missing = |release: &str, package: &str| {
+        let name = PackageName::new(package.split('/').next().unwrap_or_default()).ok()?;
+        let kernel = settings.kernel(&KernelRelease::new(release).ok()?);
+        let target = Target::new(kernel.release.clone(), default_arch(&kernel.dir, system).ok()?);
+        let is_known = tree.name_dir(&name).is_dir() && kernel.exists();
+        Some(is_known && tree.active(&name, &target).is_none())
+    };
+    let still = |(release, packages): (String, Vec<String>)| {
+        let packages: Vec<String> =
+            packages.into_iter().filter(|package| is_missing(&release, package) == Some(true)).collect();
+        (!packages.is_empty()).then_some((release, packages))
+    };
+    notices.into_iter().filter_map(still).collect()
+}
+
+/// Failures are ignored: a machine without /run, or one that is not ours to write, has no message of the day.
+fn write(notices: &BTreeMap<String, Vec<String>>, system: &System) {
+    if notices.is_empty() {
+        let _ = files::remove_file(&path(system));
+        return;
+    }
+    let line = |(release, packages): (&String, &Vec<String>)| {
+        format!("{START}{release}: {} (see: dkms check -k {release})\n", packages.join(", "))
+    };
+    let text: String = notices.iter().map(line).collect();
+    if system.path("/run").is_dir() && files::create_dirs(&system.path("/run/motd.d")).is_ok() {
+        let _ = files::publish_file(&path(system), text.as_bytes(), 0o644);
+    }
+}
