@@ -349,39 +349,32 @@ impl Checker<'_> {
                 Ok(PackageId::new(PackageName::parse(&module)?, PackageVersion::parse(&version)?))
             }
             (Some(module), None) if self.args.named_by_word && self.args.version.is_none() => {
-                self.only_version(&PackageName::parse(&module)?)
+                self.by_name(&PackageName::parse(&module)?)
             }
             _ => Err(Error::MissingIdentity { action: self.action.word() }),
         }
     }
 
-    /// The version of a package that was given by its name: the only one. Where there are several, the newest is what people
-    /// build and install, and nothing is taken out.
-    fn only_version(&self, name: &PackageName) -> Result<PackageId> {
+    /// The version of a package that was given by its name, the newest of several; where something is taken out, none is
+    /// guessed.
+    fn by_name(&self, name: &PackageName) -> Result<PackageId> {
         let snapshot = Tree::at(&self.settings.dkms_tree).scan(&self.settings.source_tree);
-        let known: Vec<PackageId> =
-            snapshot.versions(name).into_iter().map(|package| package.id.clone()).collect();
+        let known: Vec<&PackageId> = snapshot.versions(name).iter().map(|package| &package.id).collect();
+        let list = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let makes = matches!(self.action, Action::Build | Action::Install | Action::Conf);
-        let list = || known.iter().map(|id| id.version.to_string()).collect::<Vec<_>>().join(", ");
-        match known.as_slice() {
-            [] => Err(Error::MissingIdentity { action: self.action.word() }),
-            [only] => Ok(only.clone()),
-            [newest, ..] if makes => {
-                self.system.console.note(format!(
-                    "{name} has the versions {}: taking {}.",
-                    list(),
-                    newest.version
-                ));
-                Ok(newest.clone())
+        match known.first() {
+            Some(newest) if makes => {
+                if known.len() > 1 {
+                    let console = &self.system.console;
+                    console.note(format!("Registered: {list}. Taking {newest}."));
+                }
+                Ok((*newest).clone())
             }
-            _ => {
-                let text = format!(
-                    "{name} has several versions: {}.\nName one: dkms {} {name}/VERSION",
-                    list(),
-                    self.action.word()
-                );
-                Err(Error::Usage { code: 1, text })
+            Some(_) => {
+                let missing = Error::MissingIdentity { action: self.action.word() };
+                Err(Error::Usage { code: 1, text: format!("{missing}\nRegistered: {list}") })
             }
+            None => Err(Error::MissingIdentity { action: self.action.word() }),
         }
     }
 

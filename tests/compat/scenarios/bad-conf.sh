@@ -1,7 +1,8 @@
 # Confs that are refused, and what is left behind: nothing.
 real nolocation 1.0
 sed -i /DEST_MODULE_LOCATION/d /usr/src/nolocation-1.0/dkms.conf
-run dkms add nolocation/1.0
+differs conf-without-location 8 0 dkms add nolocation/1.0
+run dkms remove nolocation/1.0 --all >/dev/null
 real wrongplace 1.0 'DEST_MODULE_LOCATION[0]="/somewhere"'
 run dkms add wrongplace/1.0
 real noname 1.0
