@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     /// Whether the package was given by a word that is its name alone: an option without its version is an error, because
     /// scripts have variables that are empty.
     pub named_by_word: bool,
-    /// A path that does not exist.
-    pub missing_path: Option<PathBuf>,
+    /// A path without anything that could be a package.
+    pub unusable_path: Option<PathBuf>,
     pub format: Option<String>,
     pub all: bool,
     pub all_kernels: bool,
@@ -41,6 +41,11 @@ pub(crate) struct Arguments {
     pub notes: Vec<String>,
     /// Words that are not understood.
     pub warnings: Vec<String>,
+}
+
+/// Whether a word can only be meant as a path, by an action that takes one.
+fn is_path(word: &str) -> bool {
+    ["/", "./", "../", "~"].iter().any(|start| word.starts_with(start)) || word.ends_with("/dkms.conf")
 }
 
 impl Arguments {
@@ -96,11 +101,6 @@ impl Arguments {
         }
     }
 
-    /// Whether a word can only be meant as a path, for an action that takes one.
-    fn is_path(&self, word: &str) -> bool {
-        ["/", "./", "../", "~"].iter().any(|start| word.starts_with(start)) || word.ends_with("/dkms.conf")
-    }
-
     /// Sorts a positional word: a source tree, an archive, or the module; the first rule that fits.
     fn take_positional(&mut self, word: &str) {
         let path = PathBuf::from(word);
@@ -116,10 +116,9 @@ impl Arguments {
             self.source_dir = Some(path);
         } else if path.is_file() {
             self.archive = Some(path);
-        } else if self.is_path(word) {
-            self.missing_path = Some(path);
         } else if self.module.as_deref().is_none_or(str::is_empty) {
             if !word.is_empty() {
+                self.unusable_path = is_path(word).then_some(path);
                 self.take_module(word);
                 self.named_by_word = self.version.is_none();
             }

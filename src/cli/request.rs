@@ -217,10 +217,6 @@ impl Checker<'_> {
         match &self.args.archive {
             Some(archive) if archive.is_file() => Ok(archive.clone()),
             Some(archive) => Err(Error::Archive { path: archive.clone(), problem: ArchiveProblem::Missing }),
-            None if self.args.missing_path.is_some() => {
-                let path = self.args.missing_path.clone().unwrap_or_default();
-                Err(Error::Archive { path, problem: ArchiveProblem::Missing })
-            }
             None => match (&self.args.module, &self.args.version) {
                 // What is no file was taken for a module.
                 (Some(module), version) => {
@@ -337,9 +333,10 @@ impl Checker<'_> {
 
     fn identity(&self) -> Result<PackageId> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if let (Some(path), None) = (&self.args.missing_path, &self.args.module) {
+        if let Some(path) = &self.args.unusable_path {
+            let why = if path.is_dir() { "holds no dkms.conf" } else { "does not exist" };
             let text = format!(
-                "The path {} does not exist.\nGive a package as NAME/VERSION, or the directory of one.",
+                "The path {} {why}.\nGive a package as NAME/VERSION, or the directory of one.",
                 path.display()
             );
             return Err(Error::Usage { code: 1, text });

@@ -69,6 +69,13 @@ fn path_that_does_not_exist_is_called_that(#[case] path: &str) {
 }
 
 #[test]
+fn directory_without_a_conf_is_called_that() {
+    let world = World::new();
+    let dir = world.path("/usr/src").display().to_string();
+    world.dkms(&["install", &dir]).exits(1).complains("holds no dkms.conf");
+}
+
+#[test]
 fn unknown_kernel_is_answered_with_those_that_there_are() {
     let world = World::new();
     world.kernel(OTHER).headers();
