@@ -63,15 +63,14 @@ _dkms_options() {
             " ;;
         status)
             echo "
-            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --format --verbose -q --quiet --debug -V --version -h --help
+            -m --module -v -k --kernelver -a --arch --dkmstree --sourcetree --installtree --format --verbose
+            -q --quiet --debug -V --version -h --help
             " ;;
         autoinstall)
             echo "
-            -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j
-            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
-            --modprobe-on-install --symlink-modules --dry-run --verbose -q --quiet --debug -V --version -h
-            --help
+            -k --kernelver -a --arch --force --force-version-override --force-vermagic -j --directive --config
+            --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod --modprobe-on-install
+            --symlink-modules --dry-run --verbose -q --quiet --debug -V --version -h --help
             " ;;
         check)
             echo "
@@ -81,8 +80,7 @@ _dkms_options() {
             " ;;
         fsck)
             echo "
-            -m --module -v -k --kernelver -a --arch --repair --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            --repair --dkmstree --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
             " ;;
         conf)
             echo "
@@ -109,8 +107,8 @@ _dkms_options() {
             " ;;
         ldtarball)
             echo "
-            -m --module -v -k --kernelver -a --arch --force --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --archive --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --force --directive --config --kernelsourcedir --dkmstree --sourcetree
+            --installtree --archive --verbose -q --quiet --debug -V --version -h --help
             " ;;
         mkdeb)
             echo "
@@ -125,8 +123,8 @@ _dkms_options() {
             " ;;
         mkdsc)
             echo "
-            -m --module -v -k --kernelver -a --arch -c --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            -m --module -v -c --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree
+            --verbose -q --quiet --debug -V --version -h --help
             " ;;
         mkrpm)
             echo "
@@ -136,29 +134,28 @@ _dkms_options() {
             " ;;
         generate_mok)
             echo "
-            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --dkmstree --sourcetree --installtree --verbose -q --quiet --debug -V
+            --version -h --help
             " ;;
         kernel_preinst)
             echo "
-            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree --sourcetree
+            --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
             " ;;
         kernel_postinst)
             echo "
-            -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j
-            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
-            --modprobe-on-install --symlink-modules --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --force --force-version-override --force-vermagic -j --directive --config
+            --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod --modprobe-on-install
+            --symlink-modules --verbose -q --quiet --debug -V --version -h --help
             " ;;
         kernel_prerm)
             echo "
-            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree --sourcetree
+            --installtree --no-depmod --verbose -q --quiet --debug -V --version -h --help
             " ;;
         help)
             echo "
-            -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            --dkmstree --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
             " ;;
         *)
             echo "

@@ -66,7 +66,9 @@ fn manual_options() -> String {
             let _ = write!(term, " \\fI{name}\\fR");
         }
         let words: Vec<&str> = only(option).map(Action::word).collect();
-        let fits = if words.is_empty() { String::new() } else { format!("Actions: {}.", words.join(", ")) };
+        // A list of most actions says nothing.
+        let is_short = !words.is_empty() && words.len() * 2 < ACTIONS.len();
+        let fits = if is_short { format!("Actions: {}.", words.join(", ")) } else { String::new() };
         page.push_str(&paragraph(&term, &[option.summary, option.manual, &fits]));
     }
     page

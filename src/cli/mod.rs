@@ -171,6 +171,11 @@ fn hint(error: &Error, settings: &Settings, system: &System) {
         let release = path.file_name().unwrap_or_default().to_string_lossy();
         hint_kernels(&release, settings, system);
     }
+    if let Error::SourceMissing { path } = error {
+        let dir = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = dir.rsplit_once('-').and_then(|(name, _)| PackageName::new(name).ok());
+        name.iter().for_each(|name| hint_packages(name, settings, system));
+    }
     if let Error::NotInTree(PackageId { name, .. }) | Error::NameNotInTree(name) = error {
         hint_packages(name, settings, system);
     }

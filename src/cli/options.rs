@@ -129,6 +129,69 @@ impl OptionSpec {
     }
 }
 
+const PACKAGED: &[Action] = &[
+    Add,
+    Build,
+    Install,
+    Uninstall,
+    Unbuild,
+    Remove,
+    Status,
+    Check,
+    Conf,
+    Why,
+    Match,
+    Mktarball,
+    DEB,
+    MODULES_DEB,
+    SOURCE_DEB,
+    RPM,
+];
+const OF_A_KERNEL: &[Action] = &[
+    Add,
+    Build,
+    Install,
+    Uninstall,
+    Unbuild,
+    Remove,
+    Status,
+    Autoinstall,
+    Check,
+    Conf,
+    Why,
+    Match,
+    Mktarball,
+    Ldtarball,
+    DEB,
+    MODULES_DEB,
+    RPM,
+    GenerateMok,
+    KernelPreinst,
+    KernelPostinst,
+    KernelPrerm,
+];
+const EVALUATING: &[Action] = &[
+    Add,
+    Build,
+    Install,
+    Uninstall,
+    Unbuild,
+    Remove,
+    Autoinstall,
+    Check,
+    Conf,
+    Why,
+    Match,
+    Mktarball,
+    Ldtarball,
+    DEB,
+    MODULES_DEB,
+    SOURCE_DEB,
+    RPM,
+    KernelPreinst,
+    KernelPostinst,
+    KernelPrerm,
+];
 const REMOVAL: &[Action] = &[Uninstall, Unbuild, Remove, Mktarball, DEB, MODULES_DEB, RPM];
 const COMPILING: &[Action] = &[Build, Install, Autoinstall, Match, KernelPostinst];
 const INSTALLING: &[Action] = &[Install, Autoinstall, Match, KernelPostinst];
@@ -154,17 +217,20 @@ pub(crate) const OPTIONS: [OptionSpec; 38] = [
         args.take_module(value);
     })
     .short("-m")
+    .only(PACKAGED)
     .common()
     .says("the package, with or without its version"),
     OptionSpec::value(None, "VERSION", Complete::Version, |args, value| {
         args.version = Some(value.to_owned())
     })
     .short("-v")
+    .only(PACKAGED)
     .says("the package's version"),
     OptionSpec::value(Some("--kernelver"), "KERNEL[/ARCH]", Complete::Kernel, |args, value| {
         args.take_kernel(value)
     })
     .short("-k")
+    .only(OF_A_KERNEL)
     .common()
     .repeatable()
     .says("a kernel release (default: the running one)")
@@ -173,6 +239,7 @@ pub(crate) const OPTIONS: [OptionSpec; 38] = [
         args.arches.push(value.to_owned())
     })
     .short("-a")
+    .only(OF_A_KERNEL)
     .repeatable()
     .says("an architecture (default: the machine's)")
     .adds("Repeatable: one for all kernels, or one for each."),
@@ -209,15 +276,18 @@ pub(crate) const OPTIONS: [OptionSpec; 38] = [
         args.take_directive(value);
     })
     .repeatable()
+    .only(EVALUATING)
     .says("override a directive of dkms.conf; repeatable")
     .adds("It is stronger than every file."),
     OptionSpec::value(Some("--config"), "FILE", Complete::File, |args, value| {
         args.overrides.kernel_config = path(value);
     })
+    .only(EVALUATING)
     .says("the kernel's configuration"),
     OptionSpec::value(Some("--kernelsourcedir"), "DIRECTORY", Complete::Directory, |args, value| {
         args.overrides.kernel_source_dir = path(value);
     })
+    .only(EVALUATING)
     .says("the kernel's build directory")
     .adds("Without it /lib/modules/<release>/build."),
     OptionSpec::value(Some("--dkmstree"), "DIRECTORY", Complete::Directory, |args, value| {

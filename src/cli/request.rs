@@ -6,6 +6,7 @@ use crate::archive::tarball::is_rpm;
 use crate::conf::Settings;
 use crate::inspect::check::Kernels;
 use crate::kernel::default_arch;
+use crate::model::similar::most_similar;
 use crate::model::{
     Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
 };
@@ -371,7 +372,16 @@ impl Checker<'_> {
                 let missing = Error::MissingIdentity { action: self.action.word() };
                 Err(Error::Usage { code: 1, text: format!("{missing}\nRegistered: {list}") })
             }
-            None => Err(Error::MissingIdentity { action: self.action.word() }),
+            None => {
+                let missing = Error::MissingIdentity { action: self.action.word() };
+                let names = snapshot.names();
+                let similar = most_similar(name.as_str(), names.iter().map(|known| known.as_str()));
+                let meant = similar.map(|known| format!(" Did you mean {known}?")).unwrap_or_default();
+                Err(Error::Usage {
+                    code: 1,
+                    text: format!("{missing}\nNo package {name} is registered.{meant}"),
+                })
+            }
         }
     }
 

@@ -76,7 +76,7 @@ fn directory_without_a_conf_is_called_that() {
 }
 
 #[test]
-fn unknown_kernel_is_answered_with_those_that_there_are() {
+fn unknown_kernel_is_answered_with_known_ones() {
     let world = World::new();
     world.kernel(OTHER).headers();
     world.package("m", "1.0");
@@ -100,11 +100,21 @@ fn missing_headers_are_named_as_the_distribution_does(#[case] os_release: &str, 
 #[rstest]
 #[case::version("m/2.0", "Registered: m/1.0")]
 #[case::name("mm/1.0", "Did you mean m?")]
-fn unknown_package_is_answered_with_what_is_registered(#[case] package: &str, #[case] hint: &str) {
+fn unknown_package_is_answered_with_registered_ones(#[case] package: &str, #[case] hint: &str) {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
     world.dkms(&["remove", package, "--all"]).exits(3).complains(hint);
+}
+
+#[rstest]
+#[case("helo", 1)]
+#[case("helo/0.1", 2)]
+fn mistyped_package_gets_a_suggestion(#[case] package: &str, #[case] code: i32) {
+    let world = World::new();
+    world.package("hello", "0.1");
+    world.ok(&["add", "hello/0.1"]);
+    world.dkms(&["install", package]).exits(code).complains("Did you mean hello?");
 }
 
 #[test]

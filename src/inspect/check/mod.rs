@@ -154,8 +154,8 @@ fn check_packages(
         let kind = if stays { Kind::Stale } else { Kind::Missing };
         match error {
             // What made it fail is in the reason; when that is fixed, this tries again.
-            Error::FailedBefore { .. } => {
-                add(kind, id, format!("it failed to build: {}", error.in_one_line()), Some(install(id)));
+            Error::FailedBefore { reason, at, .. } => {
+                add(kind, id, format!("it failed to build: {reason} (on {at})"), Some(install(id)));
             }
             error => add(kind, id, error.in_one_line(), None),
         }
