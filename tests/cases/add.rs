@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 #[test]
-fn adding_links_the_source_and_makes_an_empty_build_directory() {
+fn adding_links_source_and_makes_empty_build_directory() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
@@ -30,7 +30,7 @@ fn adding_twice_is_refused_whatever_is_forced() {
 #[case("")]
 #[case("/")]
 #[case("/dkms.conf")]
-fn a_directory_elsewhere_is_copied_into_the_source_tree(#[case] behind: &str) {
+fn directory_elsewhere_is_copied_into_the_source_tree(#[case] behind: &str) {
     let world = World::new();
     let dir = world.scratch("work");
     world.package_in(&dir, "m", "1.0").file(".hidden", "h").file("sub/x.h", "x");
@@ -59,7 +59,7 @@ fn a_relative_directory_is_a_source_tree_too() {
 }
 
 #[test]
-fn a_directory_that_is_added_already_is_not_copied_again() {
+fn added_directory_is_not_copied_again() {
     let world = World::new();
     world.package("m", "1.0").file("who", "old");
     world.ok(&["add", "m/1.0"]);
@@ -70,7 +70,7 @@ fn a_directory_that_is_added_already_is_not_copied_again() {
 }
 
 #[test]
-fn a_directory_is_laid_over_an_older_source_and_replaces_it_only_by_force() {
+fn directory_replaces_an_older_source_only_by_force() {
     let world = World::new();
     world.package("m", "1.0").file("extra", "kept").file("who", "old");
     let dir = world.scratch("work");
@@ -85,7 +85,7 @@ fn a_directory_is_laid_over_an_older_source_and_replaces_it_only_by_force() {
 }
 
 #[test]
-fn forcing_the_source_tree_itself_does_not_delete_it() {
+fn forcing_source_tree_itself_does_not_delete_it() {
     let world = World::new();
     world.package("m", "1.0");
     let before = world.names("/usr/src");
@@ -133,7 +133,7 @@ fn a_source_without_a_conf_is_refused() {
 }
 
 #[test]
-fn a_conf_of_another_identity_is_told_and_taken_by_its_directory() {
+fn conf_of_another_identity_is_reported() {
     let world = World::new();
     world.package("m", "1.0").conf("PACKAGE_VERSION=2.0");
     world.ok(&["add", "m/1.0"]).complains("Warning: ");
@@ -141,7 +141,7 @@ fn a_conf_of_another_identity_is_told_and_taken_by_its_directory() {
 }
 
 #[test]
-fn a_conf_elsewhere_is_read_in_place_of_the_packages() {
+fn conf_elsewhere_is_read_in_place_of_packages() {
     let world = World::new();
     world.package("m", "1.0").whole_conf("");
     world.dkms(&["add", "m/1.0"]).exits(8);
@@ -152,7 +152,7 @@ fn a_conf_elsewhere_is_read_in_place_of_the_packages() {
 }
 
 #[test]
-fn a_file_named_x_dkms_conf_is_no_source_tree() {
+fn file_ending_in_dkms_conf_is_no_source() {
     let world = World::new();
     let dir = world.scratch("work");
     world.package_in(&dir, "m", "1.0").file("x-dkms.conf", "");
@@ -163,7 +163,7 @@ fn a_file_named_x_dkms_conf_is_no_source_tree() {
 }
 
 #[test]
-fn post_add_runs_in_the_source_and_its_status_is_the_commands() {
+fn post_add_status_is_that_of_the_command() {
     let world = World::new();
     world
         .package("m", "1.0")
@@ -175,7 +175,7 @@ fn post_add_runs_in_the_source_and_its_status_is_the_commands() {
 }
 
 #[test]
-fn post_add_of_an_implied_add_is_only_told() {
+fn post_add_of_implied_add_is_only_told() {
     let world = World::new();
     world.package("m", "1.0").conf("POST_ADD=fail.sh").script("fail.sh", "exit 33");
     world.ok(&["build", "m/1.0"]).complains("Warning: ").complains("POST_ADD");
@@ -195,7 +195,7 @@ fn install_takes_a_directory_as_add_does() {
 }
 
 #[test]
-fn the_modes_of_the_tree_do_not_depend_on_the_callers_mask() {
+fn tree_modes_ignore_the_callers_mask() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     world.package("m", "1.0");
@@ -233,7 +233,7 @@ fn placeholder_in_a_conf_is_refused(#[case] name: &str, #[case] version: &str, #
 }
 
 #[test]
-fn placeholder_goes_on_where_the_caller_names_the_version() {
+fn placeholder_goes_on_where_caller_names_the_version() {
     let world = World::new();
     world.package("m", "1.0").whole_conf(
         "PACKAGE_NAME=m\nPACKAGE_VERSION=\"#MODULES_VERSION#\"\nBUILT_MODULE_NAME=m\nDEST_MODULE_LOCATION=/updates\n",
@@ -244,7 +244,7 @@ fn placeholder_goes_on_where_the_caller_names_the_version() {
 }
 
 #[test]
-fn remedy_for_a_broken_package_takes_its_modules_out() {
+fn remedy_for_broken_package_takes_its_modules_out() {
     let world = World::new();
     let package = world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -259,7 +259,7 @@ fn remedy_for_a_broken_package_takes_its_modules_out() {
 #[rstest]
 #[case::a_copy_of_it_is_added("home/driver")]
 #[case::it_is_the_source_itself("root/usr/src/m-1.0")]
-fn install_of_a_directory_takes_over_its_source_when_forced(#[case] place: &str) {
+fn forced_install_takes_over_a_directory(#[case] place: &str) {
     let world = World::new();
     let dir = world.scratch("..").join(place);
     world.package_in(&dir, "m", "1.0").file("gone.c", "");
@@ -286,7 +286,7 @@ fn install_of_a_directory_takes_over_its_source_when_forced(#[case] place: &str)
 }
 
 #[test]
-fn directory_with_a_bad_conf_does_not_replace_a_source() {
+fn directory_with_bad_conf_does_not_replace_source() {
     let world = World::new();
     let dir = world.scratch("driver");
     world.package_in(&dir, "m", "1.0");

@@ -25,7 +25,7 @@ fn installed(world: &World, package: &str, kernels: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_source_that_comes_is_installed_for_every_kernel_with_headers() {
+fn new_source_is_installed_for_every_kernel() {
     let world = arch();
     world.package("hello", "1.0");
     world.write("/lib/modules/5.10.0-1-arch/modules.dep", "");
@@ -37,7 +37,7 @@ fn a_source_that_comes_is_installed_for_every_kernel_with_headers() {
 }
 
 #[test]
-fn a_kernel_that_comes_gets_what_is_there_once() {
+fn kernel_that_comes_gets_what_is_there_once() {
     let world = arch();
     world.package("hello", "1.0");
     world.ok(&["add", "hello/1.0"]);
@@ -52,7 +52,7 @@ fn a_kernel_that_comes_gets_what_is_there_once() {
 }
 
 #[test]
-fn a_source_that_goes_is_forgotten_and_its_modules_with_it() {
+fn removed_source_takes_its_modules_along() {
     let world = arch();
     // Where the name ends and the version begins is known from the tree, not from the directory's name.
     world.package("hello-a", "1-0");
@@ -66,7 +66,7 @@ fn a_source_that_goes_is_forgotten_and_its_modules_with_it() {
 }
 
 #[test]
-fn a_kernel_that_goes_takes_its_modules_along_and_leaves_the_packages() {
+fn removed_kernel_takes_its_modules_not_the_packages() {
     let world = arch();
     world.package("hello", "1.0");
     world.ok(&["install", "hello/1.0", "-k", K, "-k", OTHER]);
@@ -78,7 +78,7 @@ fn a_kernel_that_goes_takes_its_modules_along_and_leaves_the_packages() {
 }
 
 #[test]
-fn an_upgrade_of_a_driver_ends_with_the_new_version_alone() {
+fn upgrade_of_driver_ends_with_new_version_alone() {
     let world = arch();
     world.package("hello", "1.0");
     alpm(&world, "install", &["usr/src/hello-1.0/dkms.conf"]).exits(0);

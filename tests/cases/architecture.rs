@@ -262,7 +262,7 @@ fn no_files_import_each_other_in_a_circle() {
 
 /// One room in which everything is has no walls. Tests beside the code do not count.
 #[test]
-fn no_room_holds_more_than_a_seventh_of_the_lines() {
+fn no_room_holds_more_than_seventh_of_lines() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&top, &mut files);

@@ -17,7 +17,7 @@ fn add(world: &World, ids: &[&str]) {
 }
 
 #[test]
-fn everything_that_is_due_is_installed_and_indexed_once() {
+fn everything_pending_is_installed_and_indexed_once() {
     let world = World::new();
     for name in ["a", "b", "c"] {
         // The first in the alphabet is the last to be ready.
@@ -72,7 +72,7 @@ fn what_is_installed_already_is_left_alone() {
 #[case::script("script")]
 #[case::blocked("blocked")]
 #[case::selfish("selfish")]
-fn one_bad_package_does_not_keep_the_others_out(#[case] how: &str) {
+fn one_bad_package_does_not_keep_others_out(#[case] how: &str) {
     let world = World::new();
     world.package("a", "1.0");
     world.package("z", "1.0");
@@ -129,7 +129,7 @@ fn one_bad_package_does_not_keep_the_others_out(#[case] how: &str) {
 }
 
 #[test]
-fn everything_bad_at_once_is_told_package_by_package() {
+fn every_failure_is_reported_by_package() {
     let world = World::new();
     world.package("good", "1.0");
     world.package("needs-good", "1.0").conf("BUILD_DEPENDS[0]=good");
@@ -192,7 +192,7 @@ fn a_package_whose_dependency_fails_is_not_tried() {
 }
 
 #[test]
-fn the_newest_version_is_taken_in_the_order_of_versions() {
+fn newest_version_is_taken_in_order_of_versions() {
     let world = World::new();
     for version in ["9.0", "10.0", "1.0"] {
         world.package("m", version);
@@ -217,7 +217,7 @@ fn a_newer_version_replaces_an_installed_one() {
 }
 
 #[test]
-fn an_older_version_is_taken_where_the_newest_does_not_want_the_kernel() {
+fn older_version_serves_where_the_newest_refuses() {
     let world = World::new();
     world.package("m", "1.0");
     world.package("m", "2.0").conf("BUILD_EXCLUSIVE_KERNEL_MIN=6.2");
@@ -231,7 +231,7 @@ fn an_older_version_is_taken_where_the_newest_does_not_want_the_kernel() {
 }
 
 #[test]
-fn a_file_that_is_gone_from_the_kernel_is_installed_again() {
+fn missing_file_is_installed_again() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -254,7 +254,7 @@ fn what_is_built_is_installed_without_a_build() {
 }
 
 #[test]
-fn missing_headers_are_21_only_where_something_must_be_built() {
+fn missing_headers_are_21_where_builds_are_needed() {
     let world = World::new();
     world.kernel("6.2");
     world.package("m", "1.0");
@@ -290,7 +290,7 @@ fn a_module_on_the_command_line_is_ignored() {
 }
 
 #[test]
-fn a_failing_depmod_fails_what_was_installed_in_this_run() {
+fn failing_depmod_fails_the_installations_of_this_run() {
     let world = World::new();
     world.package("a", "1.0");
     world.package("b", "1.0");
@@ -306,7 +306,7 @@ const COMPILER: &str = "mkdir -p \"$HOME/now\"; : > \"$HOME/now/$$\"; ls \"$HOME
                         sleep 0.05; rm \"$HOME/now/$$\"";
 
 #[test]
-fn builds_side_by_side_share_one_limit_of_jobs() {
+fn parallel_builds_share_one_job_limit() {
     if !std::path::Path::new("/usr/bin/make").exists() {
         return;
     }
@@ -331,7 +331,7 @@ fn builds_side_by_side_share_one_limit_of_jobs() {
 }
 
 #[test]
-fn builds_that_set_their_own_number_of_jobs_take_turns() {
+fn builds_with_their_own_job_number_take_turns() {
     let world = World::new();
     for name in ["a", "b", "c"] {
         world

@@ -73,7 +73,7 @@ fn a_directory_that_names_itself_badly_is_refused(#[case] conf: &str) {
 #[case("DEST_MODULE_NAME[0]=../../../x")]
 #[case("DEST_MODULE_LOCATION[0]=/kernel/../../../../escaped")]
 #[case("BUILT_MODULE_LOCATION[0]=../../../..")]
-fn a_conf_does_not_lead_out_of_the_trees(#[case] conf: &str) {
+fn conf_does_not_lead_out_of_the_trees(#[case] conf: &str) {
     let world = World::new();
     world.write("/etc/os-release", "ID=gentoo\n");
     world.package("m", "1.0").conf(conf);
@@ -88,7 +88,7 @@ fn a_conf_does_not_lead_out_of_the_trees(#[case] conf: &str) {
 }
 
 #[test]
-fn a_conf_that_is_no_regular_file_is_refused_at_once() {
+fn special_file_as_conf_is_refused_at_once() {
     let world = World::new();
     world.package("m", "1.0").without("dkms.conf");
     let conf = world.path("/usr/src/m-1.0/dkms.conf");
@@ -112,7 +112,7 @@ fn a_conf_of_garbage_is_refused() {
 }
 
 #[test]
-fn a_conf_that_prints_kills_or_leaves_a_child_behind_does_not_stop_us() {
+fn badly_behaved_conf_does_not_stop_us() {
     let world = World::new();
     world.package("m", "1.0").conf(
         "yes 2>/dev/null | head -c 200000\nyes | head -c 200000 >&2\nsleep 3 &\ntrap 'echo bye' EXIT\n: $(true)",
@@ -141,7 +141,7 @@ fn a_source_that_vanished_makes_the_package_broken() {
 }
 
 #[test]
-fn a_source_with_a_loop_of_links_and_odd_names_is_copied_as_it_is() {
+fn source_with_link_loops_is_copied_unchanged() {
     let world = World::new();
     let package = world
         .package("m", "1.0")

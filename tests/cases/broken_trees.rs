@@ -200,7 +200,7 @@ const ORIGINAL_LOST: Broken =
 #[case::killed(&KILLED)]
 #[case::temporary(&TEMPORARY)]
 #[case::stranger(&STRANGER)]
-fn fsck_finds_it_repairs_it_and_finds_nothing_the_second_time(#[case] broken: &Broken) {
+fn fsck_repairs_what_it_finds(#[case] broken: &Broken) {
     let world = machine();
     world.ok(&["fsck"]).prints(&[&format!("{} is consistent.", world.path("/var/lib/dkms").display())]);
     (broken.make)(&world);

@@ -9,7 +9,7 @@ fn out(file: &str) -> String {
 }
 
 #[test]
-fn a_build_leaves_its_result_and_its_log_and_nothing_else() {
+fn build_leaves_only_its_result_and_log() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["build", "m/1.0"]);
@@ -33,7 +33,7 @@ fn a_build_leaves_its_result_and_its_log_and_nothing_else() {
 }
 
 #[test]
-fn a_build_directory_exists_only_while_it_is_used() {
+fn build_directory_exists_only_while_it_is_used() {
     let world = World::new();
     world.package("m", "1.0").recipe("pwd > \"$HOME/where\"; ls ../ > \"$HOME/beside\"");
     world.ok(&["build", "m/1.0"]);
@@ -45,7 +45,7 @@ fn a_build_directory_exists_only_while_it_is_used() {
 }
 
 #[test]
-fn a_second_build_does_nothing_and_says_how_to_force_it() {
+fn second_build_is_skipped_with_a_hint() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["build", "m/1.0"]);
@@ -62,7 +62,7 @@ fn a_second_build_does_nothing_and_says_how_to_force_it() {
 }
 
 #[test]
-fn a_failing_make_exits_with_10_names_the_log_and_leaves_it() {
+fn failing_make_exits_with_10_and_its_log() {
     let world = World::new();
     world.package("m", "1.0").recipe("echo 'm.c:1:2: error: no such thing' >&2; exit 2");
     let log = world.path("/var/lib/dkms/m/1.0/build/make.log");
@@ -80,7 +80,7 @@ fn a_failing_make_exits_with_10_names_the_log_and_leaves_it() {
 }
 
 #[test]
-fn a_build_after_a_failed_one_starts_from_a_clean_copy() {
+fn build_after_failed_one_starts_from_clean_copy() {
     let world = World::new();
     let package = world.package("m", "1.0").recipe("touch debris; exit 2");
     world.dkms(&["build", "m/1.0"]).exits(10);
@@ -90,7 +90,7 @@ fn a_build_after_a_failed_one_starts_from_a_clean_copy() {
 }
 
 #[test]
-fn the_log_of_a_build_has_its_well_known_form() {
+fn log_of_build_has_its_well_known_form() {
     let world = World::new();
     world.package("m", "1.0").recipe("echo compiling").file("make.log", "shipped by accident\n");
     world.ok(&["build", "m/1.0", "-j", "3"]);
@@ -133,7 +133,7 @@ fn make_is_called_as_the_conf_says(#[case] conf: &str, #[case] expected: &str) {
 }
 
 #[test]
-fn a_command_that_only_begins_like_make_is_left_alone() {
+fn command_beginning_like_make_is_left_alone() {
     let world = World::new();
     world.program("makeit", "echo \"makeit $*\" >> @LOG@/make; cp m.ko.in m.ko");
     world.package("m", "1.0").conf("MAKE='makeit all'");
@@ -145,10 +145,7 @@ fn a_command_that_only_begins_like_make_is_left_alone() {
 #[case(&["-j", "0"], "-j ")]
 #[case(&["-j", "7"], "-j7 ")]
 #[case(&[], "-j5 ")]
-fn the_number_of_jobs_comes_from_the_command_line_or_the_environment(
-    #[case] options: &[&str],
-    #[case] expected: &str,
-) {
+fn jobs_come_from_command_line_or_environment(#[case] options: &[&str], #[case] expected: &str) {
     let mut world = World::new();
     world.set("parallel_jobs", "5");
     world.package("m", "1.0");
@@ -157,7 +154,7 @@ fn the_number_of_jobs_comes_from_the_command_line_or_the_environment(
 }
 
 #[test]
-fn what_an_outer_make_leaks_does_not_reach_the_build() {
+fn what_outer_make_leaks_does_not_reach_build() {
     let mut world = World::new();
     for name in ["CC", "CFLAGS", "LDFLAGS", "MAKEFLAGS", "ARCH", "KBUILD_OUTPUT", "sub_make_done"] {
         world.set(name, "leaked");
@@ -217,7 +214,7 @@ fn the_administrators_patches_lie_over_the_packages() {
 #[case("BUILT_MODULE_LOCATION[0]=sub", 7)]
 #[case("MAKE='false'", 10)]
 #[case("MAKE='kill -9 $$'", 10)]
-fn a_build_that_fails_leaves_its_directory_and_no_result(#[case] conf: &str, #[case] code: i32) {
+fn failed_build_leaves_its_directory_only(#[case] conf: &str, #[case] code: i32) {
     let world = World::new();
     world
         .package("m", "1.0")
@@ -235,7 +232,7 @@ fn a_build_that_fails_leaves_its_directory_and_no_result(#[case] conf: &str, #[c
 }
 
 #[test]
-fn a_forced_build_that_fails_keeps_the_old_result() {
+fn forced_build_that_fails_keeps_the_old_result() {
     let world = World::new();
     let package = world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -255,7 +252,7 @@ fn a_forced_build_that_fails_keeps_the_old_result() {
 }
 
 #[test]
-fn scripts_get_the_package_and_their_words_as_a_shell_reads_them() {
+fn scripts_get_their_words_like_a_shell() {
     let world = World::new();
     let note = "pwd >> \"$HOME/notes\"; echo \"$0|$1|$2|$kernelver|$module\" >> \"$HOME/notes\"";
     world
@@ -302,7 +299,7 @@ fn headers_are_asked_for_before_anything_is_made() {
 }
 
 #[test]
-fn a_source_with_nothing_but_a_conf_is_refused() {
+fn source_with_nothing_but_a_conf_is_refused() {
     let world = World::new();
     world.package("m", "1.0").without("Makefile").without("m.ko.in");
     world.dkms(&["build", "m/1.0"]).exits(8);
@@ -316,7 +313,7 @@ fn a_source_with_nothing_but_a_conf_is_refused() {
 #[case("BUILD_EXCLUSIVE_CONFIG='CONFIG_A !CONFIG_B'")]
 #[case("BUILD_EXCLUSIVE_CONFIG=CONFIG_STRING")]
 #[case("OBSOLETE_BY=6.0")]
-fn an_excluded_package_exits_with_77_and_a_warning(#[case] conf: &str) {
+fn excluded_package_exits_with_77_and_a_warning(#[case] conf: &str) {
     let world = World::new();
     world.kernel(K).config("CONFIG_A=y\nCONFIG_B=m\nCONFIG_STRING=\"y\"\n");
     world.package("m", "1.0").conf(conf);
@@ -329,7 +326,7 @@ fn an_excluded_package_exits_with_77_and_a_warning(#[case] conf: &str) {
 }
 
 #[test]
-fn an_excluded_module_is_not_required_and_its_siblings_are_built() {
+fn excluded_module_leaves_its_siblings() {
     let world = World::new();
     world
         .package("m", "1.0")
@@ -365,7 +362,7 @@ fn dependencies_must_be_installed_not_only_built() {
 }
 
 #[test]
-fn several_kernels_are_all_tried_and_the_first_failure_is_the_status() {
+fn all_kernels_are_tried_first_failure_counts() {
     let world = World::new();
     world.kernel("6.2").headers();
     world.package("m", "1.0").recipe("case $kernelver in 6.1*) exit 1;; esac");
@@ -377,7 +374,7 @@ fn several_kernels_are_all_tried_and_the_first_failure_is_the_status() {
 }
 
 #[test]
-fn modules_are_stored_as_named_stripped_and_with_their_symbols() {
+fn modules_are_stored_stripped_with_their_symbols() {
     let world = World::new();
     world
         .package("m", "1.0")
@@ -444,7 +441,7 @@ fn a_package_without_modules_builds_and_installs() {
 }
 
 #[test]
-fn debris_in_the_place_of_a_build_is_no_obstacle() {
+fn debris_in_place_of_build_is_no_obstacle() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
@@ -457,7 +454,7 @@ fn debris_in_the_place_of_a_build_is_no_obstacle() {
 }
 
 #[test]
-fn debris_does_not_keep_a_package_in_the_tree() {
+fn debris_does_not_keep_a_package_in_tree() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
@@ -479,7 +476,7 @@ fn setarch_does_not_change_what_the_kernel_is(#[case] config: &str, #[case] arch
 }
 
 #[test]
-fn script_without_x_bit_is_named_with_the_command_that_sets_it() {
+fn script_without_x_bit_is_named_with_chmod() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     let ran = world.path("/ran");

@@ -27,7 +27,7 @@ fn ours(world: &World) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_complete_kernel_is_told_in_one_line_and_nothing_is_written() {
+fn complete_kernel_has_one_line() {
     let world = installed();
     let before = world.everything();
     world
@@ -55,7 +55,7 @@ fn a_complete_kernel_is_told_in_one_line_and_nothing_is_written() {
 #[case::other("other", "modprobe would load")]
 #[case::no_index("no-index", "has no modules.dep")]
 #[case::conf("conf", "DEST_MODULE_LOCATION")]
-fn what_is_wrong_is_named_with_what_mends_it(#[case] state: &str, #[case] why: &str) {
+fn what_is_wrong_is_named_with_its_fix(#[case] state: &str, #[case] why: &str) {
     let world = installed();
     let dep = world.path(format!("/lib/modules/{K}/modules.dep"));
     match state {
@@ -129,7 +129,7 @@ fn unwanted_packages_are_not_missing() {
 }
 
 #[test]
-fn the_running_kernel_and_the_newest_are_looked_at_or_all_or_those_that_are_named() {
+fn running_and_newest_kernel_are_the_default() {
     let world = installed();
     for kernel in ["5.10.0-1-amd64", "6.2.0-1-amd64"] {
         world.kernel(kernel).headers();
@@ -150,7 +150,7 @@ fn the_running_kernel_and_the_newest_are_looked_at_or_all_or_those_that_are_name
 #[case::lacks_it("", false, "does not hold it")]
 #[case::older("lib/m.ko", true, "was packed before it was installed")]
 #[case::holds_it("lib/m.ko", false, "")]
-fn the_initramfs_is_looked_into_where_a_module_belongs_there(
+fn initramfs_is_looked_into_where_module_belongs_there(
     #[case] held: &str,
     #[case] is_older: bool,
     #[case] why: &str,
@@ -186,7 +186,7 @@ fn the_initramfs_is_looked_into_where_a_module_belongs_there(
 #[case::arch("/usr/bin/mkinitcpio", "initramfs-linux-lts.img", "mkinitcpio -p linux-lts")]
 #[case::boot_loader_entries("/usr/bin/dracut", &format!("abc/{K}/initrd"), "dracut -q --force {image} {K}")]
 #[case::nothing_makes_images("/usr/bin/other", &format!("initrd.img-{K}"), "")]
-fn command_for_the_image_is_that_of_this_machine(
+fn command_for_image_is_that_of_this_machine(
     #[case] program: &str,
     #[case] image: &str,
     #[case] command: &str,
@@ -220,7 +220,7 @@ fn image_that_cannot_be_listed_is_unknown() {
 }
 
 #[test]
-fn an_unsigned_module_is_wrong_where_the_kernel_refuses_it() {
+fn unsigned_module_is_wrong_where_kernel_refuses_it() {
     let world = installed();
     world.ok(&["check"]);
     world.write("/sys/module/module/parameters/sig_enforce", "Y\n");
@@ -228,7 +228,7 @@ fn an_unsigned_module_is_wrong_where_the_kernel_refuses_it() {
 }
 
 #[test]
-fn a_package_of_another_dkms_is_looked_at_too() {
+fn package_of_another_dkms_is_looked_at_too() {
     let world = installed();
     for record in [".dkms-install.json", ".dkms-build.json"] {
         fs::remove_file(world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/{record}", *A))).unwrap();
@@ -259,7 +259,7 @@ fn with_newer_kernel() -> World {
 #[rstest]
 #[case::excluded("BUILD_EXCLUSIVE_KERNEL_MAX=6.1.99", "keep booting")]
 #[case::by_hand("AUTOINSTALL=no", "fix: dkms install m/1.0 -k 6.2.0-1-amd64")]
-fn driver_that_the_next_kernel_will_not_have_is_named(#[case] conf: &str, #[case] advice: &str) {
+fn driver_lost_with_the_next_kernel_is_named(#[case] conf: &str, #[case] advice: &str) {
     let world = machine();
     world.write("/etc/dkms/m.conf", format!("{conf}\n"));
     world.package("m", "1.0");
@@ -271,7 +271,7 @@ fn driver_that_the_next_kernel_will_not_have_is_named(#[case] conf: &str, #[case
 }
 
 #[test]
-fn driver_that_the_next_kernel_has_itself_is_not_lost() {
+fn driver_that_the_kernel_has_is_not_lost() {
     let world = with_newer_kernel();
     world.kernel(NEW).module("kernel/drivers/m.ko", "9.9", "KERNEL");
     world.dkms(&["autoinstall", "-k", NEW]).exits(0);
@@ -279,7 +279,7 @@ fn driver_that_the_next_kernel_has_itself_is_not_lost() {
 }
 
 #[test]
-fn kernel_that_boots_next_is_marked_and_looked_at() {
+fn kernel_that_boots_next_is_marked() {
     let world = with_newer_kernel();
     world.kernel("6.1.5-1-amd64").headers();
     world.write(

@@ -73,7 +73,7 @@ fn a_package_can_be_spelled_in_many_ways(#[case] args: &[&str]) {
 #[case(&["kernel_prerm", "--all", "-k", "x"], 2)]
 #[case(&["build", "--all", "-k", "", "m"], 2)]
 #[case(&["install", "m", "--all"], 5)]
-fn contradictions_are_refused_with_their_code_and_change_nothing(#[case] args: &[&str], #[case] code: i32) {
+fn contradictions_are_refused_with_their_code(#[case] args: &[&str], #[case] code: i32) {
     let world = World::new();
     world.package("m", "1.0");
     let before = world.everything();
@@ -82,7 +82,7 @@ fn contradictions_are_refused_with_their_code_and_change_nothing(#[case] args: &
 }
 
 #[test]
-fn an_unknown_option_and_a_missing_action_print_the_usage() {
+fn unknown_option_and_a_missing_action_print_usage() {
     let world = World::new();
     world.dkms(&["add", "--bogus"]).exits(2).complains("--bogus").says("Usage: dkms");
     world.dkms(&[]).exits(2).says("Usage: dkms");
@@ -117,7 +117,7 @@ fn help_and_version_end_the_scan_whatever_follows() {
 }
 
 #[test]
-fn version_and_help_work_on_a_machine_with_nothing_on_it() {
+fn version_and_help_work_on_an_empty_machine() {
     let mut world = World::without_kernel();
     std::fs::remove_dir_all(world.root()).unwrap();
     world.set("TMPDIR", "/nonexistent").set("PATH", "");
@@ -163,7 +163,7 @@ fn one_architecture_is_for_all_kernels() {
 }
 
 #[test]
-fn the_running_kernel_and_the_machine_are_the_defaults() {
+fn running_kernel_and_the_machine_are_the_defaults() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -188,7 +188,7 @@ fn trees_can_be_named_on_the_command_line() {
 }
 
 #[test]
-fn a_relative_tree_with_a_link_in_it_is_recognised_again() {
+fn relative_tree_with_a_link_is_recognised() {
     let world = World::new();
     world.package("m", "1.0");
     std::fs::create_dir_all(world.scratch("real")).unwrap();

@@ -9,7 +9,7 @@ fn made(world: &World) -> String {
 }
 
 #[test]
-fn overrides_are_read_in_their_order_and_the_command_line_last() {
+fn overrides_are_read_in_their_order() {
     let world = World::new();
     world.package("m", "1.0").conf("MAKE=\"'make' package\"");
     let a = &*A;
@@ -44,7 +44,7 @@ fn overrides_of_others_are_not_read() {
 }
 
 #[test]
-fn an_override_may_set_one_element_and_empty_only_the_first() {
+fn override_may_set_a_single_element() {
     let world = World::new();
     world.package("m", "1.0").conf("MAKE[0]=false\nMAKE[1]='make one'\nMAKE_MATCH[1]=.");
     world.write("/etc/dkms/m.conf", "MAKE=\n");
@@ -109,7 +109,7 @@ fn a_conf_may_ask_dkms() {
 #[case("NO_WEAK_MODULES=1", "NO_WEAK_MODULES")]
 #[case("BUILD_DEPENDS_REBUILD=true", "BUILD_DEPENDS_REBUILD")]
 #[case("exit 0", "PACKAGE_NAME")]
-fn an_invalid_conf_is_8_and_names_the_directive(#[case] conf: &str, #[case] named: &str) {
+fn invalid_conf_is_8_and_names_the_directive(#[case] conf: &str, #[case] named: &str) {
     let world = World::new();
     world.package("m", "1.0").conf(conf);
     let before = world.everything();
@@ -120,7 +120,7 @@ fn an_invalid_conf_is_8_and_names_the_directive(#[case] conf: &str, #[case] name
 }
 
 #[test]
-fn every_problem_of_a_conf_is_told_at_once() {
+fn every_problem_of_conf_is_told_at_once() {
     let world = World::new();
     world.package("m", "1.0").whole_conf("BUILT_MODULE_NAME=m.ko\nAUTOINSTALL=maybe\n");
     let ended = world.dkms(&["add", "m/1.0"]);
@@ -187,7 +187,7 @@ fn directives_of_the_environment_hold_for_every_file() {
 }
 
 #[test]
-fn framework_files_are_read_in_order_and_only_those_that_end_in_conf() {
+fn framework_files_are_read_in_order() {
     let world = World::new();
     world.package("m", "1.0");
     world.write("/etc/dkms/framework.conf", "parallel_jobs=2\n");
@@ -216,7 +216,7 @@ fn framework_conf_moves_the_trees() {
 #[case("exit 3\n")]
 #[case("parallel_jobs=many\non_failure=perhaps\n")]
 #[case("\u{0}\u{1}\u{2}")]
-fn a_bad_framework_conf_keeps_no_module_from_a_kernel(#[case] text: &str) {
+fn bad_framework_conf_keeps_no_module_from_kernel(#[case] text: &str) {
     let world = World::new();
     world.write("/etc/dkms/framework.conf", text);
     world.package("m", "1.0");
@@ -239,7 +239,7 @@ fn a_build_environment_reaches_make() {
 #[case::division("X=$((1/0))")]
 #[case::index("STRIP[]=no")]
 #[case::readonly("readonly X=1; X=2")]
-fn an_error_that_ends_the_reading_loses_every_value_and_is_named(#[case] line: &str) {
+fn error_that_ends_the_reading_is_named(#[case] line: &str) {
     let world = World::new();
     world.package("m", "1.0").conf(line);
     let refused = world.dkms(&["add", "m/1.0"]);
@@ -254,7 +254,7 @@ fn an_error_that_ends_the_reading_loses_every_value_and_is_named(#[case] line: &
 }
 
 #[test]
-fn a_syntax_error_is_named_with_its_line_where_the_conf_is_refused() {
+fn syntax_error_is_named_with_its_line() {
     let world = World::new();
     let package = world.package("m", "1.0");
     package.whole_conf("PACKAGE_NAME=m\nif true; then\n");
@@ -268,7 +268,7 @@ fn a_syntax_error_is_named_with_its_line_where_the_conf_is_refused() {
 }
 
 #[test]
-fn conf_evaluates_a_directory_once_and_names_what_falls_out_of_its_quotes() {
+fn conf_evaluates_a_directory_once() {
     let world = World::new();
     let count = world.path("/count");
     let source = world.path("/usr/src/m-1.0");
@@ -285,7 +285,7 @@ fn conf_evaluates_a_directory_once_and_names_what_falls_out_of_its_quotes() {
 }
 
 #[test]
-fn four_lines_are_enough_where_the_distribution_has_one_place() {
+fn four_lines_are_enough_for_a_conf() {
     const CONF: &str = "PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME=m\nAUTOINSTALL=yes\n";
     let world = World::new();
     world.package("m", "1.0").whole_conf(CONF);

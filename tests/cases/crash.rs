@@ -23,7 +23,7 @@ fn kill_at_every_moment(world: &World, args: &[&str], prepare: impl Fn(), check:
 #[rstest]
 #[case(&["install", "m/1.0"])]
 #[case(&["autoinstall"])]
-fn an_installation_that_was_killed_is_completed_by_the_next_one(#[case] args: &[&str]) {
+fn killed_installation_is_completed_by_the_next(#[case] args: &[&str]) {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
     world.package("m", "1.0");
@@ -49,7 +49,7 @@ fn an_installation_that_was_killed_is_completed_by_the_next_one(#[case] args: &[
 }
 
 #[test]
-fn a_removal_that_was_killed_is_completed_by_the_next_one() {
+fn killed_removal_is_completed_by_the_next() {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
     world.package("m", "1.0");
@@ -71,7 +71,7 @@ fn a_removal_that_was_killed_is_completed_by_the_next_one() {
 }
 
 #[test]
-fn a_forced_rebuild_that_was_killed_leaves_the_module_installed() {
+fn forced_rebuild_that_was_killed_leaves_module_installed() {
     let world = World::new();
     let package = world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);

@@ -27,7 +27,7 @@ fn world(conf: &str) -> World {
 }
 
 #[test]
-fn a_build_records_the_installed_version_and_not_the_highest_one() {
+fn build_records_installed_version_and_not_highest_one() {
     let world = world(FOLLOWS);
     world.ok(&["add", "lib/2.0"]);
     world.ok(&["build", "user/1.0"]);
@@ -50,7 +50,7 @@ fn a_build_without_dependents_records_nothing(#[case] args: &[&str], #[case] con
 #[rstest]
 #[case("build", "built")]
 #[case("install", "installed")]
-fn a_dependent_is_built_again_and_keeps_its_state(#[case] action: &str, #[case] state: &str) {
+fn dependent_is_built_again_and_keeps_its_state(#[case] action: &str, #[case] state: &str) {
     let world = world(FOLLOWS);
     world.ok(&[action, "user/1.0"]);
     // The source of the dependent is the same: so are its modules' version and hash; its content is not.
@@ -83,7 +83,7 @@ fn a_missing_record_counts_as_another_version_once() {
 }
 
 #[test]
-fn autoinstall_builds_dependents_again_in_their_order_and_indexes_once() {
+fn autoinstall_rebuilds_dependents_in_order() {
     let world = world(FOLLOWS);
     let note = "echo $module >> \"$HOME/order\"";
     world.package("a", "1.0").conf("BUILD_DEPENDS=\"lib user\"\nBUILD_DEPENDS_REBUILD=yes").recipe(note);
@@ -118,7 +118,7 @@ fn a_dependent_that_fails_stays_as_it_is() {
 }
 
 #[test]
-fn a_dependent_that_cannot_be_installed_again_is_tried_at_the_next_installation() {
+fn failed_dependent_is_tried_at_the_next_installation() {
     let world = world(FOLLOWS);
     world.ok(&["install", "user/1.0"]);
     world.package("user", "1.0").conf(&format!("{FOLLOWS}\nPRE_INSTALL=no.sh")).script("no.sh", "exit 1");
@@ -131,7 +131,7 @@ fn a_dependent_that_cannot_be_installed_again_is_tried_at_the_next_installation(
 }
 
 #[test]
-fn the_unreadable_conf_of_another_package_is_a_warning() {
+fn unreadable_conf_of_another_package_is_a_warning() {
     let world = world(FOLLOWS);
     world.ok(&["install", "user/1.0"]);
     world.package("user", "1.0").whole_conf("nonsense\n");

@@ -7,7 +7,7 @@ use rstest::rstest;
 #[case(true, "", &["--force --kver 6.1.0-1-amd64"])]
 #[case(false, "", &[])]
 #[case(true, "bls", &[])]
-fn only_an_image_that_exists_is_made_anew_and_not_under_kernel_install(
+fn existing_image_is_made_again_outside_kernel_install(
     #[case] image: bool,
     #[case] layout: &str,
     #[case] calls: &[&str],

@@ -77,7 +77,7 @@ fn conf_is_read_without_harmful_variables() {
 }
 
 #[test]
-fn tool_that_signs_gets_the_variables_and_the_directory_of_the_build() {
+fn sign_tool_gets_variables_and_build_directory() {
     let mut world = World::new();
     world.kernel(K).config("CONFIG_MODULE_SIG_HASH=\"sha256\"\nCONFIG_CC_VERSION_TEXT=\"gcc (Debian) 12\"\n");
     world.signing_keys("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub");
@@ -107,7 +107,7 @@ fn tool_that_signs_gets_the_variables_and_the_directory_of_the_build() {
 }
 
 #[test]
-fn scripts_of_an_installation_get_the_variables_of_its_build() {
+fn scripts_of_installation_get_variables_of_its_build() {
     let world = World::new();
     world.kernel(K).config("CONFIG_CC_VERSION_TEXT=\"gcc (Debian) 12\"\n");
     world.program("gcc", "exit 0");
@@ -142,7 +142,7 @@ fn messages_of_a_build_are_english() {
 #[case("{ make; }")]
 #[case("if true; then make; fi")]
 #[case("(make)")]
-fn kernel_of_clang_gets_a_shell_line_as_it_is(#[case] command: &str) {
+fn clang_kernel_keeps_the_shell_line(#[case] command: &str) {
     let world = World::new();
     world.kernel(K).config("CONFIG_CC_IS_CLANG=y\n");
     world.package("m", "1.0").recipe(&tell("make")).conf(&format!("MAKE=\"{command}\""));
@@ -191,7 +191,7 @@ fn programs_start_with_no_signal_blocked() {
 }
 
 #[test]
-fn signal_after_the_work_says_that_it_was_complete() {
+fn signal_after_work_says_that_it_was_complete() {
     let world = World::new();
     world.package("m", "1.0").script("post", "kill -INT $PPID; sleep 0.3; true").conf("POST_INSTALL=post");
     let ended = world.start_in_terminal(&["install", "m/1.0"]).wait();

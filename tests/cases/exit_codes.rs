@@ -368,7 +368,7 @@ fn each_condition_has_its_code_and_its_words() {
 }
 
 #[test]
-fn every_code_of_the_specification_is_in_the_table() {
+fn every_code_of_specification_is_in_the_table() {
     let codes: std::collections::BTreeSet<i32> = TABLE.iter().map(|(_, code, ..)| *code).collect();
     for code in (0..=16).chain([21, 77, 101]) {
         assert!(codes.contains(&code), "nothing produces {code}");

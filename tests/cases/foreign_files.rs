@@ -37,7 +37,7 @@ fn strangers_driver(world: &World) -> std::path::PathBuf {
 }
 
 #[test]
-fn added_directory_belongs_to_root_and_has_no_special_bits() {
+fn added_directory_belongs_to_root_without_special_bits() {
     let world = World::new();
     let dir = strangers_driver(&world);
     world.ok(&["add", dir.to_str().unwrap()]);
@@ -80,7 +80,7 @@ fn copy_is_never_setuid_at_any_moment() {
 /// Another user looks at the copy all the time while it is made. Nothing there is ever setuid, theirs, or writable by them.
 #[test]
 #[ignore = "slow: make test-slow"]
-fn watcher_of_twenty_copies_of_2500_files_never_has_a_chance() {
+fn watcher_of_twenty_copies_finds_nothing_open() {
     let world = World::new();
     let dir = world.scratch("driver");
     world.package_in(&dir, "m", "1.0");
@@ -127,7 +127,7 @@ fn watcher_of_twenty_copies_of_2500_files_never_has_a_chance() {
 /// Another user exchanges files for links to what only root may read, all the time while they are copied.
 #[test]
 #[ignore = "slow: make test-slow"]
-fn file_that_is_exchanged_for_a_link_is_never_followed() {
+fn file_exchanged_for_a_link_is_not_followed() {
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
     let world = World::new();
     let dir = world.scratch("driver");
@@ -168,7 +168,7 @@ fn file_that_is_exchanged_for_a_link_is_never_followed() {
 }
 
 #[test]
-fn link_in_an_added_directory_is_copied_and_not_followed() {
+fn link_in_an_added_directory_is_copied() {
     let world = World::new();
     let dir = world.scratch("driver");
     world.package_in(&dir, "m", "1.0");
@@ -186,7 +186,7 @@ fn link_in_an_added_directory_is_copied_and_not_followed() {
 #[case::directory("/usr/src/m-1.0", 0o777)]
 #[case::conf("/usr/src/m-1.0/dkms.conf", 0o646)]
 #[case::overrides("/etc/dkms/m.conf", 0o666)]
-fn source_that_others_can_write_is_named_before_it_is_built(#[case] path: &str, #[case] loose: u32) {
+fn source_that_others_can_write_is_named(#[case] path: &str, #[case] loose: u32) {
     let world = World::new();
     world.package("m", "1.0");
     world.write("/etc/dkms/m.conf", "STRIP=no\n");
@@ -215,7 +215,7 @@ fn source_of_another_user_is_named() {
 
 #[rstest]
 #[case::log("make.log")]
-fn link_in_the_source_does_not_lead_our_files_out(#[case] name: &str) {
+fn link_in_the_source_stays_inside(#[case] name: &str) {
     let world = World::new();
     let package = world.package("m", "1.0");
     fs::write(world.scratch("precious"), "kept").unwrap();
@@ -228,7 +228,7 @@ fn link_in_the_source_does_not_lead_our_files_out(#[case] name: &str) {
 #[case::file("ln -sf \"$HOME/outside/m.ko\" m.ko.in", "")]
 #[case::hard_link("ln -f \"$HOME/outside/m.ko\" m.ko.in", "")]
 #[case::directory("ln -s \"$HOME/outside\" sub; cp m.ko.in kept; rm m.ko.in", "BUILT_MODULE_LOCATION=sub")]
-fn strip_and_sign_leave_a_linked_file_outside_alone(#[case] recipe: &str, #[case] conf: &str) {
+fn strip_and_sign_leave_linked_file_outside_alone(#[case] recipe: &str, #[case] conf: &str) {
     let mut world = World::new();
     world.kernel(K).config("CONFIG_MODULE_SIG_HASH=\"sha256\"\n").sign_file();
     world.signing_keys("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub");
@@ -309,7 +309,7 @@ fn module_info_is_shown_without_terminal_commands() {
 }
 
 #[test]
-fn conf_output_and_names_are_shown_without_terminal_commands() {
+fn conf_output_is_shown_without_terminal_commands() {
     let world = World::new();
     let text = format!(
         "PACKAGE_NAME=$'m{ESCAPES}'\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME=m\nDEST_MODULE_LOCATION=/updates\nprintf '{ESCAPES}' >&2\nbad{ESCAPES}command\n"
@@ -350,7 +350,7 @@ fn file_that_is_no_module_fails_the_build(#[case] content: &[u8], #[case] why: &
 }
 
 #[test]
-fn truncated_module_or_one_for_another_machine_fails_the_build() {
+fn truncated_module_or_another_machines_fails() {
     let whole = elf::versioned("m", "1.0", "S");
     let mut other = whole.clone();
     other[18] = 183;
@@ -365,7 +365,7 @@ fn truncated_module_or_one_for_another_machine_fails_the_build() {
 #[case::elsewhere("mkdir -p out; mv m.ko.in out/", "BUILT_MODULE_LOCATION=\"out\"")]
 #[case::renamed("mv m.ko.in other.ko.in", "BUILT_MODULE_NAME=\"other\"")]
 #[case::nothing("rm m.ko.in", "produced no module at all")]
-fn module_that_is_elsewhere_is_named_with_its_directive(#[case] recipe: &str, #[case] says: &str) {
+fn module_that_is_elsewhere_is_named(#[case] recipe: &str, #[case] says: &str) {
     let world = World::new();
     world.package("m", "1.0").recipe(recipe);
     let ended = world.dkms(&["install", "m/1.0"]);

@@ -18,7 +18,7 @@ fn due(recipe: &str) -> World {
 #[case("kernel-postinst")]
 #[case("kernel-prerm")]
 #[case("header-postinst")]
-fn a_hook_without_arguments_says_so_and_does_not_fail(#[case] hook: &str) {
+fn hook_without_arguments_succeeds_with_a_message(#[case] hook: &str) {
     let world = due("");
     let before = world.everything();
     let ended = world.hook(hook, &[]);
@@ -41,7 +41,7 @@ fn a_new_kernel_gets_its_modules(#[case] hook: &str, #[case] args: &[&str]) {
 }
 
 #[test]
-fn the_kernel_of_the_argument_counts_and_not_the_running_one() {
+fn kernel_of_argument_counts_and_not_running_one() {
     let world = due("");
     world.kernel("6.2").headers();
     world.hook("kernel-postinst", &["6.2", "/boot/vmlinuz-6.2"]).exits(0);
@@ -78,7 +78,7 @@ fn nothing_due_is_silence() {
 }
 
 #[test]
-fn a_failing_package_is_reported_loudly_and_the_kernel_goes_on() {
+fn failing_package_is_reported_and_the_kernel_installs() {
     let world = due("echo 'm.c:7:1: error: too few points' >&2; exit 2");
     world.package("good", "1.0");
     world.ok(&["add", "good/1.0"]);
@@ -133,7 +133,7 @@ fn a_policy_of_one_package_is_not_anothers() {
 #[case("kernel-postinst", "'abort-remove'", false)]
 #[case("header-postinst", "configure", true)]
 #[case("header-postinst", "'abort-deconfigure'", false)]
-fn the_maintainer_scripts_action_decides_whether_something_is_built(
+fn maintainer_scripts_action_decides_whether_something_is_built(
     #[case] hook: &str,
     #[case] parameters: &str,
     #[case] acts: bool,
@@ -150,7 +150,7 @@ fn the_maintainer_scripts_action_decides_whether_something_is_built(
 #[case("kernel-prerm", "'failed-upgrade'", false)]
 #[case("kernel-preinst", "install", false)]
 #[case("kernel-preinst", "upgrade 6.1.0-1", false)]
-fn the_maintainer_scripts_action_decides_whether_something_is_removed(
+fn maintainer_scripts_action_decides_whether_something_is_removed(
     #[case] hook: &str,
     #[case] parameters: &str,
     #[case] acts: bool,
@@ -162,7 +162,7 @@ fn the_maintainer_scripts_action_decides_whether_something_is_removed(
 }
 
 #[test]
-fn standard_input_is_not_read_and_standard_output_stays_empty() {
+fn hooks_use_neither_standard_input_nor_output() {
     let world = due("echo noise; cat; echo noise >&2");
     fs::write(world.scratch("input"), "for debconf\n").unwrap();
     let line = format!("{{ $kernel_postinst {K} >out; cat >rest; }} <input");
@@ -173,7 +173,7 @@ fn standard_input_is_not_read_and_standard_output_stays_empty() {
 }
 
 #[test]
-fn scripts_of_a_package_do_not_reach_the_callers_standard_output() {
+fn package_scripts_cannot_write_to_standard_output() {
     let world = World::new();
     world
         .package("m", "1.0")
@@ -190,7 +190,7 @@ fn scripts_of_a_package_do_not_reach_the_callers_standard_output() {
 #[rstest]
 #[case("kernel_postinst")]
 #[case("header_postinst")]
-fn descriptor_3_is_closed_even_if_a_child_lingers(#[case] hook: &str) {
+fn descriptor_3_is_closed_even_if_child_lingers(#[case] hook: &str) {
     let world = World::new();
     // The child outlives the build, and keeps whatever descriptors it got.
     let linger = "setsid sleep 4 </dev/null >/dev/null 2>&1 &";
@@ -205,7 +205,7 @@ fn descriptor_3_is_closed_even_if_a_child_lingers(#[case] hook: &str) {
 }
 
 #[test]
-fn a_kernel_that_goes_takes_everything_of_ours_with_it() {
+fn removed_kernel_takes_all_our_modules_along() {
     let world = World::new();
     world.kernel("6.2").headers();
     for name in ["a", "b"] {
@@ -271,7 +271,7 @@ fn the_administrator_can_switch_the_hooks_off() {
 #[case(&["status"], 0, false)]
 #[case(&[], 2, false)]
 #[case(&["nonsense"], 2, false)]
-fn the_autoinstaller_knows_the_words_of_an_init_script(
+fn autoinstaller_knows_the_words_of_an_init_script(
     #[case] args: &[&str],
     #[case] code: i32,
     #[case] acts: bool,
@@ -332,7 +332,7 @@ fn common_postinst_does_not_build_without_autoinstall(#[case] value: &str) {
 }
 
 #[test]
-fn an_override_switches_autoinstall_off_for_common_postinst_too() {
+fn override_switches_autoinstall_off_for_common_postinst_too() {
     let world = World::new();
     world.package("m", "1.0");
     world.write("/etc/dkms/m.conf", "AUTOINSTALL=no\n");
@@ -358,14 +358,14 @@ fn kernels(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_driver_is_built_for_the_running_and_the_newest_kernel() {
+fn driver_is_built_for_running_and_newest_kernel() {
     let world = four_kernels();
     world.hook("common-postinst", &["m", "1.0"]).exits(0);
     assert_eq!(kernels(&world), [K, "6.2.0-1-amd64"]);
 }
 
 #[test]
-fn a_driver_is_built_for_all_kernels_where_configured_so() {
+fn driver_is_built_for_all_configured_kernels() {
     let world = four_kernels();
     world.write("/etc/dkms/framework.conf", "autoinstall_all_kernels=yes\n");
     world.hook("common-postinst", &["m", "1.0"]).exits(0);
@@ -375,10 +375,7 @@ fn a_driver_is_built_for_all_kernels_where_configured_so() {
 #[rstest]
 #[case(&["m", "1.0"], &["5.10.0-9-amd64", K, "6.2.0-1-amd64"])]
 #[case(&["m", "1.0", "", "", "0.9"], &["6.2.0-1-amd64"])]
-fn in_a_chroot_a_driver_is_built_for_all_or_on_an_upgrade_the_newest(
-    #[case] args: &[&str],
-    #[case] expected: &[&str],
-) {
+fn chroot_builds_for_all_kernels_or_the_newest(#[case] args: &[&str], #[case] expected: &[&str]) {
     let mut world = four_kernels();
     world.set("DKMS_UNAME_R", "4.19.0-1-host");
     world.hook("common-postinst", args).exits(0);
@@ -386,7 +383,7 @@ fn in_a_chroot_a_driver_is_built_for_all_or_on_an_upgrade_the_newest(
 }
 
 #[test]
-fn common_postinst_skips_kernels_without_headers_and_those_that_are_not_wanted() {
+fn common_postinst_skips_unbuildable_kernels() {
     let mut world = four_kernels();
     world.set("DKMS_UNAME_R", "6.3.0-1-amd64");
     world.hook("common-postinst", &["m", "1.0"]).exits(0).complains("6.3.0-1-amd64");
@@ -400,7 +397,7 @@ fn common_postinst_skips_kernels_without_headers_and_those_that_are_not_wanted()
 #[rstest]
 #[case("", 0)]
 #[case("on_failure=fail\n", 10)]
-fn a_driver_that_fails_for_one_kernel_is_tried_for_the_next(#[case] framework: &str, #[case] code: i32) {
+fn driver_failing_for_one_kernel_tries_the_next(#[case] framework: &str, #[case] code: i32) {
     let world = four_kernels();
     world.write("/etc/dkms/framework.conf", framework);
     world.package("m", "1.0").recipe(&format!("test $kernelver != {K} || exit 1"));
@@ -409,7 +406,7 @@ fn a_driver_that_fails_for_one_kernel_is_tried_for_the_next(#[case] framework: &
 }
 
 #[test]
-fn a_driver_stops_at_its_first_failure_where_configured_so() {
+fn driver_stops_at_first_failure_if_configured() {
     let world = four_kernels();
     world.write("/etc/dkms/framework.conf", "continue_on_error=\nautoinstall_all_kernels=yes\n");
     world.write("/etc/dkms/framework.conf.d/x.conf", "continue_on_error=no\n");
@@ -423,7 +420,7 @@ fn a_driver_stops_at_its_first_failure_where_configured_so() {
 #[case(&["m", "1.0"], "conf", 8)]
 #[case(&["../m", "1.0"], "", 1)]
 #[case(&["m", "a b"], "", 1)]
-fn a_driver_that_cannot_be_loaded_fails_its_package(
+fn driver_that_cannot_be_loaded_fails_its_package(
     #[case] args: &[&str],
     #[case] damage: &str,
     #[case] code: i32,
@@ -441,7 +438,7 @@ fn a_driver_that_cannot_be_loaded_fails_its_package(
 }
 
 #[test]
-fn a_driver_on_a_machine_without_kernels_is_added() {
+fn driver_on_a_machine_without_kernels_is_added() {
     let world = World::without_kernel();
     world.package("m", "1.0");
     world.hook("common-postinst", &["m", "1.0"]).exits(0).complains("Warning: ");
@@ -449,7 +446,7 @@ fn a_driver_on_a_machine_without_kernels_is_added() {
 }
 
 #[test]
-fn a_kernel_that_goes_takes_modules_without_source_along() {
+fn kernel_that_goes_takes_modules_without_source_along() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);

@@ -9,7 +9,7 @@ use rstest::rstest;
 #[case("INITRAMFS=no\n", "")]
 #[case("INITRAMFS=auto\n", "")]
 #[case("", "")]
-fn modules_go_into_the_image_where_the_administrator_says_so(#[case] conf: &str, #[case] names: &str) {
+fn modules_go_into_image_where_administrator_says_so(#[case] conf: &str, #[case] names: &str) {
     let world = World::new();
     world.kernel(K).compressed("xz");
     world.package("m", "1.0");
@@ -25,7 +25,7 @@ fn modules_go_into_the_image_where_the_administrator_says_so(#[case] conf: &str,
 }
 
 #[test]
-fn what_belongs_into_the_image_and_is_not_installed_is_told() {
+fn uninstalled_module_of_the_image_is_reported() {
     let world = World::new();
     world.package("m", "1.0").conf("INITRAMFS=yes");
     world.ok(&["add", "m/1.0"]);
@@ -38,7 +38,7 @@ fn what_belongs_into_the_image_and_is_not_installed_is_told() {
 #[case(&[])]
 #[case(&["../x"])]
 #[case(&["9.9"])]
-fn a_release_that_is_none_makes_no_image_fail(#[case] args: &[&str]) {
+fn release_that_is_none_makes_no_image_fail(#[case] args: &[&str]) {
     let world = World::new();
     let ended = world.hook("initramfs-modules", args);
     ended.exits(0);
@@ -53,7 +53,7 @@ fn a_wrong_word_is_refused() {
 }
 
 #[test]
-fn originals_stand_beside_ours_when_another_dkms_takes_over() {
+fn hand_back_puts_originals_beside_ours() {
     let world = World::new();
     let own = format!("/lib/modules/{K}/kernel/m.ko");
     world.kernel(K).module("kernel/m.ko", "0.1", "OLD");
@@ -87,7 +87,7 @@ fn replaced() -> World {
 #[case::none("", &["../fs/ext4.ko"], "")]
 #[case::refused("INITRAMFS=no", &["net/e1.ko", "net/e2.ko"], "")]
 #[case::demanded("INITRAMFS=yes", &[], "m\n")]
-fn a_module_that_stands_for_the_kernels_own_goes_where_that_would_have_gone(
+fn replacement_goes_where_the_original_went(
     #[case] conf: &str,
     #[case] held: &[&str],
     #[case] names: &str,
@@ -104,7 +104,7 @@ fn a_module_that_stands_for_the_kernels_own_goes_where_that_would_have_gone(
 }
 
 #[test]
-fn what_is_due_is_built_before_the_image_is_packed_and_post_transaction_does_not_pack_it_again() {
+fn pending_modules_are_built_before_the_image() {
     let world = World::new();
     world.package("m", "1.0").recipe("env > \"$HOME/seen\"");
     world.ok(&["add", "m/1.0"]);
@@ -123,7 +123,7 @@ fn what_is_due_is_built_before_the_image_is_packed_and_post_transaction_does_not
 #[rstest]
 #[case::failing("exit 2", true)]
 #[case::headers_missing("", false)]
-fn an_image_that_is_packed_without_a_module_is_told_and_packed(#[case] recipe: &str, #[case] headers: bool) {
+fn image_without_a_module_is_packed_and_reported(#[case] recipe: &str, #[case] headers: bool) {
     let world = World::new();
     world.package("m", "1.0").recipe(recipe);
     world.ok(&["add", "m/1.0"]);
@@ -153,7 +153,7 @@ fn no_kernel_no_work(#[case] args: &[&str]) {
 }
 
 #[test]
-fn an_image_that_is_packed_by_a_run_of_ours_builds_nothing() {
+fn image_packed_by_our_run_builds_nothing() {
     let world = World::new();
     world.package("other", "1.0");
     world.ok(&["add", "other/1.0"]);
@@ -203,7 +203,7 @@ fn mkinitcpio_gets_the_modules_after_they_are_built() {
 }
 
 #[test]
-fn every_hook_tells_the_log_what_called_it_what_it_decided_and_how_it_ended() {
+fn every_hook_logs_its_caller_and_end() {
     let world = World::new();
     world.package("m", "1.0");
     world.package("bad", "1.0").recipe("exit 2");

@@ -26,7 +26,7 @@ fn installing_adds_builds_installs_and_indexes_once() {
 }
 
 #[test]
-fn installing_again_does_nothing_and_says_how_to_force_it() {
+fn second_installation_is_skipped_with_a_hint() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -63,7 +63,7 @@ fn the_distribution_decides_where_modules_go(#[case] os_release: &str, #[case] d
 }
 
 #[test]
-fn addon_modules_dir_beats_the_distribution_and_is_not_needed_again() {
+fn addon_modules_dir_beats_the_distribution() {
     let mut world = World::new();
     world.set("ADDON_MODULES_DIR", "addon");
     world.package("m", "1.0");
@@ -140,7 +140,7 @@ fn originals_in_several_places_all_come_back() {
 }
 
 #[test]
-fn a_second_version_takes_the_place_of_the_first_and_keeps_its_original() {
+fn second_version_keeps_the_original_of_the_first() {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
     world.package("m", "1.0");
@@ -173,7 +173,7 @@ fn a_second_version_takes_the_place_of_the_first_and_keeps_its_original() {
 #[case(("", ""), ("", ""), true)]
 #[case(("999", ""), ("1000", ""), false)]
 #[case(("20240101", ""), ("999", ""), true)]
-fn the_kernels_module_stays_if_it_is_as_good(
+fn kernels_module_stays_if_it_is_as_good(
     #[case] kernels: (&str, &str),
     #[case] ours: (&str, &str),
     #[case] refused: bool,
@@ -217,7 +217,7 @@ fn a_file_of_words_forces_installations(#[case] words: &str) {
 }
 
 #[test]
-fn a_module_that_is_refused_does_not_keep_its_sibling_out() {
+fn refused_module_lets_its_sibling_in() {
     let world = World::new();
     world.kernel(K).module("kernel/m.ko", "2.0", "X");
     world.package("m", "1.0").module("n").conf("BUILT_MODULE_NAME[1]=n\nDEST_MODULE_LOCATION[1]=/extra");
@@ -230,7 +230,7 @@ fn a_module_that_is_refused_does_not_keep_its_sibling_out() {
 const TWO: &str = "BUILT_MODULE_NAME[1]=n\nDEST_MODULE_LOCATION[1]=/extra";
 
 #[test]
-fn an_older_version_does_not_replace_a_newer_one_unless_forced() {
+fn older_version_replaces_a_newer_by_force_only() {
     let world = World::new();
     world.package("m", "1.0");
     world.package("m", "2.0");
@@ -242,7 +242,7 @@ fn an_older_version_does_not_replace_a_newer_one_unless_forced() {
 }
 
 #[test]
-fn a_module_that_did_not_change_stays_when_its_package_is_upgraded() {
+fn unchanged_module_stays_at_an_upgrade() {
     let world = World::new();
     world.package("m", "1.0").module_of("n", "7", "SAME").conf(TWO);
     world.package("m", "2.0").module_of("n", "7", "SAME").file("other", "x").conf(TWO);
@@ -254,7 +254,7 @@ fn a_module_that_did_not_change_stays_when_its_package_is_upgraded() {
 }
 
 #[test]
-fn a_module_that_a_new_version_drops_gives_the_kernel_its_own_back() {
+fn dropped_module_gives_the_kernel_its_own_back() {
     let world = World::new();
     let own = format!("/lib/modules/{K}/kernel/n.ko");
     world.kernel(K).module("kernel/n.ko", "0.1", "OLD");
@@ -310,7 +310,7 @@ fn a_script_without_its_first_line_runs() {
 }
 
 #[test]
-fn an_identical_file_in_our_place_is_taken_over() {
+fn identical_file_in_our_place_is_taken_over() {
     let world = World::new();
     let package = world.package("m", "1.0");
     world.write(&installed("m.ko"), package.built("m"));
@@ -348,7 +348,7 @@ fn depmod_does_not_run_where_unwanted(#[case] options: &[&str], #[case] index: b
 }
 
 #[test]
-fn depmod_gets_the_kernels_symbols_and_the_fake_root() {
+fn depmod_gets_kernels_symbols_and_the_fake_root() {
     let world = World::new();
     world.write(&format!("/boot/System.map-{K}"), "");
     world.package("m", "1.0");
@@ -370,7 +370,7 @@ fn a_failing_pre_install_is_101_unless_forced() {
 }
 
 #[test]
-fn scripts_of_an_installation_run_in_order_and_with_the_package_in_their_environment() {
+fn installation_scripts_run_in_order() {
     let world = World::new();
     let note =
         "echo \"$1 $module $module_version $kernelver $(ls \"$WHERE\" 2>/dev/null)\" >> \"$HOME/notes\"";
@@ -401,7 +401,7 @@ fn a_built_module_that_is_gone_is_6() {
 }
 
 #[test]
-fn a_file_deleted_from_the_kernel_is_installed_again_without_a_build() {
+fn deleted_file_is_installed_without_a_build() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -412,7 +412,7 @@ fn a_file_deleted_from_the_kernel_is_installed_again_without_a_build() {
 }
 
 #[test]
-fn modules_are_loaded_only_for_the_running_kernel_and_on_request() {
+fn modules_are_loaded_for_the_running_kernel_only() {
     let world = World::new();
     world.kernel("6.2").headers();
     world.write("/sys/devices/pci0/modalias", "pci:v1\n").write("/sys/devices/usb/1/modalias", "usb:v2\n");
@@ -486,7 +486,7 @@ fn modules_of_the_kernel(world: &World) -> Vec<ModuleFile> {
 #[case(&["install 2.0", "install 1.0", "remove 1.0", "remove 2.0"])]
 #[case(&["install 1.0", "uninstall 1.0", "install 2.0", "remove 1.0", "remove 2.0"])]
 #[case(&["install 1.0", "install 2.0", "install 1.0", "uninstall 1.0", "remove 2.0", "remove 1.0"])]
-fn originals_come_back_bit_for_bit_whatever_the_order_of_two_versions(#[case] order: &[&str]) {
+fn originals_come_back_after_two_versions(#[case] order: &[&str]) {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     world.kernel(K).module("extra/m.ko", "0.1", "E").module("kernel/drivers/misc/m.ko", "0.2", "K");

@@ -61,7 +61,7 @@ fn each_flaw_of_a_package_is_its_own() {
     "No space left"
 )]
 #[case::read_only("mount -t tmpfs -o ro none $modules/kernel/m", "Read-only file system")]
-fn a_place_that_cannot_be_written_fails_the_package_that_goes_there(#[case] mount: &str, #[case] why: &str) {
+fn unwritable_place_fails_its_package_only(#[case] mount: &str, #[case] why: &str) {
     let world = World::new();
     world.write("/etc/os-release", "ID=unknown\n");
     world.kernel(K).module("kernel/net/m.ko", "0.9", "OLD");
@@ -82,7 +82,7 @@ fn a_place_that_cannot_be_written_fails_the_package_that_goes_there(#[case] moun
 }
 
 #[test]
-fn read_only_modules_of_one_kernel_leave_the_others_alone() {
+fn read_only_kernel_leaves_others_alone() {
     let world = World::new();
     world.kernel("6.2").headers();
     world.package("m", "1.0");
@@ -110,7 +110,7 @@ fn read_only_modules_of_one_kernel_leave_the_others_alone() {
 }
 
 #[test]
-fn a_full_tree_loses_nothing_and_the_next_run_has_room() {
+fn full_tree_loses_nothing() {
     let world = World::new();
     world.package("small", "1.0");
     world.ok(&["install", "small/1.0"]);
@@ -139,7 +139,7 @@ fn a_full_tree_loses_nothing_and_the_next_run_has_room() {
 
 /// As few inodes as a tree can have: with each number more the command comes a step further.
 #[test]
-fn an_add_that_runs_out_of_inodes_leaves_nothing() {
+fn add_that_runs_out_of_inodes_leaves_nothing() {
     let world = World::new();
     world.package("m", "1.0");
     let mut failed = 0;
@@ -165,7 +165,7 @@ fn an_add_that_runs_out_of_inodes_leaves_nothing() {
 #[case::uninstall("uninstall m/1.0")]
 #[case::remove("remove m/1.0 --all")]
 #[case::unbuild("unbuild m/1.0 --all")]
-fn a_removal_that_read_only_modules_refuse_is_not_carried_out_later(#[case] command: &str) {
+fn refused_removal_is_not_carried_out_later(#[case] command: &str) {
     let world = World::new();
     world.package("m", "1.0");
     world.package("n", "1.0");
@@ -186,7 +186,7 @@ fn a_removal_that_read_only_modules_refuse_is_not_carried_out_later(#[case] comm
 #[case::no_compiler("rm $bin/kernel-cc", "kernel-cc m.c")]
 #[case::file_size("ulimit -f 1", "head -c 9000000 /dev/zero >fill")]
 #[case::processes("true", "echo 'sh: 1: Cannot fork: Resource temporarily unavailable'; exit 2")]
-fn a_failure_that_the_caller_caused_is_not_remembered(#[case] limit: &str, #[case] recipe: &str) {
+fn failure_that_the_caller_caused_is_not_remembered(#[case] limit: &str, #[case] recipe: &str) {
     let world = World::new();
     world.package("m", "1.0").recipe(&format!("{recipe} || exit 2"));
     world.program("kernel-cc", "exit 0");
@@ -206,7 +206,7 @@ fn a_failure_that_the_caller_caused_is_not_remembered(#[case] limit: &str, #[cas
 #[case::post_build("POST_BUILD", "/var/lib/dkms", 126, "added")]
 #[case::pre_install("PRE_INSTALL", "/usr/src", 101, "built")]
 #[case::post_install("POST_INSTALL", "/usr/src", 0, "installed")]
-fn a_script_on_a_noexec_mount_fails_with_the_reason(
+fn script_on_a_noexec_mount_fails_with_reason(
     #[case] script: &str,
     #[case] place: &str,
     #[case] code: i32,
@@ -229,7 +229,7 @@ fn a_script_on_a_noexec_mount_fails_with_the_reason(
 }
 
 #[test]
-fn a_script_without_x_bit_is_skipped_with_the_command_that_gives_it_one() {
+fn a_script_without_x_bit_is_skipped() {
     let world = World::new();
     world.package("m", "1.0").conf("PRE_BUILD=do.sh").file("do.sh", "#!/bin/sh\ntouch \"$HOME/done\"\n");
     let ended = world.ok(&["build", "m/1.0"]);

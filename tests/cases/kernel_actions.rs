@@ -51,7 +51,7 @@ fn kernel_prerm_removes_every_build_and_indexes_once() {
 }
 
 #[test]
-fn kernel_preinst_leaves_what_is_not_built_by_itself_or_cannot_be_read() {
+fn kernel_preinst_leaves_unreadable_and_manual_packages() {
     let world = World::new();
     world.package("auto", "1.0");
     world.package("bad", "1.0");
@@ -68,7 +68,7 @@ fn kernel_preinst_leaves_what_is_not_built_by_itself_or_cannot_be_read() {
 }
 
 #[test]
-fn a_package_that_cannot_be_removed_is_14_and_the_others_are() {
+fn package_that_cannot_be_removed_is_14() {
     let world = World::new();
     for name in ["a", "m", "z"] {
         world.package(name, "1.0");
@@ -91,7 +91,7 @@ fn block_removal(world: &World) {
 }
 
 #[test]
-fn scripts_under_kernel_removal_know_the_package_and_not_the_kernel() {
+fn scripts_at_kernel_removal_know_the_package() {
     let world = World::new();
     world
         .package("m", "1.0")

@@ -46,7 +46,7 @@ fn output_without_end_is_cut_off() {
 
 #[test]
 #[ignore = "slow: make test-slow"]
-fn process_that_leaves_the_session_does_not_outlive_the_time_limit() {
+fn detached_process_does_not_outlive_the_limit() {
     let world = with_conf("setsid sh -c 'echo $$ > \"$HOME/left\"; exec sleep 300' &\nsleep 300");
     let running = world.start(&["add", "m/1.0"]);
     wait_until("it has begun", || world.scratch("left").exists());

@@ -88,7 +88,7 @@ fn a_script_may_call_dkms_back(#[case] script: &str) {
 }
 
 #[test]
-fn a_conf_may_change_the_tree_while_it_is_read() {
+fn conf_may_change_tree_while_it_is_read() {
     let world = World::new();
     world.package("other", "1.0");
     world.package("m", "1.0").conf("dkms add other/1.0 >/dev/null 2>&1; true");
@@ -97,7 +97,7 @@ fn a_conf_may_change_the_tree_while_it_is_read() {
 }
 
 #[test]
-fn many_at_once_end_as_one_after_the_other() {
+fn many_at_once_end_as_one_after_other() {
     let world = World::new();
     world.kernel("6.2").headers();
     world.package("m", "1.0").recipe("sleep 0.05");
@@ -126,7 +126,7 @@ fn waiting_build(world: &World, args: &[&str]) -> (Running, i32) {
 #[case::terminated(15, &["build", "slow/1.0"])]
 #[case::interrupted(2, &["install", "slow/1.0"])]
 #[case::hung_up(1, &["autoinstall"])]
-fn a_signal_ends_what_runs_and_leaves_the_tree_as_it_was(#[case] signal: i32, #[case] args: &[&str]) {
+fn signal_ends_programs_and_restores_the_tree(#[case] signal: i32, #[case] args: &[&str]) {
     let world = World::new();
     let before = (
         vec!["slow/".to_owned(), "slow/1.0/".into(), "slow/1.0/source -> /usr/src/slow-1.0".into()],
@@ -147,7 +147,7 @@ fn a_signal_ends_what_runs_and_leaves_the_tree_as_it_was(#[case] signal: i32, #[
 }
 
 #[test]
-fn what_is_done_stays_done_and_is_indexed_when_a_signal_comes() {
+fn finished_work_survives_a_signal_indexed() {
     let world = World::new();
     world.package("quick", "1.0");
     world.ok(&["add", "quick/1.0"]);
@@ -219,7 +219,7 @@ fn other_user_cannot_hold_the_lock() {
 #[case::header("header-postinst", K)]
 #[case::image("kernel-postinst", K)]
 #[case::boot("boot", "")]
-fn hook_gives_up_waiting_and_the_next_one_catches_up(#[case] hook: &str, #[case] release: &str) {
+fn next_hook_catches_up_after_a_timeout(#[case] hook: &str, #[case] release: &str) {
     let mut world = World::new();
     let first = slow_build(&world);
     world.package("m", "1.0");
@@ -241,7 +241,7 @@ fn hook_gives_up_waiting_and_the_next_one_catches_up(#[case] hook: &str, #[case]
 }
 
 #[test]
-fn same_pid_in_another_namespace_does_not_write_beside_the_holder() {
+fn same_pid_in_another_namespace_waits() {
     let world = World::new();
     world.package("m", "1.0");
     let first = slow_build(&world);
@@ -279,7 +279,7 @@ fn what_packs_settles_unfinished_work_first(#[case] args: &[&str]) {
 
 /// Two containers that share a tree: in one dkms is pid 1, in the other the pid 1 is what started dkms.
 #[test]
-fn equal_pids_in_two_pid_namespaces_do_not_write_at_once() {
+fn equal_pids_in_two_namespaces_take_turns() {
     let world = World::new();
     world.package("m", "1.0");
     world.package("slow", "1.0").recipe(

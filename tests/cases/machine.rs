@@ -12,7 +12,7 @@ fn due(recipe: &str) -> World {
 }
 
 #[test]
-fn boot_catches_up_for_the_running_kernel_and_loads_what_waits() {
+fn boot_installs_and_loads_for_the_running_kernel() {
     let world = due("");
     world.kernel("6.9").headers();
     world.program("systemd-inhibit", "echo \"$*\" >> @LOG@/inhibit");
@@ -31,7 +31,7 @@ fn boot_catches_up_for_the_running_kernel_and_loads_what_waits() {
 }
 
 #[test]
-fn a_boot_with_nothing_due_is_silent_and_starts_no_program() {
+fn boot_with_nothing_pending_is_silent() {
     let world = World::new();
     let ended = world.hook("boot", &[]);
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
@@ -44,7 +44,7 @@ fn a_boot_with_nothing_due_is_silent_and_starts_no_program() {
 }
 
 #[test]
-fn a_module_that_boot_cannot_make_fails_the_unit_and_is_told() {
+fn failed_build_at_boot_fails_the_unit() {
     let world = due("echo 'm.c:1: error: no' >&2; exit 1");
     world.package("good", "1.0");
     world.ok(&["add", "good/1.0"]);
@@ -60,7 +60,7 @@ fn plugin(world: &World, args: &[&str]) -> Ended {
 }
 
 #[test]
-fn kernel_install_adds_and_removes_and_leaves_the_index_to_the_next_plugin() {
+fn kernel_install_leaves_the_index_to_others() {
     let world = due("");
     world.write("/usr/lib/kernel/install.d/50-depmod.install", "");
     fs::remove_file(world.path(format!("/lib/modules/{K}/modules.dep"))).unwrap();
@@ -100,7 +100,7 @@ fn the_plugin_never_ends_the_chain(#[case] args: &[&str]) {
 }
 
 #[test]
-fn the_shim_of_the_plugin_ends_with_0_also_without_the_program() {
+fn plugin_shim_succeeds_without_the_program() {
     let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/kernel-install/40-dkms.install");
     World::new().shell(&format!("{shim} add {K} /boot/x")).exits(0);
 }
@@ -119,7 +119,7 @@ const HEADERS: [(&str, &str); 2] =
     [("DPKG_MAINTSCRIPT_PACKAGE", "linux-headers"), ("DEB_MAINT_PARAMS", "configure")];
 
 #[test]
-fn an_image_that_holds_an_older_module_is_made_again_once() {
+fn image_with_an_older_module_is_remade_once() {
     let world =
         with_image("usr/lib/modules/x/kernel/fs/ext4.ko\nusr/lib/modules/x/kernel/drivers/misc/m.ko.xz\n");
     let ended = world.hook_with("header-postinst", &[K], &HEADERS);
@@ -132,7 +132,7 @@ fn an_image_that_holds_an_older_module_is_made_again_once() {
 #[rstest]
 #[case::listed_by_the_administrator("/etc/initramfs-tools/modules", "# own\next4\nm opt=1\n")]
 #[case::wanted_by_the_package("/etc/dkms/m.conf", "INITRAMFS=yes\n")]
-fn an_image_that_should_hold_a_module_is_made_again(#[case] file: &str, #[case] text: &str) {
+fn image_that_should_hold_module_is_made_again(#[case] file: &str, #[case] text: &str) {
     let world = with_image("");
     world.write(file, text);
     world.hook("header-postinst", &[K]).exits(0);
@@ -140,7 +140,7 @@ fn an_image_that_should_hold_a_module_is_made_again(#[case] file: &str, #[case] 
 }
 
 #[test]
-fn an_image_that_has_nothing_to_do_with_it_stays() {
+fn unrelated_image_stays() {
     let world = with_image("usr/lib/modules/x/kernel/fs/ext4.ko\n");
     world.hook_with("header-postinst", &[K], &HEADERS).exits(0);
     assert!(world.calls("update-initramfs").is_empty());
@@ -150,7 +150,7 @@ fn an_image_that_has_nothing_to_do_with_it_stays() {
 #[case::no_image("image")]
 #[case::image_hook("hook")]
 #[case::packing("packing")]
-fn no_image_is_asked_for_where_one_will_be_made_anyway(#[case] how: &str) {
+fn no_image_is_requested_where_one_follows(#[case] how: &str) {
     let world = with_image("lib/m.ko\n");
     let hook = if how == "hook" { "kernel-postinst" } else { "header-postinst" };
     if how == "image" {
@@ -163,7 +163,7 @@ fn no_image_is_asked_for_where_one_will_be_made_anyway(#[case] how: &str) {
 }
 
 #[test]
-fn the_image_of_an_older_kernel_is_asked_for_by_name() {
+fn image_of_an_older_kernel_goes_by_name() {
     let world = with_image("lib/m.ko\n");
     world.write("/boot/initrd.img-6.9.0-1-amd64", "newer");
     world.hook_with("header-postinst", &[K], &HEADERS).exits(0);
@@ -171,7 +171,7 @@ fn the_image_of_an_older_kernel_is_asked_for_by_name() {
 }
 
 #[test]
-fn dracut_makes_the_image_where_it_is_the_tool_and_a_failure_is_told() {
+fn dracut_makes_the_image_or_reports_failure() {
     let world = with_image("lib/m.ko\n");
     fs::remove_file(world.path("/usr/sbin/update-initramfs")).unwrap();
     let log = world.scratch("../log/dracut");
@@ -182,7 +182,7 @@ fn dracut_makes_the_image_where_it_is_the_tool_and_a_failure_is_told() {
 }
 
 #[test]
-fn a_kernel_without_its_own_name_for_a_module_keeps_the_image() {
+fn similar_module_name_keeps_the_image() {
     // A module whose name only begins like one of the image's.
     let world = with_image("lib/mm.ko\n");
     write(&world.path("/usr/src/m-1.0/m.ko.in"), &elf::versioned("m", "1.0", "S"));

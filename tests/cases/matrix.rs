@@ -303,7 +303,7 @@ fn nothing_is_lost(world: &World, original: &[u8], wanted: &BTreeMap<String, Vec
 #[case::kernel_goes(&KERNEL_GOES)]
 #[case::three_packages(&THREE)]
 #[ignore = "slow: make test-slow"]
-fn killed_at_any_change_the_next_command_makes_it_whole(#[case] scenario: &Scenario) {
+fn next_command_heals_a_kill_at_any_change(#[case] scenario: &Scenario) {
     let original = std::fs::read(added().path(ORIGINAL)).unwrap();
     let wanted = undisturbed(scenario);
     let tried = scenario.disturb(
@@ -334,7 +334,7 @@ const CODES: [i32; 9] = [0, 1, 4, 5, 6, 7, 10, 11, 14];
 #[case::kernel_goes(&KERNEL_GOES)]
 #[case::three_packages(&THREE)]
 #[ignore = "slow: make test-slow"]
-fn where_the_machine_fails_it_is_told_and_the_next_command_makes_it_whole(#[case] scenario: &Scenario) {
+fn next_command_heals_a_failing_machine(#[case] scenario: &Scenario) {
     let original = std::fs::read(added().path(ORIGINAL)).unwrap();
     let wanted = without_empty(undisturbed(scenario));
     let turns = if std::env::var_os("DKMS_TEST_ALL_ERRORS").is_some() { ERRORS.len() } else { 1 };
@@ -414,7 +414,7 @@ fn settle(world: &World) -> BTreeMap<String, Vec<u8>> {
 /// DKMS_TEST_ROUNDS and DKMS_TEST_SEED choose.
 #[test]
 #[ignore = "slow: make test-slow"]
-fn whatever_happens_at_once_and_is_killed_the_tree_is_that_of_a_serial_run() {
+fn concurrent_killed_runs_end_like_serial_ones() {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
     };

@@ -95,7 +95,7 @@ fn module_signed_afterwards_stays_signed(#[case] twice: bool) {
 }
 
 #[test]
-fn module_signed_by_a_hook_in_postinst_d_stays_signed() {
+fn module_signed_by_a_postinst_hook_stays_signed() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
@@ -140,7 +140,7 @@ fn module_packed_by_hand_is_intact(#[case] form: &str) {
 }
 
 #[test]
-fn force_installs_the_built_module_over_a_signed_one() {
+fn force_installs_built_module_over_a_signed_one() {
     let world = installed();
     let path = place(&world, OURS);
     let whole = fs::read(&path).unwrap();
@@ -177,7 +177,7 @@ fn script_that_writes_is_no_change(#[case] directive: &str, #[case] body: &str) 
 }
 
 #[test]
-fn build_that_writes_into_its_source_changes_no_source_and_no_other_build() {
+fn build_that_writes_into_its_source_changes_nothing() {
     let world = World::new();
     const OTHER: &str = "6.2.0-1-amd64";
     for release in [K, OTHER] {
@@ -241,7 +241,7 @@ fn two_packages_with_one_file_do_not_alternate() {
 }
 
 #[test]
-fn autoinstall_of_two_packages_with_one_file_is_stable() {
+fn autoinstall_of_two_owners_is_stable() {
     let world = World::new();
     world.kernel(K).headers();
     world.package("m", "1.0");
@@ -262,7 +262,7 @@ fn autoinstall_of_two_packages_with_one_file_is_stable() {
 }
 
 #[test]
-fn second_owner_goes_first_and_the_first_has_its_file_back() {
+fn second_owner_leaves_first_gets_its_file_back() {
     let world = two_owners();
     world.ok(&["remove", "other/2.0", "--all"]);
     assert_eq!(version(&world).as_deref(), Some("version=1.0"));
@@ -274,7 +274,7 @@ fn second_owner_goes_first_and_the_first_has_its_file_back() {
 }
 
 #[test]
-fn first_owner_goes_first_and_the_second_keeps_its_file() {
+fn first_owner_leaves_second_keeps_its_file() {
     let world = two_owners();
     world.ok(&["remove", "m/1.0", "--all"]).says("stays: it is the module of other/2.0");
     assert_eq!(version(&world).as_deref(), Some("version=2.0"));
@@ -288,7 +288,7 @@ fn first_owner_goes_first_and_the_second_keeps_its_file() {
 #[rstest]
 #[case(&["m/1.0", "other/2.0"])]
 #[case(&["other/2.0", "m/1.0"])]
-fn kernel_has_its_own_module_back_after_two_owners(#[case] order: &[&str]) {
+fn kernel_has_its_module_back_after_two_owners(#[case] order: &[&str]) {
     let world = World::new();
     world.kernel(K).headers().module("kernel/drivers/misc/m.ko", "0.9", "KERNEL");
     let own = fs::read(place(&world, "kernel/drivers/misc/m.ko")).unwrap();
@@ -360,7 +360,7 @@ fn kernel_that_has_the_module_is_satisfied(#[case] kernels: &str, #[case] source
 }
 
 #[test]
-fn pre_build_that_declines_is_skipped_at_every_run() {
+fn pre_build_that_declines_is_always_skipped() {
     let world = World::new();
     world.kernel(K).headers().config("CONFIG_MODULES=y\n");
     world.package("m", "1.0").script("decline", "exit 77").conf("PRE_BUILD=decline");
@@ -395,7 +395,7 @@ fn record_that_names_another_file_is_not_believed(#[case] victim: &str) {
 }
 
 #[test]
-fn module_of_the_owners_own_is_left_and_named() {
+fn module_of_owners_own_is_left_and_named() {
     let world = installed();
     let theirs = elf::versioned("m", "7", "THEIRS");
     write(&place(&world, OURS), &theirs);
@@ -418,7 +418,7 @@ fn damaged_module_is_repaired(#[case] content: Vec<u8>) {
 }
 
 #[test]
-fn depmod_that_leaves_an_empty_index_is_rolled_back_with_the_old_index() {
+fn depmod_that_leaves_an_empty_index_rolls_back() {
     let world = World::new();
     world.package("m", "1.0");
     let index = format!("/lib/modules/{K}/modules.dep");

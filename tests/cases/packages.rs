@@ -43,7 +43,7 @@ fn said(world: &World, line: &str) -> String {
 }
 
 #[test]
-fn a_package_of_the_source_alone_is_for_every_machine() {
+fn package_of_source_alone_is_for_every_machine() {
     let world = machine();
     let ended = world.ok(&["mkdeb", "my_mod/1.0_a"]);
     let dir = world.path("/var/lib/dkms/my_mod/1.0_a/deb");
@@ -80,10 +80,7 @@ fn a_package_of_the_source_alone_is_for_every_machine() {
 #[case::one(&["-k", "6.2"], &["6.2"])]
 #[case::source_only(&["--source-only"], &[])]
 #[case::binaries_only(&["--binaries-only", "-k", K], &[K])]
-fn what_is_built_goes_along_and_is_used_by_a_machine_without_compiler(
-    #[case] options: &[&str],
-    #[case] kernels: &[&str],
-) {
+fn builds_are_used_by_machines_without_compiler(#[case] options: &[&str], #[case] kernels: &[&str]) {
     let world = machine();
     for kernel in [K, "6.2"] {
         world.ok(&["build", "my_mod/1.0_a", "-k", kernel]);
@@ -123,7 +120,7 @@ fn what_is_built_goes_along_and_is_used_by_a_machine_without_compiler(
 #[rstest]
 #[case::other_symbols("Module.symvers", "0xffffffff\tnew\tvmlinux\tEXPORT_SYMBOL\t\n")]
 #[case::damaged("", "")]
-fn what_does_not_fit_the_machine_is_built_there(#[case] changed: &str, #[case] content: &str) {
+fn what_does_not_fit_machine_is_built_there(#[case] changed: &str, #[case] content: &str) {
     let world = machine();
     world.ok(&["build", "my_mod/1.0_a"]);
     if changed.is_empty() {
@@ -144,7 +141,7 @@ fn what_does_not_fit_the_machine_is_built_there(#[case] changed: &str, #[case] c
 }
 
 #[test]
-fn modules_of_a_kernel_need_neither_dkms_nor_headers() {
+fn modules_of_kernel_need_neither_dkms_nor_headers() {
     let world = machine();
     for kernel in [K, "6.2"] {
         world.ok(&["build", "my_mod/1.0_a", "-k", kernel]);
@@ -192,11 +189,7 @@ fn the_same_inputs_give_the_same_package() {
 #[case::no_rpmbuild(&["mkrpm", "my_mod/1.0_a"], 2, "rpmbuild is needed, and not installed.\nInstall the package rpm")]
 #[case::kmp(&["mkkmp", "my_mod/1.0_a"], 2, "mkrpm")]
 #[case::driver_disk(&["mkdriverdisk", "my_mod/1.0_a"], 2, "mkdeb")]
-fn what_cannot_be_made_is_told_and_leaves_nothing(
-    #[case] args: &[&str],
-    #[case] code: i32,
-    #[case] text: &str,
-) {
+fn failed_package_leaves_nothing(#[case] args: &[&str], #[case] code: i32, #[case] text: &str) {
     let mut world = machine();
     let bin = world.scratch("bin-only");
     fs::create_dir_all(&bin).unwrap();
@@ -250,7 +243,7 @@ fn a_template_makes_the_package(#[case] dir: &str) {
 }
 
 #[test]
-fn a_template_with_an_error_is_told_and_leaves_nothing() {
+fn template_with_error_is_told_and_leaves_nothing() {
     let world = machine();
     world.program("dpkg-buildpackage", "echo 'debian/changelog: no such file' >&2; exit 25");
     world.write("/etc/dkms/template-dkms-mkdeb/debian/control", "");
@@ -280,7 +273,7 @@ fn a_source_package_can_be_unpacked() {
 }
 
 #[test]
-fn a_package_without_its_source_goes_on_without_it() {
+fn package_without_its_source_goes_on_without_it() {
     let world = machine();
     world.ok(&["build", "my_mod/1.0_a"]);
     world.ok(&["mktarball", "my_mod/1.0_a", "--binaries-only", "--archive", "b.tar.gz"]);
@@ -302,7 +295,7 @@ fn a_package_without_its_source_goes_on_without_it() {
 #[rstest]
 #[case::of_the_source("/usr/src/my_mod-1.0_a/my_mod-dkms-mkrpm.spec")]
 #[case::of_the_administrator("/etc/dkms/template-dkms-mkrpm.spec")]
-fn a_spec_in_place_of_ours_makes_the_rpm(#[case] spec: &str) {
+fn spec_in_place_of_ours_makes_the_rpm(#[case] spec: &str) {
     let world = machine();
     world.ok(&["build", "my_mod/1.0_a"]);
     world.write(spec, "Name: x\n");

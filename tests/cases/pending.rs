@@ -26,7 +26,7 @@ fn waiting() -> World {
 #[case::boot("boot", &[])]
 #[case::headers_of_another_kernel("header-postinst", &[K])]
 #[case::its_own("header-postinst", &[NEW])]
-fn the_next_who_sees_the_headers_takes_it_up(#[case] hook: &str, #[case] args: &[&str]) {
+fn next_who_sees_the_headers_takes_it_up(#[case] hook: &str, #[case] args: &[&str]) {
     let world = waiting();
     // It stays as long as they are missing, and is not said again by those who come for another kernel.
     world.hook(hook, args).exits(0);
@@ -46,7 +46,7 @@ fn the_next_who_sees_the_headers_takes_it_up(#[case] hook: &str, #[case] args: &
 }
 
 #[test]
-fn a_boot_that_takes_a_kernel_up_has_its_image_made_again_and_says_what_failed() {
+fn boot_remakes_images_of_kernels_with_new_headers() {
     let with_image = || {
         let world = waiting();
         world.write("/etc/dkms/m.conf", "INITRAMFS=yes\n");
@@ -102,7 +102,7 @@ fn what_goes_waits_no_longer() {
 }
 
 #[test]
-fn check_tells_since_when_and_fsck_forgets_a_kernel_that_is_gone() {
+fn check_shows_the_waiting_time_fsck_forgets() {
     let world = waiting();
     world.dkms(&["check", "-k", NEW]).exits(1).says("it waits for the headers of kernel 6.9 since 20");
     world.dkms(&["fsck"]).exits(0);

@@ -38,7 +38,7 @@ fn world() -> World {
 ])]
 #[case::why(&["why", "stale"], &["stale/1.0 is installed for kernel", "would rebuild and install stale/1.0: its source has changed"])]
 #[case::why_skipped(&["why", "old/1.0"], &["would skip old/1.0: "])]
-fn preview_says_what_would_be_done_and_does_nothing(#[case] line: &[&str], #[case] said: &[&str]) {
+fn preview_reports_and_does_nothing(#[case] line: &[&str], #[case] said: &[&str]) {
     let world = world();
     let before = world.everything();
     let ended = world.ok(line);

@@ -213,15 +213,13 @@ const STATES: [(&str, fn()); 14] = [
 ];
 
 #[rstest]
-fn command_of_check_fixes_what_it_is_printed_for(
-    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)] state: usize,
-) {
+fn command_of_check_fixes_its_finding(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)] state: usize) {
     (STATES[state].1)();
 }
 
 /// There is nothing to run: the advice is to keep the kernel that works.
 #[test]
-fn excluded_kernel_is_named_with_the_one_to_keep() {
+fn excluded_kernel_is_named_with_one_to_keep() {
     let world = installed();
     world.kernel(NEW).headers();
     indexed(&world, NEW);
@@ -273,7 +271,7 @@ fn command_after_a_failure_tries_again(#[case] words: &[&str], #[case] expected:
 }
 
 #[test]
-fn command_for_a_build_without_its_module_makes_it() {
+fn command_for_build_without_its_module_makes_it() {
     let world = installed();
     world.ok(&["uninstall", "m/1.0"]);
     fs::remove_file(world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *crate::world::A))).unwrap();

@@ -80,7 +80,7 @@ fn run(world: &World, caller: &str) -> crate::world::Ended {
 #[rstest]
 #[case::switched_on(OFF, FIRST, UNSIGNED, "cases")]
 #[case::another_key(FIRST, SECOND, OTHER, "second")]
-fn what_is_signed_otherwise_now_is_signed_and_not_compiled(
+fn what_is_signed_otherwise_is_signed_again_only(
     #[case] before: &str,
     #[case] after: &str,
     #[case] why: &str,
@@ -111,7 +111,7 @@ fn what_is_signed_otherwise_now_is_signed_and_not_compiled(
 }
 
 #[test]
-fn what_is_built_and_not_installed_yet_is_signed_when_it_is_installed() {
+fn what_is_only_built_is_signed_at_installation() {
     let world = prepared(OFF, None);
     world.ok(&["build", "m/1.0"]);
     settings(&world, FIRST);
@@ -121,7 +121,7 @@ fn what_is_built_and_not_installed_yet_is_signed_when_it_is_installed() {
 }
 
 #[test]
-fn where_headers_are_incomplete_the_tool_of_the_settings_signs() {
+fn where_headers_are_incomplete_tool_of_settings_signs() {
     let world = installed(OFF, None);
     let headers = world.path(format!("/lib/modules/{K}/build"));
     let tool = world.path("/usr/local/sbin/sign");
@@ -183,7 +183,7 @@ fn a_signature_that_another_made_stays(#[case] by: &str) {
 }
 
 #[test]
-fn what_cannot_be_signed_is_said_once_and_tried_again_when_the_tool_is_another() {
+fn what_cannot_be_signed_waits_for_another_tool() {
     let world = installed(OFF, None);
     let before = fs::read(place(&world, "")).unwrap();
     settings(&world, FIRST);
@@ -197,7 +197,7 @@ fn what_cannot_be_signed_is_said_once_and_tried_again_when_the_tool_is_another()
 }
 
 #[test]
-fn a_build_that_could_not_be_signed_is_signed_when_the_tool_is_another() {
+fn unsigned_build_is_signed_by_another_tool() {
     let world = prepared(FIRST, None);
     world.kernel(K).sign_tool("exit 1");
     world.ok(&["install", "m/1.0"]).complains("stays unsigned");
@@ -208,7 +208,7 @@ fn a_build_that_could_not_be_signed_is_signed_when_the_tool_is_another() {
 }
 
 #[test]
-fn a_failure_to_replace_a_signature_leaves_the_old_one() {
+fn failure_to_replace_a_signature_leaves_old_one() {
     let world = installed(FIRST, None);
     settings(&world, SECOND);
     world.kernel(K).sign_tool("exit 1");
@@ -217,7 +217,7 @@ fn a_failure_to_replace_a_signature_leaves_the_old_one() {
 }
 
 #[test]
-fn a_token_that_was_not_there_is_tried_again() {
+fn token_that_was_not_there_is_tried_again() {
     let world = installed(OFF, None);
     settings(&world, &FIRST.replace("/etc/keys/k.pem", "'pkcs11:object=mok'"));
     let key = world.path("/etc/keys/k.pem").display().to_string();
@@ -234,7 +234,7 @@ fn a_token_that_was_not_there_is_tried_again() {
 }
 
 #[test]
-fn where_a_signature_is_required_one_that_cannot_be_made_is_a_failure() {
+fn required_signature_that_cannot_be_made_fails() {
     let world = installed(OFF, None);
     let before = fs::read(place(&world, "")).unwrap();
     settings(&world, &format!("{FIRST}require_signature=yes\n"));
@@ -246,7 +246,7 @@ fn where_a_signature_is_required_one_that_cannot_be_made_is_a_failure() {
 
 /// The machine may trust the key that is lost, and it cannot trust one that is only now made.
 #[test]
-fn a_lost_key_is_not_replaced_by_a_new_one() {
+fn lost_key_is_not_replaced_by_new_one() {
     let world = installed(FIRST, None);
     let before = fs::read(place(&world, "")).unwrap();
     for file in ["k.pem", "c.der"] {
@@ -258,7 +258,7 @@ fn a_lost_key_is_not_replaced_by_a_new_one() {
 }
 
 #[test]
-fn a_key_is_made_where_modules_are_unsigned_and_openssl_came_later() {
+fn key_is_made_when_openssl_comes_later() {
     let world = installed(OFF, None);
     settings(&world, "try_sign_modules=true\n");
     run(&world, "autoinstall").complains(UNSIGNED);
@@ -276,7 +276,7 @@ fn signature_list(der: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn with_secure_boot_a_trusted_signature_stays_until_the_new_certificate_is_enrolled() {
+fn with_secure_boot_trusted_signatures_stay_until_enrolment() {
     let world = installed(FIRST, None);
     let [first, second] =
         ["c.der", "c2.der"].map(|name| fs::read(world.path(format!("/etc/keys/{name}"))).unwrap());
@@ -291,7 +291,7 @@ fn with_secure_boot_a_trusted_signature_stays_until_the_new_certificate_is_enrol
 }
 
 #[test]
-fn the_same_certificate_in_another_form_is_no_other_certificate() {
+fn same_certificate_in_another_form_is_the_same() {
     let world = installed(FIRST, None);
     let [der, pem] =
         ["c.der", "c.pem"].map(|name| world.path(format!("/etc/keys/{name}")).display().to_string());
@@ -302,7 +302,7 @@ fn the_same_certificate_in_another_form_is_no_other_certificate() {
 }
 
 #[test]
-fn a_package_that_is_not_installed_by_itself_is_signed_by_hand_only() {
+fn package_without_autoinstall_is_signed_by_hand() {
     let world = prepared(OFF, None);
     let conf = world.read("/usr/src/m-1.0/dkms.conf").replace("AUTOINSTALL=yes", "");
     world.write("/usr/src/m-1.0/dkms.conf", conf);
@@ -315,7 +315,7 @@ fn a_package_that_is_not_installed_by_itself_is_signed_by_hand_only() {
 }
 
 #[test]
-fn a_module_from_a_tarball_has_the_signature_that_it_came_with() {
+fn module_from_a_tarball_keeps_its_signature() {
     let world = installed(OFF, None);
     world.ok(&["mktarball", "m/1.0", "--archive", &world.scratch("m.tar.gz").display().to_string()]);
     world.ok(&["remove", "m/1.0", "--all"]);
@@ -330,7 +330,7 @@ fn a_module_from_a_tarball_has_the_signature_that_it_came_with() {
 #[rstest]
 #[case::nothing_refuses_it(false)]
 #[case::secure_boot(true)]
-fn what_was_built_in_a_chroot_is_signed_where_the_machine_would_refuse_it(#[case] enforced: bool) {
+fn what_was_built_in_a_chroot_is_signed(#[case] enforced: bool) {
     let world = prepared(&FIRST.replace("try_sign_modules=true\n", ""), None);
     world.write("/proc/1/mountinfo", "of the machine");
     world.write("/proc/self/mountinfo", "of the chroot");
@@ -350,7 +350,7 @@ fn what_was_built_in_a_chroot_is_signed_where_the_machine_would_refuse_it(#[case
 
 /// Two modules, and links into the tree in the place of copies: the tool refuses one of the two.
 #[test]
-fn each_module_of_a_package_is_signed_for_itself() {
+fn each_module_of_package_is_signed_for_itself() {
     let world = prepared(&format!("{OFF}symlink_modules=yes\n"), Some("zst"));
     let conf = "BUILT_MODULE_NAME[1]=n\nDEST_MODULE_LOCATION[1]=/kernel/drivers/misc";
     world.package("m", "1.0").conf(conf).module("n");

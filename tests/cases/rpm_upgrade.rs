@@ -13,7 +13,7 @@ fn add(world: &World, id: &str, code: i32) {
 }
 
 #[test]
-fn the_removal_after_an_addition_of_the_same_version_is_skipped_once() {
+fn removal_after_adding_the_version_is_skipped_once() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);

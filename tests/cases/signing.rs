@@ -61,7 +61,7 @@ fn what_is_compressed_is_signed_and_verified(#[case] form: &str) {
     "cannot be read"
 )]
 #[case::fails("echo half >> \"$4\"; echo no such key >&2; exit 3", "no such key")]
-fn a_result_that_no_kernel_could_check_is_stored_unsigned(#[case] tool: &str, #[case] words: &str) {
+fn unverifiable_result_is_stored_unsigned(#[case] tool: &str, #[case] words: &str) {
     let world = world(None);
     world.kernel(K).sign_tool(tool);
     let built = world.ok(&["build", "m/1.0"]);
@@ -97,7 +97,7 @@ fn a_signature_of_another_certificate_is_noticed() {
 #[case::tool_fails("exit 3", "m.ko: ", true)]
 #[case::no_signature("exit 0", "no signature is appended", true)]
 #[case::no_certificate("exit 0", "exists but", false)]
-fn where_signatures_are_required_an_unsigned_module_is_a_failed_build(
+fn unsigned_module_fails_where_signatures_are_required(
     #[case] tool: &str,
     #[case] words: &str,
     #[case] certificate: bool,
@@ -129,7 +129,7 @@ fn signature_list(der: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn with_secure_boot_a_certificate_that_is_not_enrolled_is_told_once_with_the_command_that_enrols_it() {
+fn secure_boot_names_the_enrolment_command_once() {
     let world = world(None);
     world.package("n", "1.0");
     world.write(SECURE_BOOT, [6, 0, 0, 0, 1]);
@@ -145,7 +145,7 @@ fn with_secure_boot_a_certificate_that_is_not_enrolled_is_told_once_with_the_com
 }
 
 #[test]
-fn an_enrolled_certificate_is_nothing_to_talk_about_and_a_pending_one_is() {
+fn pending_certificate_is_reported_enrolled_one_is_not() {
     let world = world(None);
     world.write(SECURE_BOOT, [6, 0, 0, 0, 1]);
     let certificate = fs::read(world.path("/etc/keys/c.der")).unwrap();
@@ -158,7 +158,7 @@ fn an_enrolled_certificate_is_nothing_to_talk_about_and_a_pending_one_is() {
 }
 
 #[test]
-fn with_secure_boot_unsigned_modules_are_announced_as_refused() {
+fn secure_boot_announces_unsigned_modules_as_refused() {
     let world = world(None);
     world.write("/etc/dkms/framework.conf", "try_sign_modules=false\n");
     let quiet = world.ok(&["build", "m/1.0"]).stderr;
@@ -192,7 +192,7 @@ fn required_signature_holds_where_signing_is_switched_off() {
 }
 
 #[test]
-fn missing_openssl_is_named_with_what_secure_boot_does() {
+fn missing_openssl_is_named_with_the_consequence() {
     let mut world = World::new();
     world.kernel(K).config("CONFIG_MODULE_SIG_HASH=\"sha256\"\n").sign_file();
     world.set("try_sign_modules", "true");
@@ -218,7 +218,7 @@ fn missing_openssl_is_named_with_what_secure_boot_does() {
 
 /// Kernels accept elliptic curves; dkms does not verify them, and neither calls them verified nor throws them away.
 #[test]
-fn signature_of_an_elliptic_curve_is_kept_and_not_called_verified() {
+fn elliptic_curve_signature_is_kept_unverified() {
     let world = world(None);
     let dir = world.path("/etc/keys").display().to_string();
     let request = "openssl req -new -x509 -batch -newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes -subj /CN=curve";

@@ -101,7 +101,7 @@ fn in_world(world: &World, word: &str) -> String {
 #[case::install(&["install", "m/1.0"])]
 #[case::install_by_force(&["install", "--force", "m/1.0"])]
 #[case::build(&["build", "m/1.0"])]
-fn edit_that_does_not_compile_is_an_error_and_the_old_module_stays(#[case] words: &[&str]) {
+fn edit_that_fails_to_compile_keeps_the_module(#[case] words: &[&str]) {
     let world = installed();
     let before = module(&world);
     world.write("/usr/src/m-1.0/recipe", "echo 'm.c:1: error: no' >&2; exit 2");
@@ -114,7 +114,7 @@ fn edit_that_does_not_compile_is_an_error_and_the_old_module_stays(#[case] words
 }
 
 #[test]
-fn earlier_build_is_installed_after_a_failed_one_with_a_warning() {
+fn earlier_build_is_installed_with_a_warning() {
     let world = installed();
     world.program("make", "echo 'm.c:1: error: machine is out of luck' >&2; exit 2");
     world.dkms(&["build", "--force", "m/1.0"]).exits(10);
@@ -125,7 +125,7 @@ fn earlier_build_is_installed_after_a_failed_one_with_a_warning() {
 #[rstest]
 #[case::no_headers("rm -r {root}/lib/modules/{K}/build")]
 #[case::no_source("")]
-fn stale_build_that_cannot_be_made_again_is_used(#[case] damage: &str) {
+fn stale_build_that_cannot_be_remade_is_used(#[case] damage: &str) {
     let world = World::new();
     headers(&world, "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\n", "gcc 12");
     world.package("m", "1.0");
@@ -148,7 +148,7 @@ fn stale_build_that_cannot_be_made_again_is_used(#[case] damage: &str) {
 }
 
 #[test]
-fn what_is_only_written_anew_is_no_change_and_is_known_the_next_time() {
+fn rewritten_file_is_no_change() {
     let world = installed();
     let record = format!("/var/lib/dkms/m/1.0/{K}/{}/.dkms-build.json", *A);
     let before = world.read(&record);
@@ -168,7 +168,7 @@ fn what_is_only_written_anew_is_no_change_and_is_known_the_next_time() {
 }
 
 #[test]
-fn the_old_module_stays_until_the_new_one_is_ready_and_when_that_fails() {
+fn old_module_stays_until_the_new_one_works() {
     let world = installed();
     let old = module(&world);
     let source = world.path("/usr/src/m-1.0");
@@ -192,7 +192,7 @@ fn the_old_module_stays_until_the_new_one_is_ready_and_when_that_fails() {
 #[rstest]
 #[case::not_autoinstall("AUTOINSTALL=no")]
 #[case::unwanted("BUILD_EXCLUSIVE_KERNEL=^7")]
-fn what_would_not_be_built_by_itself_stays_as_it_is(#[case] conf: &str) {
+fn what_needs_no_automatic_build_stays(#[case] conf: &str) {
     let world = installed();
     let file = world.path("/usr/src/m-1.0/dkms.conf");
     fs::write(&file, format!("{}{conf}\n", fs::read_to_string(&file).unwrap())).unwrap();
@@ -214,7 +214,7 @@ fn without_headers_or_record_nothing_is_stale() {
 }
 
 #[test]
-fn what_is_built_and_not_installed_is_built_again_before_it_is_installed() {
+fn stale_build_is_remade_before_its_installation() {
     let world = World::new();
     headers(&world, "1\n", "gcc 12");
     world.package("m", "1.0");
@@ -225,7 +225,7 @@ fn what_is_built_and_not_installed_is_built_again_before_it_is_installed() {
 }
 
 #[test]
-fn a_dependency_that_exports_something_else_makes_its_user_due_in_the_same_run() {
+fn changed_exports_rebuild_the_user_at_once() {
     let world = World::new();
     headers(&world, "1\n", "gcc 12");
     let recipe = "cp exported Module.symvers";
@@ -244,7 +244,7 @@ fn a_dependency_that_exports_something_else_makes_its_user_due_in_the_same_run()
 }
 
 #[test]
-fn a_damaged_module_is_installed_again_from_the_build_and_a_damaged_build_is_made_again() {
+fn damaged_module_or_build_is_made_again() {
     let world = installed();
     let path = world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"));
     let whole = fs::read(&path).unwrap();
@@ -269,7 +269,7 @@ fn failing(recipe: &str) -> World {
 }
 
 #[test]
-fn what_failed_is_not_tried_again_by_itself_and_everybody_is_told_how() {
+fn failed_build_is_not_retried_but_reported() {
     let world = failing("echo 'm.c:1: error: no such thing' >&2; exit 2");
     for _ in 0..2 {
         world
@@ -302,7 +302,7 @@ fn asking_for_it_tries_it_again(#[case] args: &[&str]) {
 }
 
 #[test]
-fn what_changed_is_tried_again_and_a_success_is_the_end_of_it() {
+fn changed_package_is_retried_until_it_succeeds() {
     let world = failing("exit 2");
     headers(&world, "2\n", "gcc 12");
     world.dkms(&["autoinstall"]).exits(11);
@@ -316,14 +316,14 @@ fn what_changed_is_tried_again_and_a_success_is_the_end_of_it() {
 }
 
 #[test]
-fn what_the_machine_is_to_blame_for_is_tried_again() {
+fn failure_of_the_machine_is_retried() {
     let world = failing("echo 'as: No space left on device' >&2; exit 2");
     world.dkms(&["autoinstall"]).exits(11);
     assert_eq!(makes(&world), 2);
 }
 
 #[test]
-fn the_memory_goes_with_the_package_and_with_the_kernel() {
+fn memory_goes_with_package_and_with_the_kernel() {
     let world = failing("exit 2");
     let has = || world.tree().iter().any(|name| name.contains("failed"));
     assert!(has());
@@ -336,7 +336,7 @@ fn the_memory_goes_with_the_package_and_with_the_kernel() {
 }
 
 #[test]
-fn a_kernel_that_comes_again_keeps_its_modules_and_builds_only_what_changed() {
+fn reinstalled_kernel_builds_only_what_changed() {
     let world = installed();
     let old = module(&world);
     world.hook("kernel-preinst", &[K]).exits(0);
@@ -391,7 +391,7 @@ fn other_headers_and_another_compiler_are_noticed(#[case] file: &str, #[case] wh
 }
 
 #[test]
-fn the_same_compiler_and_headers_newly_installed_are_no_change() {
+fn reinstalled_compiler_and_headers_are_no_change() {
     let world = with_headers_and_compiler();
     world.program("kernel-gcc", "exit 0 # 1");
     let header = world.path(HEADER);
@@ -405,7 +405,7 @@ fn the_same_compiler_and_headers_newly_installed_are_no_change() {
 
 /// Compiled with another one, or with other headers by a run that names them: that is no reason to compile.
 #[test]
-fn a_compiler_that_is_gone_and_headers_given_by_hand_are_no_reason() {
+fn missing_compiler_is_no_reason_to_rebuild() {
     let world = with_headers_and_compiler();
     fs::remove_file(world.scratch("../bin/kernel-gcc")).unwrap();
     world.ok(&["autoinstall"]);
@@ -422,7 +422,7 @@ fn a_compiler_that_is_gone_and_headers_given_by_hand_are_no_reason() {
 }
 
 #[test]
-fn a_build_that_writes_into_the_headers_is_made_once() {
+fn build_that_writes_into_headers_is_made_once() {
     let world = World::new();
     headers(&world, "", "gcc 12");
     let header = world.path(format!("/lib/modules/{K}/build/include/generated/prepared.h"));
@@ -436,7 +436,7 @@ fn a_build_that_writes_into_the_headers_is_made_once() {
 }
 
 #[test]
-fn a_failed_build_is_tried_again_with_other_headers() {
+fn failed_build_is_tried_again_with_other_headers() {
     let world = World::new();
     headers(&world, "", "gcc 12");
     world.write(HEADER, "#define OLD\n");

@@ -23,7 +23,7 @@ fn populated() -> World {
 }
 
 #[test]
-fn every_item_has_its_line_in_the_order_of_names() {
+fn every_item_has_its_line_by_name() {
     assert_eq!(
         populated().status(),
         [
@@ -50,7 +50,7 @@ fn every_item_has_its_line_in_the_order_of_names() {
 #[case(&["unknown"], &[])]
 #[case(&["m/"], &["m/10.0, @: installed", "m/9.0, @: built"])]
 #[case(&["-k", ""], &["added/1.0: added", "m/10.0, @: installed", "m/9.0, @: built", "two/1.0, 6.2, x86: built", "two/1.0, 6.2, y: built"])]
-fn filters_are_wildcards_and_the_status_is_always_0(#[case] filter: &[&str], #[case] lines: &[&str]) {
+fn filters_are_wildcards_and_status_is_always_0(#[case] filter: &[&str], #[case] lines: &[&str]) {
     let world = populated();
     let at = format!("{K}, {}", *A);
     let lines: Vec<String> = lines.iter().map(|line| line.replace('@', &at)).collect();
@@ -59,7 +59,7 @@ fn filters_are_wildcards_and_the_status_is_always_0(#[case] filter: &[&str], #[c
 }
 
 #[test]
-fn status_starts_no_program_writes_nothing_and_evaluates_no_conf() {
+fn status_starts_and_writes_nothing() {
     let mut world = populated();
     for package in ["added-1.0", "m-10.0", "m-9.0", "two-1.0"] {
         let conf = format!("touch {}\necho noise\necho noise >&2\n", world.scratch("evaluated").display());
@@ -89,7 +89,7 @@ fn a_difference_in_the_kernel_is_told() {
 }
 
 #[test]
-fn a_missing_built_module_is_told_and_nothing_behind_it() {
+fn missing_built_module_is_shown() {
     let world = World::new();
     world.kernel(K).module("kernel/m.ko", "0.1", "X");
     world.package("m", "1.0");
@@ -100,7 +100,7 @@ fn a_missing_built_module_is_told_and_nothing_behind_it() {
 }
 
 #[test]
-fn a_tree_of_another_dkms_is_shown_as_it_is() {
+fn tree_of_another_dkms_is_shown() {
     let world = World::new();
     let package = world.package("m", "1.0");
     let a = &*A;
@@ -116,7 +116,7 @@ fn a_tree_of_another_dkms_is_shown_as_it_is() {
 }
 
 #[test]
-fn a_broken_package_has_its_line_and_an_error_of_its_own() {
+fn broken_package_has_a_line_and_an_error() {
     let world = World::new();
     world.package("m", "1.0");
     world.package("n", "1.0");
@@ -165,7 +165,7 @@ fn scripts_for_dkms_2_get_its_lines() {
 }
 
 #[test]
-fn json_tells_what_the_lines_have_no_room_for() {
+fn json_tells_what_lines_have_no_room_for() {
     let world = populated();
     fs::remove_file(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"))).unwrap();
     world.package("bad", "1").recipe("exit 2");
@@ -200,7 +200,7 @@ fn json_tells_what_the_lines_have_no_room_for() {
 }
 
 #[test]
-fn json_of_nothing_is_a_document_and_an_unknown_format_is_2() {
+fn json_of_an_empty_tree_is_a_document() {
     let world = World::new();
     let nothing: serde_json::Value =
         serde_json::from_str(&world.ok(&["status", "--format=json"]).stdout).unwrap();

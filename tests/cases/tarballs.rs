@@ -56,7 +56,7 @@ fn built() -> World {
 }
 
 #[test]
-fn a_tarball_carries_the_source_and_every_build_to_another_machine() {
+fn tarball_carries_source_and_builds_elsewhere() {
     let world = built();
     world.write(&format!("/var/lib/dkms/m/1.0/{K}/{}/.dep_x", *A), "2.0\n");
     let ended = world.ok(&["mktarball", "m/1.0"]);
@@ -152,7 +152,7 @@ fn binaries_alone_make_a_package_without_source() {
 }
 
 #[test]
-fn binaries_are_joined_with_a_source_that_is_there() {
+fn binaries_are_joined_with_source_that_is_there() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["ldtarball", &Tar::binaries().build(K, b"one").write(&world)]);
@@ -171,7 +171,7 @@ fn a_source_takes_the_place_of_binaries_alone() {
 }
 
 #[test]
-fn a_plain_tarball_of_an_installer_is_laid_over_the_source_it_made() {
+fn installers_tarball_is_laid_over_its_source() {
     let world = World::new();
     world.write("/usr/src/m-1.0/extra", "kept").write("/usr/src/m-1.0/m.c", "old");
     let tar = Tar::default()
@@ -188,7 +188,7 @@ fn a_plain_tarball_of_an_installer_is_laid_over_the_source_it_made() {
 }
 
 #[test]
-fn what_an_installer_put_into_the_kernel_before_it_handed_it_over_is_accepted_and_stays() {
+fn module_preinstalled_by_an_installer_is_accepted() {
     let world = World::new();
     let module = elf::versioned("m", "1.0", "SRC");
     let theirs = format!("/lib/modules/{K}/kernel/drivers/video/m.ko");
@@ -205,7 +205,7 @@ fn what_an_installer_put_into_the_kernel_before_it_handed_it_over_is_accepted_an
 }
 
 #[test]
-fn a_module_of_the_kernel_of_the_same_version_keeps_a_loaded_one_out() {
+fn equal_kernel_module_keeps_a_loaded_one_out() {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/video/m.ko", "1.0", "SRC");
     let other = [elf::versioned("m", "1.0", "SRC"), b"other build".to_vec()].concat();
@@ -221,7 +221,7 @@ fn a_module_of_the_kernel_of_the_same_version_keeps_a_loaded_one_out() {
 #[case("x.tar.xz", &[0xfd, b'7'])]
 #[case("x.tar.zst", &[0x28, 0xb5])]
 #[case("x.tar", b"./dkms")]
-fn the_name_chooses_the_compression_and_the_content_tells_it(#[case] name: &str, #[case] magic: &[u8]) {
+fn name_chooses_compression_and_the_content_tells_it(#[case] name: &str, #[case] magic: &[u8]) {
     let world = built();
     world.ok(&["mktarball", "m/1.0", "--archive", name]);
     let bytes = fs::read(tarball(&world, name)).unwrap();
@@ -245,7 +245,7 @@ fn an_archive_with_a_directory_goes_there() {
 }
 
 #[test]
-fn a_long_list_of_kernels_is_not_in_the_name() {
+fn long_list_of_kernels_is_not_in_name() {
     let world = World::new();
     world.package("m", "1.0");
     for n in 0..9 {
@@ -316,7 +316,7 @@ fn a_source_without_a_tree_is_added() {
 }
 
 #[test]
-fn a_source_at_the_top_of_a_tarball_is_readable_for_everybody() {
+fn source_at_the_top_is_readable_by_all() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     let archive = Tar::default().dir("./").file("dkms.conf", CONF.as_bytes()).file("m.c", b"").write(&world);
@@ -326,7 +326,7 @@ fn a_source_at_the_top_of_a_tarball_is_readable_for_everybody() {
 }
 
 #[test]
-fn a_source_with_a_link_that_leads_out_is_archived_with_a_warning() {
+fn link_that_leads_out_is_archived_with_warning() {
     let world = World::new();
     let package = world.package("m", "1.0");
     std::os::unix::fs::symlink("/usr/include", package.dir.join("include")).unwrap();
@@ -395,7 +395,7 @@ fn post_add_runs_after_loading() {
 }
 
 #[test]
-fn an_rpm_package_goes_to_rpm_and_then_autoinstall_runs() {
+fn rpm_package_goes_to_rpm_then_autoinstall() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
@@ -409,7 +409,7 @@ fn an_rpm_package_goes_to_rpm_and_then_autoinstall_runs() {
 }
 
 #[test]
-fn common_postinst_loads_the_tarball_and_installs_without_compiling() {
+fn common_postinst_loads_tarball_and_installs_without_compiling() {
     let world = World::new();
     world.kernel(OTHER).headers();
     let module = crate::world::elf::versioned("m", "1.0", "S");
@@ -423,7 +423,7 @@ fn common_postinst_loads_the_tarball_and_installs_without_compiling() {
 }
 
 #[test]
-fn common_postinst_explains_a_tarball_that_it_cannot_load() {
+fn common_postinst_explains_tarball_that_it_cannot_load() {
     let world = World::new();
     world.write("/usr/share/m/m-1.0.dkms.tar.gz", "nonsense");
     world.hook("common-postinst", &["m", "1.0", "/usr/share/m"]).exits(2).complains("m-1.0.dkms.tar.gz");

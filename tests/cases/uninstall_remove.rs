@@ -9,7 +9,7 @@ fn installed(file: &str) -> String {
 }
 
 #[test]
-fn uninstalling_leaves_the_build_and_no_trace_in_the_kernel() {
+fn uninstalling_leaves_build_and_no_trace_in_kernel() {
     let world = World::new();
     let before = world.names("/lib/modules");
     world.package("m", "1.0");
@@ -81,7 +81,7 @@ fn removing_without_kernels_is_for_the_running_one() {
 #[case("uninstall")]
 #[case("unbuild")]
 #[case("remove")]
-fn a_package_that_is_not_there_is_3_and_a_broken_one_4(#[case] action: &str) {
+fn missing_package_is_3_and_broken_one_4(#[case] action: &str) {
     let world = World::new();
     let before = world.everything();
     world.dkms(&[action, "m/1.0"]).exits(3).complains("Error! ");
@@ -94,7 +94,7 @@ fn a_package_that_is_not_there_is_3_and_a_broken_one_4(#[case] action: &str) {
 #[case("unbuild", &["--all"])]
 #[case("remove", &["--all"])]
 #[case("remove", &[])]
-fn no_conf_and_no_source_is_needed_to_take_a_module_out(#[case] action: &str, #[case] options: &[&str]) {
+fn removal_needs_neither_conf_nor_source(#[case] action: &str, #[case] options: &[&str]) {
     for damage in ["source", "conf", "invalid", "headers"] {
         let world = World::new();
         let before = world.names("/lib/modules");
@@ -150,7 +150,7 @@ fn one_version_goes_and_the_other_stays() {
 }
 
 #[test]
-fn a_failed_build_does_not_keep_a_package_in_the_tree() {
+fn failed_build_does_not_keep_package_in_tree() {
     let world = World::new();
     world.package("m", "1.0").recipe("exit 1");
     world.dkms(&["build", "m/1.0"]).exits(10);
@@ -159,7 +159,7 @@ fn a_failed_build_does_not_keep_a_package_in_the_tree() {
 }
 
 #[test]
-fn what_an_older_dkms_installed_is_taken_out_too() {
+fn what_older_dkms_installed_is_taken_out_too() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -174,7 +174,7 @@ fn what_an_older_dkms_installed_is_taken_out_too() {
 }
 
 #[test]
-fn an_original_without_a_note_of_its_place_does_not_stop_a_removal() {
+fn original_without_its_place_stops_no_removal() {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
     world.package("m", "1.0");
@@ -186,7 +186,7 @@ fn an_original_without_a_note_of_its_place_does_not_stop_a_removal() {
 }
 
 #[test]
-fn a_failing_depmod_is_told_and_the_modules_are_gone() {
+fn failing_depmod_is_told_and_modules_are_gone() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -200,7 +200,7 @@ fn a_failing_depmod_is_told_and_the_modules_are_gone() {
 }
 
 #[test]
-fn directories_that_are_not_ours_stay_even_if_empty() {
+fn foreign_directories_stay_even_if_empty() {
     let world = World::new();
     world.package("m", "1.0");
     fs::create_dir_all(world.path(format!("/lib/modules/{K}/updates/theirs"))).unwrap();
@@ -213,7 +213,7 @@ fn directories_that_are_not_ours_stay_even_if_empty() {
 #[rstest]
 #[case("build")]
 #[case("source")]
-fn a_kernel_named_like_a_directory_of_ours_spoils_nothing(#[case] release: &str) {
+fn kernel_named_like_directory_of_ours_spoils_nothing(#[case] release: &str) {
     let world = World::new();
     world.kernel(release).headers();
     world.package("m", "1.0");
@@ -229,7 +229,7 @@ fn a_kernel_named_like_a_directory_of_ours_spoils_nothing(#[case] release: &str)
 }
 
 #[test]
-fn what_another_dkms_installed_goes_and_the_kernels_own_unversioned_module_stays() {
+fn removal_keeps_the_kernels_own_unversioned_module() {
     let world = World::new();
     let own = format!("/lib/modules/{K}/kernel/drivers/misc/m.ko");
     let package = world.package("m", "1.0").module_of("m", "", "");
@@ -281,7 +281,7 @@ fn a_changed_file_is_kept_aside(#[case] origin: &str, #[case] ours: &str, #[case
 #[rstest]
 #[case::a_module(elf::versioned("m", "7", "THEIRS"), true)]
 #[case::damage(b"torn".to_vec(), false)]
-fn a_changed_file_is_kept_aside_when_ours_comes_back(#[case] content: Vec<u8>, #[case] kept: bool) {
+fn changed_file_is_kept_aside(#[case] content: Vec<u8>, #[case] kept: bool) {
     let world = replaced("kernel/drivers/misc/m.ko");
     let ours = format!("/lib/modules/{K}/updates/dkms/m.ko");
     let whole = std::fs::read(world.path(&ours)).unwrap();
@@ -298,7 +298,7 @@ fn a_changed_file_is_kept_aside_when_ours_comes_back(#[case] content: Vec<u8>, #
 }
 
 #[test]
-fn an_original_goes_back_by_the_record_where_its_mark_is_lost() {
+fn original_without_mark_returns_by_the_record() {
     let world = replaced("kernel/drivers/net/m.ko");
     let kept = format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko", *A);
     std::fs::remove_file(world.path(format!("{kept}.origin"))).unwrap();

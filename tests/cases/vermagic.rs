@@ -16,7 +16,7 @@ fn world() -> World {
 }
 
 #[test]
-fn it_fails_the_build_with_both_releases_and_what_mends_it() {
+fn wrong_vermagic_fails_with_both_releases() {
     let world = world();
     let ended = world.dkms(&["build", "m/1.0", "-k", OTHER]);
     ended.exits(7).complains(K).complains(OTHER).complains("KVERSION ?= $(shell uname -r)");
@@ -45,7 +45,7 @@ fn an_option_takes_it_as_it_is(#[case] args: &[&str], #[case] state: &str) {
 }
 
 #[test]
-fn forcing_everything_else_does_not_override_it_and_autoinstall_reports_it() {
+fn only_its_own_option_overrides_vermagic() {
     let world = world();
     world.dkms(&["install", "m/1.0", "--force", "-k", OTHER]).exits(7);
     world.dkms(&["autoinstall", "-k", OTHER]).exits(11).says("failed for module(s) m(7)");

@@ -37,7 +37,7 @@ fn two(world: &World) {
 #[rstest]
 #[case(RHEL, "--no-initramfs --add-modules".into(), "--no-initramfs --remove-modules".into())]
 #[case(SUSE, format!("--add-kernel-modules {K}"), format!("--remove-kernel-modules {K}"))]
-fn the_tool_hears_of_modules_that_came_and_of_modules_that_go(
+fn tool_hears_of_added_and_removed_modules(
     #[case] distribution: (&str, &str, &str),
     #[case] add: String,
     #[case] remove: String,
@@ -57,7 +57,7 @@ fn the_tool_hears_of_modules_that_came_and_of_modules_that_go(
 }
 
 #[test]
-fn a_module_that_the_next_version_lacks_goes_too() {
+fn module_that_the_next_version_lacks_goes_too() {
     let world = world(RHEL);
     two(&world);
     world.package("m", "2.0");
@@ -74,7 +74,7 @@ fn a_module_that_the_next_version_lacks_goes_too() {
 #[case::package("package")]
 #[case::environment("environment")]
 #[case::other_distribution("distribution")]
-fn the_tool_does_not_run_where_forbidden_or_unknown(#[case] how: &str) {
+fn tool_does_not_run_where_forbidden_or_unknown(#[case] how: &str) {
     let mut world = world(RHEL);
     two(&world);
     match how {
@@ -93,7 +93,7 @@ fn the_tool_does_not_run_where_forbidden_or_unknown(#[case] how: &str) {
 }
 
 #[test]
-fn a_package_that_others_built_is_asked_through_its_conf() {
+fn build_of_another_dkms_is_read_by_conf() {
     let world = world(RHEL);
     world.package("m", "1.0").conf("NO_WEAK_MODULES=yes");
     world.ok(&["install", "m/1.0", "-a", &A]);
@@ -106,7 +106,7 @@ fn a_package_that_others_built_is_asked_through_its_conf() {
 }
 
 #[test]
-fn a_failing_tool_is_told_and_a_missing_one_is_not() {
+fn failing_tool_is_reported_missing_one_is_not() {
     let world = world(RHEL);
     world.package("m", "1.0");
     with_tool(&world, RHEL.1, "echo no symbols >&2; exit 3");
@@ -138,7 +138,7 @@ fn weak() -> String {
 #[case(RHEL)]
 #[case(SUSE)]
 #[case(("ID=centos\n", RHEL.1, "extra"))]
-fn a_kernel_that_borrows_modules_has_a_line_of_its_own(#[case] distribution: (&str, &str, &str)) {
+fn borrowing_kernel_has_its_own_line(#[case] distribution: (&str, &str, &str)) {
     let world = lent(distribution);
     let installed = line("m/1.0", K, "installed");
     assert_eq!(world.status(), [installed.clone(), weak()]);

@@ -17,7 +17,7 @@ fn what_dh_dkms_writes_into_packages() {
 }
 
 #[test]
-fn copies_of_common_postinst_source_the_conf_themselves_and_count_builds() {
+fn copies_of_common_postinst_source_the_conf() {
     let world = with("m", "1.0");
     world.ok(&["add", "m/1.0"]);
     let autoinstall =
@@ -31,7 +31,7 @@ fn copies_of_common_postinst_source_the_conf_themselves_and_count_builds() {
 }
 
 #[test]
-fn packages_that_mkdeb_made_name_the_architecture_as_dpkg_does() {
+fn packages_of_mkdeb_use_dpkgs_architecture_name() {
     let world = with("m", "1.0");
     sh(&world, "\"$common_postinst\" m 1.0 /usr/share/m-dkms amd64 ''").exits(0);
     assert_eq!(world.status(), [format!("m/1.0, {K}, amd64: installed")]);
@@ -123,7 +123,7 @@ fn ubuntus_signed_modules_are_built_under_fakeroot() {
 }
 
 #[test]
-fn an_ordinary_user_adds_builds_packs_and_lists_in_trees_of_his_own() {
+fn ordinary_user_works_in_trees_of_their_own() {
     let world = World::without_kernel();
     lrm(&world);
     let home = world.scratch("").display().to_string();

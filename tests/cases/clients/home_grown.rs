@@ -163,7 +163,7 @@ fn s24_packaged_confs_read_the_kernels_configuration() {
 }
 
 #[test]
-fn s27_scripts_of_the_package_run_when_it_is_removed() {
+fn s27_package_scripts_run_at_its_removal() {
     let world = World::new();
     world
         .package("m", "1.0")

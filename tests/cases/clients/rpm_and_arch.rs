@@ -6,7 +6,7 @@ use rstest::rstest;
 use std::fs;
 
 #[test]
-fn kernel_packages_of_mageia_and_clear_linux_delete_what_belongs_to_a_kernel() {
+fn kernel_packages_of_mageia_delete_by_kernel() {
     let world = installed("m", "1.0");
     sh(&world, "rm -fr $R/var/lib/dkms/*/kernel-$K-$A $R/var/lib/dkms/*/*/$K").exits(0);
     assert_eq!(world.status(), ["m/1.0: added", "other/0.1: added"]);
@@ -14,7 +14,7 @@ fn kernel_packages_of_mageia_and_clear_linux_delete_what_belongs_to_a_kernel() {
 }
 
 #[test]
-fn fedoras_setting_of_post_transaction_runs_once_for_a_transaction() {
+fn fedoras_post_transaction_runs_once() {
     let world = World::new();
     world.program("dracut", "echo \"$*\" >> @LOG@/dracut");
     world.write(
@@ -51,7 +51,7 @@ fn the_scripts_of_arch() {
 }
 
 #[test]
-fn kernels_of_the_aur_build_into_a_tree_of_their_own() {
+fn aur_kernels_build_into_their_own_tree() {
     let world = with("nvidia", "550");
     let tree = world.scratch("tree");
     fs::create_dir_all(&tree).unwrap();
@@ -71,7 +71,7 @@ fn the_kernel_packages_of_aosc() {
 }
 
 #[test]
-fn a_container_build_of_bootc_installs_a_directory_for_a_kernel_that_does_not_run() {
+fn bootc_installs_a_directory_for_another_kernel() {
     let world = World::without_kernel();
     world.kernel("6.11.4-301.fc41").headers();
     world.write("/etc/os-release", "ID=fedora\n");

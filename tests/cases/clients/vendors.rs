@@ -68,7 +68,7 @@ fn debians_nvidia_kernel_dkms_renames_its_modules() {
 }
 
 #[test]
-fn amdgpu_is_installed_over_a_newer_module_of_the_kernel() {
+fn amdgpu_is_installed_over_newer_module_of_kernel() {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/gpu/amdgpu.ko", "99", "X");
     world
@@ -82,7 +82,7 @@ fn amdgpu_is_installed_over_a_newer_module_of_the_kernel() {
 }
 
 #[test]
-fn mellanox_asks_for_one_kernel_and_goes_through_the_source_link() {
+fn mellanox_goes_through_the_source_link() {
     let world = with("mlnx-ofed-kernel", "24.1");
     world
         .package("mlnx-ofed-kernel", "24.1")
@@ -202,7 +202,7 @@ fn the_loaders_of_sysdig_and_falco() {
 }
 
 #[test]
-fn hailo_xpadneo_and_xone_show_the_log_of_a_failure() {
+fn hailo_xpadneo_and_xone_show_log_of_failure() {
     let world = World::new();
     world.package("hailo", "4.1").recipe("echo 'x.c:1: error: no'; exit 2");
     let ended = sh(
@@ -229,7 +229,7 @@ fn intel_edge_gfx_signs_again_what_was_built() {
 }
 
 #[test]
-fn x86linuxextra_and_zfs_copy_into_the_result_while_the_build_stands() {
+fn x86linuxextra_and_zfs_copy_into_the_result() {
     let world = World::new();
     let conf = "POST_BUILD=\"keep -n ${PACKAGE_NAME} -v ${PACKAGE_VERSION} -a ${arch} -k ${kernelver} -t ${dkms_tree}\"";
     world.package("zfs", "2.3.9").conf(conf).recipe("echo config > zfs_config.h; echo symbols > Module.symvers").script(
@@ -263,7 +263,7 @@ fn the_rpm_of_zfs() {
 }
 
 #[test]
-fn the_settings_of_zfs_have_the_name_of_an_override() {
+fn settings_of_zfs_have_name_of_an_override() {
     let world = World::new();
     let conf = "STRIP=\"$([ \"${ZFS_DKMS_DISABLE_STRIP,,}\" = yes ] && echo no)\"";
     world.package("zfs", "2.3.9").conf(conf);
@@ -301,7 +301,7 @@ fn xpmem_builds_for_a_kernel_elsewhere() {
 }
 
 #[test]
-fn the_specs_of_pf_ring_and_others_pack_and_their_copies_of_common_postinst_load() {
+fn pf_ring_specs_pack_and_load() {
     let world = with("pf_ring", "8.6");
     says(
         &world,
@@ -329,7 +329,7 @@ fn xrt_and_tuxedo_read_status_in_both_forms() {
 }
 
 #[test]
-fn virtualbox_leaves_directories_of_its_own_in_the_tree() {
+fn virtualbox_leaves_directories_of_its_own_in_tree() {
     let world = installed("vboxhost", "7.0");
     fs::create_dir_all(world.path("/var/lib/dkms/vbox-temp")).unwrap();
     says(&world, "dkms status");
@@ -360,7 +360,7 @@ fn the_makefiles_of_e3() {
 }
 
 #[test]
-fn framework_conf_is_read_by_sh_and_by_make() {
+fn framework_conf_is_read_by_sh_and_make() {
     let world = World::new();
     let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/framework.conf");
     let text = fs::read_to_string(conf).unwrap();

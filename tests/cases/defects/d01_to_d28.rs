@@ -47,7 +47,7 @@ fn d03_a_failing_depmod_takes_the_installation_back() {
 }
 
 #[test]
-fn d04_builds_of_one_package_for_two_kernels_at_once_do_not_meet() {
+fn d04_builds_for_two_kernels_do_not_meet() {
     let world = two_kernels();
     world.package("m", "1.0").recipe("echo $$ > mine; sleep 0.2; test \"$(cat mine)\" = $$");
     world.ok(&["add", "m/1.0"]);
@@ -99,7 +99,7 @@ fn d07_empty_directories_of_others_stay() {
 }
 
 #[test]
-fn d08_every_original_of_a_name_is_kept_and_comes_back() {
+fn d08_every_original_of_a_name_comes_back() {
     let world = World::new();
     let places = ["extra/m.ko", "updates/m.ko", "kernel/drivers/misc/m.ko"];
     for (number, place) in places.iter().enumerate() {
@@ -121,7 +121,7 @@ fn d08_every_original_of_a_name_is_kept_and_comes_back() {
 }
 
 #[test]
-fn d09_any_kernel_that_fails_is_the_status_and_the_others_are_tried() {
+fn d09_any_failing_kernel_is_the_status() {
     let world = two_kernels();
     world.package("m", "1.0");
     let ended = world.dkms(&["build", "m/1.0", "-k", "9.9", "-k", K, "-k", OTHER]);
@@ -139,7 +139,7 @@ fn d10_a_directory_is_built_for_several_kernels() {
 }
 
 #[test]
-fn d11_a_package_that_is_added_already_keeps_its_source() {
+fn d11_package_that_is_added_already_keeps_its_source() {
     let world = World::new();
     world.package("m", "1.0").file("x", "old");
     world.ok(&["add", "m/1.0"]);
@@ -180,7 +180,7 @@ fn d14_a_conf_of_another_identity_is_warned_about() {
 }
 
 #[test]
-fn d15_a_forced_build_that_fails_leaves_the_installed_one() {
+fn d15_forced_build_that_fails_leaves_the_installed_one() {
     let world = World::new();
     let package = world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
@@ -192,7 +192,7 @@ fn d15_a_forced_build_that_fails_leaves_the_installed_one() {
 }
 
 #[test]
-fn d16_a_failing_post_build_is_a_failed_build_with_its_log() {
+fn d16_failing_post_build_fails_with_its_log() {
     let world = World::new();
     world.package("m", "1.0").conf("POST_BUILD=s").script("s", "echo told; exit 5");
     world.dkms(&["build", "m/1.0"]).exits(5);
@@ -265,7 +265,7 @@ fn d20_where_nothing_matches_make_is_the_usual_one() {
 }
 
 #[test]
-fn d21_a_command_that_only_begins_like_make_stays_as_it_is() {
+fn d21_command_beginning_like_make_is_kept() {
     let world = World::new();
     world.program("makeit", "echo \"$*\" >> @LOG@/makeit; cp m.ko.in m.ko");
     world.package("m", "1.0").conf("MAKE=\"makeit all\"");
@@ -286,7 +286,7 @@ fn d22_elements_behind_a_gap_count() {
 }
 
 #[test]
-fn d23_a_value_is_read_twice_but_never_as_a_wildcard_and_what_is_lost_is_told() {
+fn d23_value_read_twice_is_never_a_wildcard() {
     let world = World::new();
     let conf = "x='a b'\nMAKE='make M=$kernelver  /etc/* '\nPOST_ADD=\"s X=\\\"a b\\\"\"\n";
     world.package("m", "1.0").conf(conf);
@@ -339,7 +339,7 @@ fn packed(options: &[&str]) -> (World, String) {
 }
 
 #[test]
-fn d26_every_kernel_of_a_tarball_is_loaded_into_its_own_place() {
+fn d26_every_kernel_of_a_tarball_is_loaded() {
     let (world, tar) = packed(&[]);
     let built = |release| fs::read(world.path(format!("{}/module/m.ko", out("m/1.0", release)))).unwrap();
     let before = [built(K), built(OTHER)];
@@ -352,7 +352,7 @@ fn d26_every_kernel_of_a_tarball_is_loaded_into_its_own_place() {
 }
 
 #[test]
-fn d27_a_tarball_that_is_loaded_is_a_success_and_is_seen() {
+fn d27_loaded_tarball_is_a_success() {
     let (world, tar) = packed(&["--binaries-only"]);
     world.ok(&["ldtarball", "--force", &tar]);
     world.ok(&["remove", "m/1.0", "--all"]);
@@ -362,7 +362,7 @@ fn d27_a_tarball_that_is_loaded_is_a_success_and_is_seen() {
 }
 
 #[test]
-fn d28_no_conf_and_no_source_is_needed_to_take_a_module_out() {
+fn d28_removal_needs_neither_conf_nor_source() {
     let world = World::new();
     for (name, conf) in [("a", Some("PACKAGE_NAME=")), ("b", None)] {
         let id = format!("{name}/1.0");

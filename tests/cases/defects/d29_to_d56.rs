@@ -43,7 +43,7 @@ fn d30_undocumented_variables_change_nothing() {
 }
 
 #[test]
-fn d31_the_transactions_command_runs_once_for_each_kernel_that_changed() {
+fn d31_transaction_command_runs_once_for_each_kernel() {
     let world = World::new();
     world.kernel("6.2.0").headers();
     let log = world.scratch("ran");
@@ -66,7 +66,7 @@ fn d31_the_transactions_command_runs_once_for_each_kernel_that_changed() {
 }
 
 #[test]
-fn d32_genuine_rhel_has_weak_modules_and_shows_borrowed_ones() {
+fn d32_genuine_rhel_shows_weak_modules() {
     let world = World::new();
     world.write("/etc/os-release", "ID=rhel\nID_LIKE=fedora\n");
     let log = world.scratch("weak");
@@ -132,7 +132,7 @@ fn d35_half_a_pair_of_keys_is_never_replaced() {
 }
 
 #[test]
-fn d36_a_module_that_could_not_be_signed_is_told_and_fails_where_that_is_wanted() {
+fn d36_module_that_cannot_be_signed_is_reported() {
     let world = World::without_kernel();
     world
         .kernel(K)
@@ -149,7 +149,7 @@ fn d36_a_module_that_could_not_be_signed_is_told_and_fails_where_that_is_wanted(
 }
 
 #[test]
-fn d37_a_match_that_failed_anywhere_says_so_and_builds_once() {
+fn d37_failing_match_is_reported_and_builds_once() {
     let world = World::new();
     world.kernel("6.2.0").headers();
     world.package("a", "1.0").recipe("case \"$*\" in *6.2.0*) exit 1 ;; esac");
@@ -174,7 +174,7 @@ fn d38_a_file_from_another_system_is_read_whole() {
 }
 
 #[test]
-fn d39_obsolete_by_compares_the_release_and_then_the_abi() {
+fn d39_obsolete_by_compares_release_and_then_the_abi() {
     for (limit, obsolete) in
         [("6.1.0-1", true), ("6.1.0-2", false), ("6.1.0", true), ("6.0.9-9", true), ("6.2.0-0", false)]
     {
@@ -186,7 +186,7 @@ fn d39_obsolete_by_compares_the_release_and_then_the_abi() {
 }
 
 #[test]
-fn d40_a_package_without_modules_is_excluded_like_any_other() {
+fn d40_package_without_modules_is_excluded_like_any_other() {
     let world = World::new();
     let conf = "PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nBUILD_EXCLUSIVE_KERNEL=^9\n";
     world.package("m", "1.0").whole_conf(conf);
@@ -194,7 +194,7 @@ fn d40_a_package_without_modules_is_excluded_like_any_other() {
 }
 
 #[test]
-fn d41_the_conf_that_excludes_is_named_as_it_is() {
+fn d41_conf_that_excludes_is_named_as_it_is() {
     let world = World::new();
     world.package("m", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=^9");
     let ended = world.dkms(&["build", "m/1.0"]);
@@ -203,7 +203,7 @@ fn d41_the_conf_that_excludes_is_named_as_it_is() {
 }
 
 #[test]
-fn d42_a_tarball_without_kernels_named_holds_all_and_nothing_built_is_6() {
+fn d42_tarball_without_kernels_holds_all() {
     let world = World::new();
     world.kernel("6.2.0").headers();
     world.package("m", "1.0");
@@ -226,7 +226,7 @@ fn d43_a_template_kernel_may_have_an_architecture() {
 }
 
 #[test]
-fn d44_a_file_that_only_ends_like_a_conf_is_none() {
+fn d44_file_that_only_ends_like_conf_is_none() {
     let world = World::new();
     world.package_in(&world.scratch("d"), "m", "1.0");
     fs::copy(world.scratch("d/dkms.conf"), world.scratch("d/x-dkms.conf")).unwrap();
@@ -236,7 +236,7 @@ fn d44_a_file_that_only_ends_like_a_conf_is_none() {
 }
 
 #[test]
-fn d45_a_module_that_was_deleted_from_the_kernel_is_installed_again() {
+fn d45_deleted_module_is_installed_again() {
     for action in [&["autoinstall"][..], &["install", "m/1.0"]] {
         let world = installed();
         let makes = world.calls("make").len();
@@ -262,7 +262,7 @@ fn d46_half_a_build_is_debris() {
 }
 
 #[test]
-fn d47_scripts_that_fail_or_cannot_run_are_warned_about_with_their_status() {
+fn d47_failing_scripts_are_named_with_their_status() {
     let world = World::new();
     world
         .package("m", "1.0")
@@ -283,7 +283,7 @@ fn d48_modules_that_were_never_built_are_not_missed() {
 }
 
 #[test]
-fn d49_a_conf_of_the_command_line_is_for_its_package_only() {
+fn d49_conf_option_is_for_its_package_only() {
     let world = World::new();
     world.package("dependent", "1.0").conf("BUILD_DEPENDS=m\nBUILD_DEPENDS_REBUILD=yes\nMAKE='make own'");
     world.package("m", "1.0");
@@ -378,7 +378,7 @@ fn d55_where_modules_went_is_remembered() {
 }
 
 #[test]
-fn d56_a_build_that_failed_is_tried_again_on_request() {
+fn d56_build_that_failed_is_tried_again_on_request() {
     let world = World::new();
     let package = world.package("m", "1.0").recipe("exit 1");
     world.dkms(&["install", "m/1.0"]).exits(10);

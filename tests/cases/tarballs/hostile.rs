@@ -17,7 +17,7 @@ fn refused(world: &World, archive: &str, code: i32) -> Ended {
 }
 
 #[test]
-fn what_is_unpacked_has_no_special_bits_and_keeps_its_times() {
+fn unpacked_files_have_no_special_bits() {
     use std::os::unix::fs::MetadataExt;
     let world = World::new();
     let tar = Tar::source().member(b'0', "./dkms_source_tree/tool", "", 0o6777, 1, b"x");
@@ -82,13 +82,13 @@ fn hard_links_and_inner_links_are_kept() {
     Tar::source().build(K, b"x").link(&format!("./dkms_main_tree/{K}/{}/module/l", *A), "../../../../x")
 )]
 #[case::no_package(Tar::default().build(K, b"x").file("./dkms_source_tree/m.c", b""))]
-fn hostile_and_damaged_tarballs_are_refused_before_anything_is_written(#[case] tar: Tar) {
+fn hostile_tarballs_are_refused_before_writing(#[case] tar: Tar) {
     let world = World::new();
     refused(&world, &tar.write(&world), 7);
 }
 
 #[test]
-fn a_link_out_of_a_plain_source_is_refused() {
+fn link_out_of_a_plain_source_is_refused() {
     let world = World::new();
     let tar = Tar::default().file("a/b/dkms.conf", CONF.as_bytes()).link("a/b/l", "../../x");
     refused(&world, &tar.write(&world), 7);
@@ -110,7 +110,7 @@ fn a_truncated_compressed_tarball_is_refused() {
 }
 
 #[test]
-fn what_holds_no_package_is_told_by_its_code() {
+fn archive_without_package_has_its_code() {
     let world = World::new();
     refused(&world, "/nowhere", 2).complains("/nowhere does not exist");
     world.dkms(&["ldtarball"]).exits(2).complains("No tarball was given");
