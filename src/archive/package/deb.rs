@@ -2,8 +2,8 @@
 //! works with every dkms that Debian has had.
 
 use crate::archive::package::PackageBuilder;
-use crate::archive::package::names::{debian_arch, debian_name, debian_version, plain};
 use crate::archive::package::template::{Template, filled};
+use crate::model::package_names::{debian_arch, debian_name, debian_version, plain};
 use crate::model::{PackagingProblem, Result};
 use crate::plan::request::Content;
 use crate::system::dir;

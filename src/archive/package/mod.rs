@@ -7,7 +7,7 @@
 mod deb;
 mod dsc;
 mod modules_deb;
-mod names;
+
 mod rpm;
 mod template;
 

@@ -2,9 +2,9 @@
 
 use crate::archive::package::PackageBuilder;
 use crate::archive::package::deb::Staged;
-use crate::archive::package::names::{debian_arch, debian_name};
 use crate::archive::package::template::filled;
 use crate::model::module_name::module_name;
+use crate::model::package_names::{debian_arch, debian_name};
 use crate::model::{Result, Target};
 use crate::system::files;
 use std::path::PathBuf;

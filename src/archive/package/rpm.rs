@@ -1,8 +1,8 @@
 //! mkrpm: an rpm package with the source, and one with the modules of each kernel that is built.
 
 use crate::archive::package::PackageBuilder;
-use crate::archive::package::names::{plain, rpm_name, rpm_version};
 use crate::archive::package::template::filled;
+use crate::model::package_names::{plain, rpm_name, rpm_version};
 use crate::model::{PackagingProblem, Result};
 use crate::plan::request::Content;
 use crate::system::dir;

@@ -1,0 +1,105 @@
+//! One attempt to build or install a package: what was tried when, what set it off, and how it ended.
+
+use crate::model::{BuildId, ExitCode};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AttemptResult {
+    Built,
+    Installed,
+    Failed,
+    /// The package, or the kernel's own module, did not want it.
+    Skipped,
+    Interrupted,
+}
+
+impl AttemptResult {
+    #[must_use]
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Built => "built",
+            Self::Installed => "installed",
+            Self::Failed => "FAILED",
+            Self::Skipped => "skipped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// One attempt to build or install a package for a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// When it began: RFC 3339, with the offset from UTC.
+    pub at: String,
+    /// What set it off: `by hand`, `boot`, `apt` with the package, another hook's name.
+    pub trigger: String,
+    /// The DKMS tree.
+    pub tree: PathBuf,
+    pub name: String,
+    pub version: String,
+    pub kernel: String,
+    pub arch: String,
+    pub result: AttemptResult,
+    /// The exit status; 0 for a success.
+    pub code: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub duration_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+}
+
+impl Attempt {
+    /// An attempt that ends now, as a success.
+    #[must_use]
+    pub(crate) fn new(id: &BuildId, result: AttemptResult, took: Duration) -> Self {
+        let began = jiff::Zoned::now().checked_sub(took).unwrap_or_else(|_| jiff::Zoned::now());
+        Self {
+            at: began.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            trigger: String::new(),
+            tree: PathBuf::new(),
+            name: id.package.name.to_string(),
+            version: id.package.version.to_string(),
+            kernel: id.target.release.to_string(),
+            arch: id.target.arch.to_string(),
+            result,
+            code: ExitCode::SUCCESS.0,
+            reason: None,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            log: None,
+        }
+    }
+
+    /// How long it took.
+    #[must_use]
+    pub(crate) fn took(&self) -> Duration {
+        Duration::from_millis(self.duration_ms)
+    }
+
+    /// The day and minute of the beginning, in the time zone in which it was written.
+    #[must_use]
+    pub(crate) fn minute(&self) -> String {
+        self.at.chars().take("2026-01-01T00:00".len()).collect::<String>().replace('T', " ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Arch, KernelRelease, PackageId, PackageName, PackageVersion, Target};
+
+    #[test]
+    fn minute_is_read_from_the_timestamp() {
+        let package = PackageId::new(PackageName::new("m").unwrap(), PackageVersion::new("1").unwrap());
+        let target = Target::new(KernelRelease::new("6.1").unwrap(), Arch::new("x86_64").unwrap());
+        let attempt = Attempt {
+            at: "2026-11-27T12:01:02+01:00".into(),
+            ..Attempt::new(&BuildId::new(package, target), AttemptResult::Built, Duration::ZERO)
+        };
+        assert_eq!(attempt.minute(), "2026-11-27 12:01");
+    }
+}
