@@ -12,6 +12,7 @@ use crate::system::files;
 use crate::system::process::{Bind, Command, namespaces_allowed};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
 
 /// The directories of one build.
 #[derive(Debug)]
@@ -30,8 +31,11 @@ pub(crate) struct BuildDir<'a> {
     pub modules: PathBuf,
     pub environment: ProgramEnvironment,
     pub jobs: Option<&'a SharedJobs>,
+    began: Instant,
     stage: PathBuf,
     source: PathBuf,
+    /// Where the log of a failure stays until the next build for this kernel.
+    kept_log: PathBuf,
 }
 
 /// More links than this in one path are a circle, as for the kernel (path_resolution(7)).
@@ -67,8 +71,29 @@ impl<'a> BuildDir<'a> {
         for dir in binds.iter().map(|bind| &bind.from).chain([&real, &out, &modules]) {
             files::create_dirs(dir)?;
         }
-        let owner = id.package.to_string();
-        Ok(Self { id: id.clone(), owner, shown, real, binds, out, modules, environment, jobs, stage, source })
+        let (owner, began) = (id.package.to_string(), Instant::now());
+        let (id, kept_log) = (id.clone(), session.tree().kept_failure_log(id));
+        Ok(Self {
+            id,
+            owner,
+            shown,
+            real,
+            binds,
+            out,
+            modules,
+            environment,
+            jobs,
+            began,
+            stage,
+            source,
+            kept_log,
+        })
+    }
+
+    /// How long the build has been running, in milliseconds.
+    #[must_use]
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Whether programs see a copy in the place of the package's source.
@@ -126,6 +151,15 @@ impl<'a> BuildDir<'a> {
         self.binds.iter().find_map(behind).unwrap_or_else(|| path.to_owned())
     }
 
+    /// Lets everybody read the log while it is written, at the place where it is found after a failure. Without that the
+    /// build goes on.
+    pub(crate) fn show_log(&self, log: &Path) {
+        if self.real != self.shown {
+            let shown = self.shown.join("make.log");
+            let _ = files::remove_file(&shown).and_then(|()| files::link(log, &shown));
+        }
+    }
+
     /// Before a step starts there: an earlier one of the package may have removed the directory.
     ///
     /// # Errors
@@ -175,6 +209,10 @@ impl<'a> BuildDir<'a> {
         if self.real != self.shown && self.real.is_dir() {
             files::remove_tree(&self.shown)?;
             files::rename(&self.real, &self.shown)?;
+        }
+        let log = self.shown.join("make.log");
+        if log.is_file() {
+            files::keep_copy(&log, &self.kept_log)?;
         }
         files::remove_tree(&self.stage)?;
         if let Some(kernel_dir) = self.stage.parent() {

@@ -28,9 +28,10 @@ use crate::programs::records::{keeping_current, remember, renew_source};
 use crate::session::WriteSession;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::process::Input;
-use crate::system::{files, regex};
+use crate::system::{Work, files, regex};
 use crate::tree::{Added, Built, Entry, Key};
 use std::path::Path;
+use std::time::Instant;
 
 /// Builds, and replaces an earlier build only by a finished one. If the old one was installed it stays so.
 ///
@@ -44,11 +45,18 @@ pub(crate) fn build(
     options: BuildOptions<'_>,
 ) -> Result<Built> {
     session.go_on()?;
+    let began = Instant::now();
     let preparation = prepare(session, added, id, &options)?;
     let under_way = session.writer.journal.begin(Entry::Build { build: Key::from_build(id) })?;
     let (shared, mut turn) = options.jobs.unzip();
     let place = BuildDir::create(session, &preparation.id, preparation.environment.clone(), shared)?;
     session.note_environment(id, &preparation.environment);
+    let shown = session.system.console.work(Work {
+        owner: place.owner.clone(),
+        kernel: id.target.release.to_string(),
+        log: session.tree().failure_log(&id.package),
+        last: session.tree().last_duration(&id.package.name),
+    });
     let writes_source = !place.hides_source();
     let result = match !writes_source {
         true => build_in(session, &place, &preparation, turn.as_mut()),
@@ -59,6 +67,7 @@ pub(crate) fn build(
         }),
     };
     let result = if result.is_err() { session.go_on().and(result) } else { result };
+    drop(shown);
     let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
     let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
     if let Err(error) = tidied {
@@ -72,7 +81,7 @@ pub(crate) fn build(
     if let Some(inputs) = &mut inputs {
         Surroundings::look(session, &id.target.release, preparation.toolchain.cc.as_deref()).note(inputs);
     }
-    remember(session, id, inputs, result.as_ref().err());
+    remember(session, id, inputs, result.as_ref().err(), began.elapsed());
     if result.as_ref().is_err_and(Error::is_for_crash_reporters) {
         report_to_apport(session, id);
     }
@@ -87,6 +96,7 @@ fn build_in(
 ) -> Result<Built> {
     place.fill(&patch_overlay(session, &preparation.id))?;
     let mut log = StepLog::for_build(&place.real.join("make.log"), &preparation.id)?;
+    place.show_log(log.path());
     apply_patches(session, place, &preparation.conf, &mut log)?;
     if let Some(line) = preparation.conf.script(Script::PreBuild) {
         run_build_script(session, Script::PreBuild, line, place, &mut log)?;
@@ -172,6 +182,9 @@ fn make(
         return Ok(());
     }
     step.failed(format!("bad exit status: {}", status.code()));
+    if !session.system.console.is_verbose() {
+        session.system.console.detail(format!("Failed command:\n{line}"));
+    }
     Err(Error::MakeFailed {
         build: place.id.clone(),
         log: session.tree().failure_log(&place.id.package),

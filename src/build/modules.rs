@@ -66,6 +66,7 @@ fn stage_modules(
     record.no_weak_modules = preparation.conf.no_weak_modules.is_yes();
     record.depends_rebuild = preparation.conf.depends_rebuild.is_yes();
     record.inputs = preparation.inputs.clone();
+    record.duration_ms = Some(place.elapsed_ms());
     if record.modules.iter().any(|module| module.signature == Some(Signature::None)) {
         record.cannot_sign = preparation.signer.as_ref().and_then(note_failure);
     }

@@ -48,7 +48,7 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
         }
         Signing::Off(reason) if reason != Reason::InChroot => {
             let warn_or_say =
-                |line: String| if reason.is_problem() { console.warn(line) } else { console.say(line) };
+                |line: String| if reason.is_problem() { console.warn(line) } else { console.detail(line) };
             warn_or_say(reason.to_string());
             tell_enforcement(session, &facts);
             // What is required is required of who switched it off, too.
@@ -56,11 +56,11 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
             return if must_sign { refused(reason.to_string()) } else { Ok(None) };
         }
         Signing::Off(reason) => {
-            console.say(reason.to_string());
+            console.detail(reason.to_string());
             return Ok(None);
         }
     };
-    console.say(signer.to_string());
+    console.detail(signer.to_string());
     if !session.enrolment_told.swap(true, Ordering::Relaxed) {
         tell_enrolment(&signer.certificate, &facts, session.system);
     }

@@ -182,7 +182,7 @@ pub(crate) fn remembered_failure(session: &Session<'_>, id: &BuildId) -> Option<
     same.then(|| Error::FailedBefore {
         build: id.clone(),
         reason: record.reason,
-        log: record.log.filter(|log| log.is_file()),
+        log: record.log.and_then(|_| session.tree().log_of_failure(id)),
         at: record.at,
         code: record.exit_code,
     })

@@ -8,7 +8,7 @@ use crate::plan::autoinstall::{Blocked, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
 use crate::session::WriteSession;
-use crate::system::System;
+use crate::system::{System, signals};
 
 /// What became of every package that was due, or could not be.
 #[derive(Debug, Default)]
@@ -33,6 +33,7 @@ pub(crate) struct Report {
 /// # Errors
 /// Nothing could be tried at all.
 pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &Force) -> Result<Report> {
+    session.system.console.set_brief(true);
     let snapshot = session.tree().scan(&session.settings.source_tree);
     let facts = gather(session, &snapshot, target, force);
     note_rewritten(session);
@@ -52,11 +53,13 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     }
     let ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force)?;
     let mut installed = Vec::new();
+    let mut left = Vec::new();
     for (id, result) in ended {
         match result {
             Ok(proof) => installed.push((id, proof)),
             // The kernel has it: there is nothing to install, now or later.
             Err(Error::NothingInstalled { .. }) => plan.satisfied.push(id.name),
+            Err(Error::Interrupted { .. }) => left.push(id.to_string()),
             Err(error) if error.is_refusal() => report.skipped.push((id, error.in_one_line())),
             Err(error) => report.failed.push((id, error)),
         }
@@ -71,6 +74,9 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
             session.tell(&error);
             report.failed.extend(ids.into_iter().map(|id| (id, error.clone())));
         }
+    }
+    if let Some(signal) = signals::received().filter(|_| !left.is_empty()) {
+        return Err(Error::Interrupted { signal, complete: false, left });
     }
     report.succeeded.splice(0..0, plan.satisfied);
     report.skipped.splice(0..0, plan.declined.into_iter().map(|(id, error)| (id, error.in_one_line())));

@@ -5,7 +5,8 @@ use crate::build::preparation::BuildOptions;
 use crate::conf::Strictness;
 use crate::install::install;
 use crate::install::work::InstallOptions;
-use crate::model::{BuildId, PackageName, Result, SourceState, Target};
+use crate::model::{AttemptResult, BuildId, PackageName, Result, SourceState, Target};
+use crate::ops::history::attempt;
 use crate::plan::dependents::{Dependency, Dependent, plan_rebuilds};
 use crate::plan::request::Force;
 use crate::session::WriteSession;
@@ -18,7 +19,13 @@ pub(crate) fn rebuild_dependents(session: &WriteSession<'_>, target: &Target) {
     for planned in plan_rebuilds(dependents(session, target)) {
         let id = planned.id;
         console.say(format!("{id} is built again for kernel {target}: {}.", planned.why));
-        if let Err(error) = rebuild(session, &BuildId::new(id.clone(), target.clone())) {
+        let id_for_target = BuildId::new(id.clone(), target.clone());
+        let success = match session.tree().installed(&id_for_target) {
+            Some(_) => AttemptResult::Installed,
+            None => AttemptResult::Built,
+        };
+        let work = || rebuild(session, &id_for_target);
+        if let Err(error) = attempt(session, &id_for_target, success, work) {
             session.tell(&error);
             console
                 .warn(format!("{id} for kernel {target} is what it was before, although {}.", planned.why));

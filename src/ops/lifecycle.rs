@@ -12,10 +12,11 @@ use crate::install::install;
 use crate::install::transaction::{load_for_devices, post_transaction};
 use crate::install::uninstall::{RemoveCaller, uninstall};
 use crate::install::work::InstallOptions;
-use crate::model::{BuildId, BuildState, Error, PackageName, Result, Target};
+use crate::model::{AttemptResult, BuildId, BuildState, Error, PackageName, Result, Target};
 use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::dependents::rebuild_dependents;
+use crate::ops::history::attempt;
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
@@ -50,7 +51,10 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
         let id = BuildId::new(added.id().clone(), target.clone());
         match plan_build(&id, facts(session, &id, job.force.force)) {
             BuildPlan::Skip(skip) => session.system.console.say(skip.to_string()),
-            BuildPlan::Build(why) => drop(build_for(session, job, &added, &id, why)?),
+            BuildPlan::Build(why) => {
+                let work = || build_for(session, job, &added, &id, why);
+                attempt(session, &id, AttemptResult::Built, work)?;
+            }
         }
         Ok(())
     })
@@ -173,23 +177,34 @@ fn install_one(
     target: &Target,
 ) -> Result<Option<Installed>> {
     let id = BuildId::new(added.id().clone(), target.clone());
-    let built = match plan_install(&id, facts(session, &id, job.force.force)) {
-        InstallPlan::Skip(skip) => {
-            session.system.console.say(skip.to_string());
-            return Ok(None);
+    let plan = plan_install(&id, facts(session, &id, job.force.force));
+    if let InstallPlan::Skip(skip) = plan {
+        session.system.console.say(skip.to_string());
+        return Ok(None);
+    }
+    let work = || carry_out(session, job, added, &id, plan);
+    attempt(session, &id, AttemptResult::Installed, work).map(Some)
+}
+
+fn carry_out(
+    session: &WriteSession<'_>,
+    job: &Job,
+    added: &Added,
+    id: &BuildId,
+    plan: InstallPlan,
+) -> Result<Installed> {
+    let built = match plan {
+        InstallPlan::BuildThenInstall(why) => Some(build_for(session, job, added, id, why)?),
+        InstallPlan::Install | InstallPlan::Skip(_) => {
+            tell_failure_since(session, id);
+            session.tree().built(id).map(|built| sign_if_due(session, built)).transpose()?
         }
-        InstallPlan::Install => {
-            tell_failure_since(session, &id);
-            session.tree().built(&id).map(|built| sign_if_due(session, built)).transpose()?
-        }
-        InstallPlan::BuildThenInstall(why) => Some(build_for(session, job, added, &id, why)?),
     };
-    let Some(built) = built else { return Err(Error::NotInTree(id.package)) };
+    let Some(built) = built else { return Err(Error::NotInTree(id.package.clone())) };
     let options = InstallOptions { conf: job.conf.as_deref(), force: job.force.clone() };
-    let step_owner = id.package.to_string();
     let installed = install(session, built, &options)?;
-    session.system.console.say(format!("Installing {step_owner} for kernel {}... done.", id.target));
-    Ok(Some(installed))
+    session.system.console.say(format!("Installing {} for kernel {}... done.", id.package, id.target));
+    Ok(installed)
 }
 
 /// A build that is installed although a later one failed is not what its author expects.

@@ -7,13 +7,16 @@ use crate::build::preparation::BuildOptions;
 use crate::build::resign::sign_if_due;
 use crate::install::install;
 use crate::install::work::InstallOptions;
-use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
+use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result, Target};
+use crate::ops::history::note;
 use crate::plan::autoinstall::{Need, Step};
 use crate::plan::request::Force;
 use crate::session::WriteSession;
+use crate::system::{Colour, clock};
 use crate::tree::{Built, Installed};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 /// How one step ended.
 pub(crate) type Ended = (PackageId, Result<Installed>);
@@ -33,11 +36,10 @@ pub(crate) fn run(
     let limit = session.settings.jobs.limit();
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
-    session.system.console.set_parallel(builds > 1);
+    session.system.console.expect_work(builds);
     let run = Run { session, target, force, jobs: jobs.as_ref(), at_once: limit.clamp(1, MOST_AT_ONCE) };
     let mut ended = run.all(steps);
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
-    session.system.console.set_parallel(false);
     Ok(ended)
 }
 
@@ -57,7 +59,7 @@ impl Run<'_> {
         let mut waiting: VecDeque<Step> = steps.into();
         let mut done: BTreeMap<PackageName, bool> = BTreeMap::new();
         let mut ended = Vec::new();
-        let (sender, results) = mpsc::channel::<(Step, Result<Built>)>();
+        let (sender, results) = mpsc::channel::<(Step, Duration, Result<Built>)>();
         std::thread::scope(|scope| {
             let mut running = 0;
             loop {
@@ -69,24 +71,24 @@ impl Run<'_> {
                     let sender = sender.clone();
                     let failed = step.after.iter().find(|name| done.get(*name) == Some(&false)).cloned();
                     scope.spawn(move || {
+                        let began = Instant::now();
                         let result = match failed {
-                            Some(name) => Err(self.blocked(&step.id, &name)),
+                            Some(name) => {
+                                self.session.go_on().and_then(|()| Err(self.blocked(&step.id, &name)))
+                            }
                             None => self.make_ready(&step),
                         };
-                        let _ = sender.send((step, result));
+                        let _ = sender.send((step, began.elapsed(), result));
                     });
                 }
                 if running == 0 {
                     break;
                 }
-                let Ok((step, result)) = results.recv() else { break };
+                let Ok((step, took, result)) = results.recv() else { break };
                 running -= 1;
-                let result = result.and_then(|built| self.install(built));
-                match &result {
-                    Ok(_) => {}
-                    Err(Error::NothingInstalled { refused, .. }) => self.tell_provided(&step.id, refused),
-                    Err(error) => self.session.tell_of(&step.id, error),
-                }
+                let began = Instant::now();
+                let result = result.and_then(|built| install(self.session, built, &self.options()));
+                self.conclude(&step.id, took + began.elapsed(), &result);
                 // One that does not want the kernel lets the others try; they find it missing.
                 let goes_on = result.as_ref().map_or_else(Error::is_refusal, |_| true);
                 done.insert(step.id.name.clone(), goes_on);
@@ -94,6 +96,28 @@ impl Run<'_> {
             }
         });
         ended
+    }
+
+    /// One line for a package that is done, and the history's.
+    fn conclude(&self, id: &PackageId, took: Duration, result: &Result<Installed>) {
+        let console = &self.session.system.console;
+        let terminal = console.terminal();
+        match result {
+            Ok(_) => {
+                let ok = terminal.paint(Colour::Good, "ok");
+                console.say_painted(&ok.plain(&format!(" {id} {}", clock(took))));
+            }
+            Err(Error::Interrupted { .. }) => {}
+            Err(Error::NothingInstalled { refused, .. }) => self.tell_provided(id, refused),
+            Err(error) if error.is_refusal() => self.session.tell_of(id, error),
+            Err(error) => {
+                self.session.tell_briefly_of(id, error);
+                let failed = terminal.paint(Colour::Bad, "FAILED");
+                console.say_painted(&failed.plain(&format!(" {id} {}", error.in_one_line())));
+            }
+        }
+        let id = BuildId::new(id.clone(), self.target.clone());
+        note(self.session, &id, AttemptResult::Installed, took, result.as_ref().err());
     }
 
     /// The kernel does not need the package: said when that is found, and never again.
@@ -127,14 +151,7 @@ impl Run<'_> {
         build(self.session, &added, &id, options)
     }
 
-    fn install(&self, built: Built) -> Result<Installed> {
-        let id = built.id().clone();
-        let options = InstallOptions { conf: None, force: self.force.clone() };
-        let installed = install(self.session, built, &options)?;
-        self.session
-            .system
-            .console
-            .say(format!("Installing {} for kernel {}... done.", id.package, id.target));
-        Ok(installed)
+    fn options(&self) -> InstallOptions<'_> {
+        InstallOptions { conf: None, force: self.force.clone() }
     }
 }

@@ -7,6 +7,7 @@ use crate::system::files;
 use crate::system::fingerprint::{Comparison, Fingerprint};
 use crate::tree::{Built, FailureRecord, Inputs};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// Runs a program of the package that works in its source. Builds that were made from what the source was before are made
 /// from what it is afterwards: a script that writes a log there has changed nothing.
@@ -58,6 +59,7 @@ pub(crate) fn remember(
     id: &BuildId,
     inputs: Option<Inputs>,
     error: Option<&Error>,
+    took: Duration,
 ) {
     let Some(error) = error else {
         return warn_of(session, id, session.writer.forget_failure(id));
@@ -71,6 +73,7 @@ pub(crate) fn remember(
     let mut record = FailureRecord::new(inputs, (tools, tool_files), at);
     record.reason = error.in_one_line();
     record.log = error.log().cloned();
+    record.duration_ms = u64::try_from(took.as_millis()).ok();
     record.exit_code = error.exit_code().0;
     warn_of(session, id, session.writer.remember_failure(id, &record));
 }

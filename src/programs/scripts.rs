@@ -84,7 +84,9 @@ pub(crate) fn run_script(
     if !session.system.console.is_quiet() {
         command = command.stdout(Output::Inherit).stderr(Output::Inherit);
     }
+    let lent = session.system.console.lend();
     let status = keeping_current(session, id, || command.run())?.status;
+    drop(lent);
     session.go_on()?;
     Ok(status)
 }

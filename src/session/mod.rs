@@ -3,10 +3,10 @@
 
 pub(crate) mod environment;
 
-use crate::conf::{EvalContext, PackageConf, Settings, Strictness, read_package};
+use crate::conf::{EvalContext, PackageConf, Settings, Strictness, read_package, unused};
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
-use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
+use crate::model::{Attempt, BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::{Signer, WantedSignature};
 use crate::system::{System, signals};
 use crate::tree::{Added, BuildRecord, Built, Tree, UsedFile, Writer};
@@ -103,6 +103,8 @@ pub(crate) struct WriteSession<'a> {
     /// Whether the state of the certificate's enrolment was looked at.
     pub(crate) enrolment_told: AtomicBool,
     pub(crate) told: Mutex<HashSet<PackageId>>,
+    /// What was tried in this run, and how it ended.
+    pub(crate) attempts: Mutex<Vec<Attempt>>,
     /// What was built in this run, and with which variables: its installation finds the same.
     pub(crate) environments: Mutex<HashMap<BuildId, ProgramEnvironment>>,
 }
@@ -129,6 +131,7 @@ impl<'a> WriteSession<'a> {
             signers: Mutex::default(),
             enrolment_told: AtomicBool::default(),
             told: Mutex::default(),
+            attempts: Mutex::default(),
             environments: Mutex::default(),
         };
         Ok(session)
@@ -158,13 +161,13 @@ impl<'a> WriteSession<'a> {
         for line in &conf.messages {
             console.note(shown_in_line(line));
         }
-        if conf.location_by_default {
+        if conf.location_by_default && !console.is_brief() {
             console.note(format!(
                 "{}: DEST_MODULE_LOCATION is not set. This distribution decides where modules go; others need it.",
                 conf.path.display()
             ));
         }
-        for directive in &conf.deprecated {
+        for directive in conf.deprecated.iter().filter(|_| !console.is_brief()) {
             console.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
         }
         for (directive, file) in &conf.lost {
@@ -178,6 +181,17 @@ impl<'a> WriteSession<'a> {
                 "{}: the value of {directive} ends where it falls out of its quotes.",
                 file.display()
             ));
+        }
+        let text = fs_err::read(&conf.path).unwrap_or_default();
+        for unused in unused(&String::from_utf8_lossy(&text)) {
+            if let Some(meant) = unused.meant {
+                console.note(format!(
+                    "{}:{}: {} is no directive. Did you mean {meant}?",
+                    conf.path.display(),
+                    unused.line,
+                    unused.name
+                ));
+            }
         }
         for (directive, said, asked) in [
             ("PACKAGE_NAME", &conf.name, id.name.as_str()),
@@ -199,7 +213,8 @@ impl<'a> WriteSession<'a> {
     /// # Errors
     /// A signal wants us to end.
     pub(crate) fn go_on(&self) -> Result<()> {
-        signals::received().map_or(Ok(()), |signal| Err(Error::Interrupted { signal, complete: false }))
+        let interrupted = |signal| Err(Error::Interrupted { signal, complete: false, left: Vec::new() });
+        signals::received().map_or(Ok(()), interrupted)
     }
 
     /// Tells an error of one package among others: with its name, where the error does not have it.
@@ -207,6 +222,19 @@ impl<'a> WriteSession<'a> {
         let text = error.to_string();
         self.tell(error);
         if !matches!(error, Error::Told(_)) && !text.contains(&id.to_string()) {
+            self.system.console.note(format!("The package is {id}."));
+        }
+    }
+
+    /// The same without the reason, for which there is a line of its own.
+    pub(crate) fn tell_briefly_of(&self, id: &PackageId, error: &Error) {
+        let text = format!("{error:#}");
+        match error {
+            Error::Told(_) => return,
+            error if error.is_warning() => self.system.console.warn(&text),
+            _ => self.system.console.error(&text),
+        }
+        if !text.contains(&id.to_string()) {
             self.system.console.note(format!("The package is {id}."));
         }
     }

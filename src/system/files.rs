@@ -102,6 +102,13 @@ pub(crate) fn stage_file(path: &Path, content: &[u8], mode: u32) -> io::Result<(
     file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
+/// Adds to the end of a file, which is made if missing. A link of that name is not followed.
+pub(crate) fn append(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut options = fs_err::OpenOptions::new();
+    let mut file = options.append(true).create(true).mode(mode).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    file.write_all(content)
+}
+
 /// Makes `link` a symbolic link with exactly this target text, replacing a link or file of that name.
 pub(crate) fn publish_link(target: &Path, link: &Path) -> io::Result<()> {
     let dir = parent(link)?;

@@ -18,7 +18,7 @@ pub(crate) mod signals;
 pub(crate) mod streams;
 pub(crate) mod syslog;
 
-pub(crate) use console::Console;
+pub(crate) use console::{Colour, Console, Painted, Terminal, Work, clock};
 pub(crate) use environment::Environment;
 #[cfg(any(test, fuzzing))]
 pub(crate) use host::Distribution;
@@ -37,6 +37,8 @@ pub(crate) struct System {
     pub env: Environment,
     pub host: Host,
     pub console: Console,
+    /// What set this run off, for the history: `by hand`, `boot`, `apt (linux-headers-6.1.0-50-amd64)`.
+    pub trigger: String,
     /// How long this run waits for another one that holds the lock; `None` where a person waits, who can interrupt it.
     pub patience: Option<Duration>,
     /// Whether the environment is that of a caller whose variables are no affair of builds and scripts.
@@ -61,7 +63,19 @@ impl System {
         let host = Host::capture(&root, &env);
         let patience =
             env.get("DKMS_LOCK_TIMEOUT").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        Self { root, env, host, console: Console::default(), patience, foreign: false }
+        let trigger = package_manager(&env).unwrap_or_else(|| "by hand".to_owned());
+        Self { root, env, host, console: Console::default(), trigger, patience, foreign: false }
+    }
+
+    /// From now on the terminal, if there is one, shows what takes long. For the command: hooks write lines into what their
+    /// caller shows.
+    pub(crate) fn use_terminal(&mut self) {
+        self.console = Console::on(Terminal::capture(&self.env, package_manager(&self.env).is_some()));
+    }
+
+    /// Names the program of ours that was called, unless a package manager is behind it.
+    pub(crate) fn triggered_by(&mut self, program: &str) {
+        self.trigger = package_manager(&self.env).unwrap_or_else(|| program.to_owned());
     }
 
     /// From now on programs get only the variables that are for every program, because the others were meant for the caller's
@@ -128,6 +142,12 @@ impl System {
     fn is_inherited(&self, name: &str) -> bool {
         !is_withheld(name) && (is_general(name) || !self.foreign)
     }
+}
+
+/// The package manager whose script or hook this is, with the package where it is known: deb-postinst(5), kernel-install(8).
+fn package_manager(env: &Environment) -> Option<String> {
+    let package = env.get("DPKG_MAINTSCRIPT_PACKAGE").filter(|name| !name.is_empty());
+    package.map(|package| format!("apt ({package})"))
 }
 
 /// Files and directories get their usual modes, and signals arrive, whatever the caller's masks.

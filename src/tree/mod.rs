@@ -25,8 +25,9 @@ use crate::model::module_name::{is_module_file, module_name};
 use crate::model::{BuildId, Error, PackageId, PackageName, Result, SourceState, Target};
 use crate::system::System;
 use crate::system::dir;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Where replaced files wait until an installation is complete.
 pub(crate) const UNDO_DIR: &str = ".dkms-undo";
@@ -85,6 +86,31 @@ impl Tree {
     #[must_use]
     pub(crate) fn failure_log(&self, id: &PackageId) -> PathBuf {
         self.build_dir(id).join("make.log")
+    }
+
+    /// `T/M/V/.dkms-failed-K-A.log`: the log of the last failed build for one kernel, which the next failure for another kernel
+    /// does not replace.
+    #[must_use]
+    pub(crate) fn kept_failure_log(&self, id: &BuildId) -> PathBuf {
+        FailureRecord::log_path(&self.version_dir(&id.package), &id.target)
+    }
+
+    /// The logs of failed builds that are kept, each with its kernel.
+    #[must_use]
+    pub(crate) fn kept_failure_logs(&self, id: &PackageId) -> Vec<(Target, PathBuf)> {
+        FailureRecord::logs(&self.version_dir(id))
+    }
+
+    /// The log of the last failed build for a kernel: where callers look, unless another failure has come there since.
+    #[must_use]
+    pub(crate) fn log_of_failure(&self, id: &BuildId) -> Option<PathBuf> {
+        let (usual, kept) = (self.failure_log(&id.package), self.kept_failure_log(id));
+        let inode = |path: &Path| fs_err::metadata(path).ok().map(|data| (data.dev(), data.ino()));
+        match (inode(&usual), inode(&kept)) {
+            (usual, Some(of_kept)) if usual != Some(of_kept) => Some(kept),
+            (Some(_), _) => Some(usual),
+            (None, _) => None,
+        }
     }
 
     /// `T/M/V/tarball`: where mktarball writes unless told otherwise.
@@ -268,6 +294,19 @@ impl Tree {
         let names = scan::directories(&self.root);
         let names = names.iter().filter_map(|name| PackageName::new(name).ok());
         names.filter_map(|name| self.active(&name, target)).collect()
+    }
+
+    /// How long the last build of a package took, of whatever version and for whatever kernel.
+    #[must_use]
+    pub(crate) fn last_duration(&self, name: &PackageName) -> Option<Duration> {
+        let below = |dir: PathBuf| {
+            scan::directories(&dir).into_iter().map(|entry| dir.join(entry)).collect::<Vec<PathBuf>>()
+        };
+        let outs = std::iter::once(self.name_dir(name)).flat_map(below).flat_map(below).flat_map(below);
+        let mut taken: Vec<(SystemTime, u64)> =
+            outs.filter_map(|dir: PathBuf| BuildRecord::taken(&dir)).collect();
+        taken.sort_unstable();
+        taken.last().map(|(_, ms)| Duration::from_millis(*ms))
     }
 
     /// What is remembered of a build that failed.

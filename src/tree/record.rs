@@ -79,6 +79,9 @@ pub(crate) struct BuildRecord {
     /// What it was made from; missing where that was not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Inputs>,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
     /// Tool, key and certificate that could not sign: as long as they stay the same, they are not tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cannot_sign: Option<Fingerprint>,
@@ -139,6 +142,7 @@ impl BuildRecord {
             no_weak_modules: false,
             depends_rebuild: false,
             inputs: None,
+            duration_ms: None,
             cannot_sign: None,
         }
     }
@@ -176,6 +180,7 @@ impl BuildRecord {
             module.signature = None;
         }
         self.cannot_sign = None;
+        self.duration_ms = None;
         self
     }
 
@@ -183,6 +188,13 @@ impl BuildRecord {
     #[must_use]
     pub(crate) fn read(dir: &Path) -> Option<Self> {
         read(&dir.join(BUILD)).filter(|record: &Self| record.format == FORMAT)
+    }
+
+    /// When the record in a directory was written, and how many milliseconds its build took.
+    #[must_use]
+    pub(crate) fn taken(dir: &Path) -> Option<(SystemTime, u64)> {
+        let written = fs_err::metadata(dir.join(BUILD)).and_then(|data| data.modified()).ok()?;
+        Some((written, Self::read(dir)?.duration_ms?))
     }
 
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
@@ -357,18 +369,28 @@ pub(crate) struct FailureRecord {
     pub exit_code: u8,
     /// When it was, in local time.
     pub at: String,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
 }
 
 impl FailureRecord {
     #[must_use]
     pub(crate) fn new(inputs: Inputs, tools: (Fingerprint, Vec<PathBuf>), at: String) -> Self {
         let (tools, tool_files) = tools;
-        Self { format: FORMAT, inputs, tools, tool_files, reason: String::new(), log: None, exit_code: 0, at }
+        let reason = String::new();
+        let (log, duration_ms, exit_code) = (None, None, 0);
+        Self { format: FORMAT, inputs, tools, tool_files, reason, log, exit_code, at, duration_ms }
     }
 
     /// In `T/M/V`: the directory of the target would look like a build to others.
     fn path(version_dir: &Path, target: &Target) -> PathBuf {
         version_dir.join(format!("{FAILED}{}-{}.json", target.release, target.arch))
+    }
+
+    /// The log that is kept beside the record.
+    pub(crate) fn log_path(version_dir: &Path, target: &Target) -> PathBuf {
+        Self::path(version_dir, target).with_extension("log")
     }
 
     pub(crate) fn read(version_dir: &Path, target: &Target) -> Option<Self> {
@@ -378,14 +400,18 @@ impl FailureRecord {
     /// Those of a package, each with its target and the time when it was written.
     pub(crate) fn list(version_dir: &Path) -> Vec<(Target, Self, Option<SystemTime>)> {
         let record = |entry: &fs_err::DirEntry| {
-            let name = entry.file_name();
-            let target = name.to_str()?.strip_prefix(FAILED)?.strip_suffix(".json")?;
-            let (release, arch) = target.rsplit_once('-')?;
-            let target = Target::new(KernelRelease::new(release).ok()?, Arch::new(arch).ok()?);
+            let target = target_in(entry.file_name().to_str()?, ".json")?;
             let written = entry.metadata().and_then(|data| data.modified()).ok();
             Some((target.clone(), Self::read(version_dir, &target)?, written))
         };
         dir::entries(version_dir).iter().filter_map(record).collect()
+    }
+
+    /// The logs of a package that are kept, each with its target.
+    pub(crate) fn logs(version_dir: &Path) -> Vec<(Target, PathBuf)> {
+        let log =
+            |entry: &fs_err::DirEntry| Some((target_in(entry.file_name().to_str()?, ".log")?, entry.path()));
+        dir::entries(version_dir).iter().filter_map(log).collect()
     }
 
     pub(crate) fn write(&self, version_dir: &Path, target: &Target) -> Result<()> {
@@ -395,21 +421,29 @@ impl FailureRecord {
     /// Those of a kernel, whatever the architecture.
     pub(crate) fn delete_all(version_dir: &Path, release: &KernelRelease) -> Result<()> {
         for entry in dir::entries(version_dir) {
-            let is_meant = read::<Self>(&entry.path()).is_some()
-                && entry.file_name().to_str().is_some_and(|name| {
-                    let rest = name.strip_prefix(FAILED).and_then(|rest| rest.strip_prefix(release.as_str()));
-                    rest.is_some_and(|rest| rest.matches('-').count() == 1)
-                });
-            if is_meant {
-                files::remove_file(&entry.path())?;
+            let is_of_kernel = entry.file_name().to_str().is_some_and(|name| {
+                let rest = name.strip_prefix(FAILED).and_then(|rest| rest.strip_prefix(release.as_str()));
+                rest.is_some_and(|rest| rest.matches('-').count() == 1)
+            });
+            let path = entry.path();
+            let is_ours = || path.extension().is_some_and(|e| e == "log") || read::<Self>(&path).is_some();
+            if is_of_kernel && is_ours() {
+                files::remove_file(&path)?;
             }
         }
         Ok(())
     }
 
     pub(crate) fn delete(version_dir: &Path, target: &Target) -> Result<()> {
+        files::remove_file(&Self::log_path(version_dir, target))?;
         Ok(files::remove_file(&Self::path(version_dir, target))?)
     }
+}
+
+/// The target in the name of a file about a failed build.
+fn target_in(name: &str, suffix: &str) -> Option<Target> {
+    let (release, arch) = name.strip_prefix(FAILED)?.strip_suffix(suffix)?.rsplit_once('-')?;
+    Some(Target::new(KernelRelease::new(release).ok()?, Arch::new(arch).ok()?))
 }
 
 /// Records in a staged build a package that it was built with.
@@ -447,7 +481,9 @@ pub(crate) fn unreadable(dir: &Path) -> Vec<PathBuf> {
         match &*name {
             BUILD => read::<BuildRecord>(path).is_none(),
             INSTALL => read::<InstallRecord>(path).is_none(),
-            name if name.starts_with(FAILED) => read::<FailureRecord>(path).is_none(),
+            name if name.starts_with(FAILED) && name.ends_with(".json") => {
+                read::<FailureRecord>(path).is_none()
+            }
             _ => false,
         }
     };

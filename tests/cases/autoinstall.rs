@@ -348,17 +348,33 @@ fn builds_with_their_own_job_number_take_turns() {
 }
 
 #[test]
-fn builds_of_several_packages_keep_their_lines_apart() {
+fn package_gets_a_line_and_with_verbose_its_steps() {
     let world = World::new();
     for name in ["a", "b", "c"] {
         world.package(name, "1.0").recipe("sleep 0.1");
         world.ok(&["add", &format!("{name}/1.0")]);
     }
-    let ended = world.ok(&["autoinstall", "-j", "4"]);
+    world.package("d", "1.0").recipe("echo 'd.c:1:2: error: no luck'; exit 2");
+    world.ok(&["add", "d/1.0"]);
+    let ended = world.dkms(&["autoinstall", "-j", "4"]);
+    ended.exits(11);
     for name in ["a", "b", "c"] {
-        let expected = format!("{name}/1.0: Building module(s)... done.");
-        assert!(ended.stdout.lines().any(|line| line == expected), "{}", ended.stdout);
+        let log = world.path(format!("/var/lib/dkms/{name}/1.0/build/make.log"));
+        let begins = format!("Building {name}/1.0 for {K}; log: {}", log.display());
+        assert!(ended.stdout.lines().any(|line| line == begins), "{}", ended.stdout);
+        let ends = |line: &str| line.starts_with(&format!("ok {name}/1.0 ")) && line.ends_with('s');
+        assert!(ended.stdout.lines().any(ends), "{}", ended.stdout);
     }
+    ended
+        .says("FAILED d/1.0 d.c:1:2: error: no luck\n")
+        .complains("Error! Bad return status for module build");
+    assert_eq!(ended.stderr.matches("no luck").count(), 0, "{}", ended.stderr);
+    assert!(!ended.stdout.contains("Building module(s)"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("depmod"), "{}", ended.stdout);
+    world.write("/usr/src/a-1.0/m.c", "int edited;");
+    let ended = world.dkms(&["autoinstall", "--verbose", "-j", "4"]);
+    let step = |line: &str| line.starts_with("a/1.0: make") && line.ends_with("... done.");
+    assert!(ended.stdout.lines().any(step), "{}", ended.stdout);
 }
 
 #[test]

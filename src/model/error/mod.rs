@@ -246,6 +246,8 @@ pub(crate) enum Error {
         signal: i32,
         /// Everything that was asked for had been done when the signal was seen.
         complete: bool,
+        /// Packages that were not installed for it.
+        left: Vec<String>,
     },
     /// An operating system call failed; the text names the path.
     Io {

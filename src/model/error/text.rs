@@ -79,7 +79,13 @@ impl fmt::Display for Error {
             Self::Interrupted { complete: true, .. } => {
                 f.write_str("Interrupted; the work was already complete.")
             }
-            Self::Interrupted { .. } => f.write_str("Interrupted; unfinished work was undone."),
+            Self::Interrupted { left, .. } => {
+                f.write_str("Interrupted; unfinished work was undone.")?;
+                match left.as_slice() {
+                    [] => Ok(()),
+                    left => write!(f, " Not installed: {}.", left.join(", ")),
+                }
+            }
             Self::NotSupported { action, instead } => {
                 write!(f, "The action {action} does not exist any more.\n{instead}")
             }
@@ -181,7 +187,10 @@ impl fmt::Display for Error {
                     build.target,
                     log.display()
                 )?;
-                first_error.iter().try_for_each(|line| write!(f, "\n{line}"))
+                match first_error {
+                    Some(line) if !f.alternate() => write!(f, "\n{line}"),
+                    _ => Ok(()),
+                }
             }
             Self::FailedBefore { build, reason, log, at, .. } => {
                 write!(
