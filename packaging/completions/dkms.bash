@@ -18,8 +18,9 @@ _dkms_packages() {
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
 _dkms_actions="
-            add build install uninstall unbuild remove status autoinstall check fsck conf why match mktarball
-            ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+            add build install uninstall unbuild remove status autoinstall check fsck conf why log history lint
+            match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst
+            kernel_prerm help
 "
 
 _dkms_options() {
@@ -40,8 +41,8 @@ _dkms_options() {
             echo "
             -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j -c
             --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
-            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --dry-run --verbose -q --quiet --debug
-            -V --version -h --help
+            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --dry-run --verbose -q --quiet
+            --debug -V --version -h --help
             " ;;
         uninstall)
             echo "
@@ -70,7 +71,7 @@ _dkms_options() {
             echo "
             -k --kernelver -a --arch --force --force-version-override --force-vermagic -j --directive --config
             --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod --modprobe-on-install
-            --symlink-modules --dry-run --verbose -q --quiet --debug -V --version -h --help
+            --symlink-modules --format --dry-run --verbose -q --quiet --debug -V --version -h --help
             " ;;
         check)
             echo "
@@ -91,6 +92,21 @@ _dkms_options() {
             echo "
             -m --module -v -k --kernelver -a --arch --directive --config --kernelsourcedir --dkmstree
             --sourcetree --installtree --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        log)
+            echo "
+            -m --module -v -k --kernelver -a --arch --dkmstree --sourcetree --installtree -f --follow
+            --verbose -q --quiet --debug -V --version -h --help
+            " ;;
+        history)
+            echo "
+            -m --module -v -k --kernelver -a --arch --dkmstree --sourcetree --installtree --format --verbose
+            -q --quiet --debug -V --version -h --help
+            " ;;
+        lint)
+            echo "
+            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --format --verbose -q
+            --quiet --debug -V --version -h --help
             " ;;
         match)
             echo "
@@ -162,8 +178,8 @@ _dkms_options() {
             -m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force
             --force-version-override --force-vermagic -j -c --directive --config --kernelsourcedir --dkmstree
             --sourcetree --installtree --templatekernel --archive --binaries-only --source-only --no-depmod
-            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --dry-run --verbose -q --quiet
-            --debug -V --version -h --help
+            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format -f --follow --dry-run
+            --verbose -q --quiet --debug -V --version -h --help
             " ;;
     esac
 }
@@ -204,6 +220,9 @@ _dkms_operand() {
         fsck) echo nothing ;;
         conf) echo source ;;
         why) echo package ;;
+        log) echo package ;;
+        history) echo package ;;
+        lint) echo source ;;
         match) echo nothing ;;
         mktarball) echo package ;;
         ldtarball) echo file ;;

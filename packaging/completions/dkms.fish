@@ -29,7 +29,7 @@ function __dkms_versions
 end
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
-set -l actions add build install uninstall unbuild remove status autoinstall check fsck conf why match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+set -l actions add build install uninstall unbuild remove status autoinstall check fsck conf why log history lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a add -d 'register a package'
@@ -44,6 +44,9 @@ complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a check -d 'repo
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a fsck -d 'find and repair inconsistencies of the tree'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a conf -d 'print how a dkms.conf is understood'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a why -d 'say what autoinstall would do with a package, and why'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a log -d 'print the log of a build, or list all logs'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a history -d 'list what was built and installed, when and why'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a lint -d 'find mistakes in a dkms.conf'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a match -d 'install what another kernel has'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mktarball -d 'pack a package with its builds'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a ldtarball -d 'load such a tarball'
@@ -65,6 +68,9 @@ complete -c dkms -n '__fish_seen_subcommand_from remove' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from status' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from conf' -F -a '(__dkms_packages; __dkms_sources)'
 complete -c dkms -n '__fish_seen_subcommand_from why' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from log' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from history' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from lint' -F -a '(__dkms_packages; __dkms_sources)'
 complete -c dkms -n '__fish_seen_subcommand_from mktarball' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from ldtarball' -F
 complete -c dkms -n '__fish_seen_subcommand_from mkdeb' -a '(__dkms_packages)'
@@ -72,10 +78,10 @@ complete -c dkms -n '__fish_seen_subcommand_from mkbmdeb' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mkdsc' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mkrpm' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from help' -a "$actions"
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
 complete -c dkms -n '__fish_seen_subcommand_from uninstall unbuild remove mktarball mkdeb mkbmdeb mkrpm' -l all -d 'every kernel the package is built for'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l all-kernels -d 'every kernel that can be booted'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l full -d 'read every installed file, and list the initramfs'
@@ -85,9 +91,9 @@ complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kerne
 complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -l force-vermagic -d 'accept a module built for another kernel release'
 complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -s j -x -d 'the number of compile jobs; 0 means no limit'
 complete -c dkms -n '__fish_seen_subcommand_from add build install conf mktarball mkdeb mkbmdeb mkdsc mkrpm' -s c -r -F -d 'a dkms.conf to read in place of the package\'s own'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l directive -x -d 'override a directive of dkms.conf; repeatable'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l config -r -F -d 'the kernel\'s configuration'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l kernelsourcedir -x -a '(__fish_complete_directories)' -d 'the kernel\'s build directory'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l directive -x -d 'override a directive of dkms.conf; repeatable'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l config -r -F -d 'the kernel\'s configuration'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l kernelsourcedir -x -a '(__fish_complete_directories)' -d 'the kernel\'s build directory'
 complete -c dkms -l dkmstree -x -a '(__fish_complete_directories)' -d 'the DKMS tree, by default /var/lib/dkms'
 complete -c dkms -l sourcetree -x -a '(__fish_complete_directories)' -d 'where sources are, by default /usr/src'
 complete -c dkms -l installtree -x -a '(__fish_complete_directories)' -d 'where kernels have their modules, by default /lib/modules'
@@ -99,7 +105,8 @@ complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remov
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l modprobe-on-install -d 'load modules for the devices of the running kernel'
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l symlink-modules -d 'install links into the DKMS tree instead of copies'
 complete -c dkms -n '__fish_seen_subcommand_from add build install remove' -l rpm_safe_upgrade -d 'called from the scriptlets of an rpm package'
-complete -c dkms -n '__fish_seen_subcommand_from status check conf' -l format -x -a 'text legacy json' -d 'print as text or json; status also as legacy, the lines of dkms 2'
+complete -c dkms -n '__fish_seen_subcommand_from install status autoinstall check conf history lint' -l format -x -a 'text legacy json' -d 'print as text or json; status also as legacy, the lines of dkms 2'
+complete -c dkms -n '__fish_seen_subcommand_from log' -s f -l follow -d 'print what a running build writes, until it ends'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall' -l dry-run -d 'print what would be done and why, and do nothing'
 complete -c dkms -l verbose -d 'print commands and details'
 complete -c dkms -s q -l quiet -d 'print nothing'

@@ -30,6 +30,12 @@ pub(crate) enum Action {
     Fsck,
     /// Ours: what autoinstall would do with a package, and why.
     Why,
+    /// Ours: the log of a build.
+    Log,
+    /// Ours: what was built and installed when, and how that ended.
+    History,
+    /// Ours: what is wrong with a dkms.conf.
+    Lint,
     /// Ours: explains one action.
     Help,
     /// Made packages in old versions; the word is kept so that callers see a failure.
@@ -64,7 +70,7 @@ pub(crate) struct ActionSpec {
 }
 
 /// Every action in the order of the manual page.
-pub(crate) const ACTIONS: [ActionSpec; 24] = [
+pub(crate) const ACTIONS: [ActionSpec; 27] = [
     ActionSpec {
         word: "add",
         action: Action::Add,
@@ -173,7 +179,7 @@ pub(crate) const ACTIONS: [ActionSpec; 24] = [
         word: "conf",
         action: Action::Conf,
         operand: Operand::Source,
-        is_common: true,
+        is_common: false,
         summary: "print how a dkms.conf is understood",
         manual: "Prints how a dkms.conf is understood, and which file each value comes from.",
         example: "dkms conf ./hello-0.1 --format json",
@@ -187,6 +193,38 @@ pub(crate) const ACTIONS: [ActionSpec; 24] = [
         manual: "Says what autoinstall would do with a package for a kernel, and why: whether it is up to date, would be built, \
                  skipped or kept from it. It changes nothing.",
         example: "dkms why hello -k 6.1.0-50-amd64",
+    },
+    ActionSpec {
+        word: "log",
+        action: Action::Log,
+        operand: Operand::Package,
+        is_common: true,
+        summary: "print the log of a build, or list all logs",
+        manual: "Prints the newest log of a package's builds; of a build that failed, the log stays until the next build for that \
+                 kernel. With --follow it prints what a running build writes until that ends. Without a package it lists the \
+                 logs, the newest last.",
+        example: "dkms log hello -k 6.1.0-50-amd64",
+    },
+    ActionSpec {
+        word: "history",
+        action: Action::History,
+        operand: Operand::Package,
+        is_common: false,
+        summary: "list what was built and installed, when and why",
+        manual: "Lists every attempt to build or install: when it began, what set it off, the package and kernel, how it ended and \
+                 how long it took. It is read from /var/log/dkms/history.jsonl, which keeps some thousand attempts.",
+        example: "dkms history hello",
+    },
+    ActionSpec {
+        word: "lint",
+        action: Action::Lint,
+        operand: Operand::Source,
+        is_common: false,
+        summary: "find mistakes in a dkms.conf",
+        manual: "Finds mistakes in a dkms.conf and its package: unknown directives, values that are lost or deprecated, a MAKE that \
+                 builds for the running kernel, missing scripts and patches, names that mkdeb would refuse. It runs nothing of \
+                 the package. The exit status is 0 if there are at most hints, else 1.",
+        example: "dkms lint ./hello-0.1",
     },
     ActionSpec {
         word: "match",
@@ -345,6 +383,9 @@ impl Action {
             | Self::Check
             | Self::Fsck
             | Self::Help
+            | Self::History
+            | Self::Lint
+            | Self::Log
             | Self::Why
             | Self::MakePackage(_)
             | Self::Removed(_) => false,

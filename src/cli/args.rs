@@ -36,6 +36,7 @@ pub(crate) struct Arguments {
     pub rpm_safe_upgrade: bool,
     pub quiet: bool,
     pub dry_run: bool,
+    pub follow: bool,
     pub overrides: Overrides,
     /// Words that are accepted without effect.
     pub notes: Vec<String>,

@@ -73,7 +73,11 @@ fn of_directory(
 }
 
 /// The file to read, and the package if it is known by name: the tree's source, else the source tree's.
-fn locate(subject: &Subject, conf: Option<&Path>, settings: &Settings) -> (PathBuf, Option<PackageId>) {
+pub(crate) fn locate(
+    subject: &Subject,
+    conf: Option<&Path>,
+    settings: &Settings,
+) -> (PathBuf, Option<PackageId>) {
     match subject {
         Subject::Directory(dir) => (dir.join("dkms.conf"), None),
         Subject::Archive(archive) => (archive.join("dkms.conf"), None),

@@ -2,12 +2,14 @@
 //! the repository; `make documents` writes them, and the tests fail where they differ.
 
 use super::action::{ACTIONS, Action, Operand};
+use super::json_documents::DOCUMENTS;
 use super::options::{Complete, OPTIONS, OptionKind, OptionSpec};
 use rstest::rstest;
 use std::fmt::Write;
 use std::path::Path;
 
 const MANUAL: &str = "packaging/man/dkms.8";
+const REFERENCE: &str = "docs/reference.md";
 const BASH: &str = "packaging/completions/dkms.bash";
 const ZSH: &str = "packaging/completions/_dkms";
 const FISH: &str = "packaging/completions/dkms.fish";
@@ -71,6 +73,41 @@ fn manual_options() -> String {
         let fits = if is_short { format!("Actions: {}.", words.join(", ")) } else { String::new() };
         page.push_str(&paragraph(&term, &[option.summary, option.manual, &fits]));
     }
+    page
+}
+
+fn manual_json() -> String {
+    let mut page = String::new();
+    for document in &DOCUMENTS {
+        let _ = writeln!(page, ".SS {}", document.command.replace('-', "\\-"));
+        for (names, meaning) in document.fields {
+            page.push_str(&paragraph(&bold(names), &[&bold(&sentence(meaning))]));
+        }
+    }
+    page
+}
+
+/// Backquoted words in bold.
+fn bold(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let bold = |(at, part): (usize, &str)| match at % 2 {
+        1 => format!("\\fB{part}\\fR"),
+        _ => part.to_owned(),
+    };
+    parts.map(bold).collect()
+}
+
+fn reference_json() -> String {
+    let mut page = String::new();
+    for document in &DOCUMENTS {
+        let commands: Vec<String> =
+            document.command.split(" and ").map(|command| format!("`{command}`")).collect();
+        let _ = write!(page, "\n{}\n\n| field | meaning |\n| --- | --- |\n", commands.join(" and "));
+        for (names, meaning) in document.fields {
+            let _ = writeln!(page, "| {names} | {meaning} |");
+        }
+    }
+    page.push('\n');
     page
 }
 
@@ -266,6 +303,8 @@ fn with_part(file: &str, name: &str, made: &str) -> String {
 #[rstest]
 #[case::actions(MANUAL, "actions", manual_actions())]
 #[case::options(MANUAL, "options", manual_options())]
+#[case::json(MANUAL, "json", manual_json())]
+#[case::reference(REFERENCE, "json", reference_json())]
 #[case::bash(BASH, "words", bash())]
 #[case::zsh(ZSH, "words", zsh())]
 #[case::fish(FISH, "words", fish())]

@@ -7,12 +7,19 @@ mod conf_view;
 #[cfg(test)]
 mod documents;
 mod fsck_view;
+mod history_view;
+#[cfg(test)]
+mod json_documents;
 mod line;
+mod lint_view;
+mod log_view;
 mod options;
 mod preview;
 mod request;
+mod results;
 mod run;
 mod status;
+mod table;
 mod usage;
 
 pub(crate) use action::Action;
@@ -36,7 +43,8 @@ use usage::{usage, usage_of};
 /// The program `dkms`.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
-    let system = System::capture();
+    let mut system = System::capture();
+    system.use_terminal();
     prepare_process();
     let words: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -109,8 +117,10 @@ fn execute(args: &Arguments, settings: &Settings, system: &System) -> Result<Exi
         log_action(args, &result, began.elapsed(), system);
     }
     match signals::received() {
-        Some(signal) => Err(Error::Interrupted { signal, complete: result.is_ok() }),
-        None => result,
+        Some(signal) if !matches!(result, Err(Error::Interrupted { .. })) => {
+            Err(Error::Interrupted { signal, complete: result.is_ok(), left: Vec::new() })
+        }
+        _ => result,
     }
 }
 

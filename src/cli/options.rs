@@ -140,6 +140,8 @@ const PACKAGED: &[Action] = &[
     Check,
     Conf,
     Why,
+    Log,
+    History,
     Match,
     Mktarball,
     DEB,
@@ -159,6 +161,8 @@ const OF_A_KERNEL: &[Action] = &[
     Check,
     Conf,
     Why,
+    Log,
+    History,
     Match,
     Mktarball,
     Ldtarball,
@@ -181,6 +185,7 @@ const EVALUATING: &[Action] = &[
     Check,
     Conf,
     Why,
+    Lint,
     Match,
     Mktarball,
     Ldtarball,
@@ -212,7 +217,7 @@ fn text(value: &str) -> Option<String> {
 }
 
 /// Every option in the order of the manual page.
-pub(crate) const OPTIONS: [OptionSpec; 38] = [
+pub(crate) const OPTIONS: [OptionSpec; 39] = [
     OptionSpec::value(Some("--module"), "MODULE[/VERSION]", Complete::Package, |args, value| {
         args.take_module(value);
     })
@@ -337,8 +342,15 @@ pub(crate) const OPTIONS: [OptionSpec; 38] = [
             args.format = text(value);
         },
     )
-    .only(&[Status, Conf, Check])
-    .says("print as text or json; status also as legacy, the lines of dkms 2"),
+    .only(&[Status, Conf, Check, History, Lint, Install, Autoinstall])
+    .says("print as text or json; status also as legacy, the lines of dkms 2")
+    .adds(
+        "For install and autoinstall, json tells what became of each package, and whether anything changed.",
+    ),
+    OptionSpec::switch("--follow", |args| args.follow = true)
+        .short("-f")
+        .only(&[Log])
+        .says("print what a running build writes, until it ends"),
     OptionSpec::switch("--dry-run", |args| args.dry_run = true)
         .only(&[Add, Build, Install, Uninstall, Unbuild, Remove, Autoinstall])
         .says("print what would be done and why, and do nothing"),

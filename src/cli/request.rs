@@ -70,7 +70,14 @@ pub(crate) fn request(args: &Arguments, settings: &Settings, system: &System) ->
         return Err(Error::NotSupported { action: name.to_owned(), instead });
     }
     let request = Checker { args, action, settings, system }.request()?;
-    Ok(if args.dry_run { Request::DryRun(Box::new(request)) } else { request })
+    let has_report = matches!(action, A::Install | A::Autoinstall);
+    let is_reported = has_report && format(args, &CONF_FORMATS)? == ConfFormat::Json;
+    Ok(match (args.dry_run, is_reported) {
+        (true, true) => return usage(2, "--dry-run prints no json."),
+        (true, false) => Request::DryRun(Box::new(request)),
+        (false, true) => Request::Reported(Box::new(request)),
+        (false, false) => request,
+    })
 }
 
 struct Checker<'a> {
@@ -131,6 +138,22 @@ impl Checker<'_> {
                 let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
                 Ok(Request::Why { package, target: first(targets)? })
             }
+            A::Log => {
+                if self.args.follow && self.args.module.is_none() {
+                    let text = "log --follow takes a package.\nExample: dkms log --follow hello";
+                    return Err(Error::Usage { code: 2, text: text.into() });
+                }
+                let (package, release) = (self.wanted()?, self.one_release()?);
+                Ok(Request::Log { package, release, follow: self.args.follow })
+            }
+            A::History => {
+                let (package, release) = (self.wanted()?, self.one_release()?);
+                Ok(Request::History { package, release, format: format(self.args, &CONF_FORMATS)? })
+            }
+            A::Lint => {
+                let format = format(self.args, &CONF_FORMATS)?;
+                Ok(Request::Lint { subject: self.subject()?, target: first(targets)?, format })
+            }
             A::Fsck => {
                 if self.args.module.is_some() || self.args.version.is_some() {
                     let text = "fsck looks at the whole tree; it takes no package.\nUse dkms check PACKAGE for one package.";
@@ -170,6 +193,12 @@ impl Checker<'_> {
         let format = format(self.args, &CONF_FORMATS)?;
         let targets = if self.args.kernels.is_empty() { self.bootable()? } else { self.targets()? };
         Ok(Request::Check { targets, package: self.wanted()?, full: self.args.full, format })
+    }
+
+    /// The kernel that was named, if one was.
+    fn one_release(&self) -> Result<Option<KernelRelease>> {
+        let named = self.args.kernels.first().filter(|text| !text.is_empty());
+        named.map(|text| KernelRelease::parse(text)).transpose()
     }
 
     /// The package that is asked for, in one version or any.
@@ -359,7 +388,7 @@ impl Checker<'_> {
         let snapshot = Tree::at(&self.settings.dkms_tree).scan(&self.settings.source_tree);
         let known: Vec<&PackageId> = snapshot.versions(name).iter().map(|package| &package.id).collect();
         let list = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let makes = matches!(self.action, Action::Build | Action::Install | Action::Conf);
+        let makes = matches!(self.action, Action::Build | Action::Install | Action::Conf | Action::Lint);
         match known.first() {
             Some(newest) if makes => {
                 if known.len() > 1 {

@@ -1,7 +1,8 @@
 //! Carries a request out: takes the lock where something changes, and nothing where not.
 
 use super::request::require_writable;
-use super::{check_view, conf_view, fsck_view, preview, status};
+use super::results::Results;
+use super::{check_view, conf_view, fsck_view, history_view, lint_view, log_view, preview, status};
 use crate::archive::source::AddOptions;
 use crate::archive::{package, tarball};
 use crate::build::signer::generate_mok;
@@ -9,7 +10,7 @@ use crate::conf::Settings;
 use crate::inspect::check::CheckOptions;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::ops::add::add;
-use crate::ops::autoinstall::is_switched_off;
+use crate::ops::autoinstall::{Report, is_switched_off};
 use crate::ops::report::{report_error, tell_report};
 use crate::ops::{self, kernel, lifecycle, remove};
 use crate::plan::request::{Change, Extent, Force, Removal, Request, Subject};
@@ -33,6 +34,17 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         }
         Request::Fsck { repair } => return fsck_view::print(*repair, settings, system),
         Request::Why { package, target } => preview::why(&Session::look(settings, system), package, target)?,
+        Request::Log { package, release, follow } => {
+            log_view::print(package.as_ref(), release.as_ref(), *follow, &Session::look(settings, system))?;
+        }
+        Request::History { package, release, format } => {
+            let session = Session::look(settings, system);
+            history_view::print(package.as_ref(), release.as_ref(), *format, &session);
+        }
+        Request::Lint { subject, target, format } => {
+            return lint_view::print(subject, target, *format, settings, system);
+        }
+        Request::Reported(request) => return reported(request, settings, system),
         Request::DryRun(request) => dry_run(request, &Session::look(settings, system))?,
         Request::GenerateMok { release } => drop(generate_mok(release, settings, system)?),
         Request::Autoinstall { target, force } => return autoinstall(target, force, settings, system),
@@ -72,6 +84,10 @@ fn dry_run(request: &Request, session: &Session<'_>) -> Result<()> {
         | Request::Check { .. }
         | Request::Fsck { .. }
         | Request::Why { .. }
+        | Request::Log { .. }
+        | Request::History { .. }
+        | Request::Lint { .. }
+        | Request::Reported(_)
         | Request::DryRun(_)
         | Request::GenerateMok { .. }
         | Request::InstallRpm { .. }
@@ -148,16 +164,49 @@ fn autoinstall(target: &Target, force: &Force, settings: &Settings, system: &Sys
     }
     let session = ops::change(settings, system)?;
     let report = ops::autoinstall::autoinstall(&session, target, force)?;
+    conclude_autoinstall(&session, target, &report)
+}
+
+fn conclude_autoinstall(session: &WriteSession<'_>, target: &Target, report: &Report) -> Result<ExitCode> {
     for (_, error) in report.failed.iter().filter(|(_, error)| matches!(error, Error::FailedBefore { .. })) {
         session.tell(error);
     }
-    tell_report(&report, &target.release, system);
+    tell_report(report, &target.release, session.system);
     if !report.without_headers.is_empty() {
-        let kernel = settings.kernel(&target.release);
+        let kernel = session.settings.kernel(&target.release);
         return Err(Error::HeadersMissing { release: target.release.clone(), path: kernel.build_dir });
     }
-    match report_error(&report, &target.release) {
+    match report_error(report, &target.release) {
         Some(error) => Err(error),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Carries a request out and prints what became of each package as one document; the lines for people go to standard error.
+fn reported(request: &Request, settings: &Settings, system: &System) -> Result<ExitCode> {
+    system.console.keep_stdout_for_document();
+    let mut results = Results::default();
+    let result = match request {
+        Request::Autoinstall { target, force } if is_switched_off(system) => {
+            autoinstall(target, force, settings, system)
+        }
+        Request::Autoinstall { target, force } => ops::change(settings, system).and_then(|session| {
+            let report = ops::autoinstall::autoinstall(&session, target, force);
+            results.take_attempts(&session);
+            let report = report?;
+            results.take_report(&report, target);
+            conclude_autoinstall(&session, target, &report)
+        }),
+        Request::Change(Change::Install(job)) => ops::change(settings, system).and_then(|session| {
+            let done = lifecycle::install_all(&session, job);
+            results.take_attempts(&session);
+            done.map(|()| ExitCode::SUCCESS)
+        }),
+        _ => {
+            let text = "--format json is for the packages and kernels of this machine, not for rpm packages.";
+            Err(Error::Usage { code: 2, text: text.to_owned() })
+        }
+    };
+    system.console.document(&results.document(&result));
+    result
 }

@@ -6,6 +6,8 @@ pub(crate) mod fsck;
 pub(crate) mod initramfs;
 pub(crate) mod inputs;
 pub(crate) mod installed;
+pub(crate) mod lint;
+pub(crate) mod logs;
 pub(crate) mod owner;
 pub(crate) mod pending;
 pub(crate) mod provided;

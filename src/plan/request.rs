@@ -171,6 +171,26 @@ pub(crate) enum Request {
         package: PackageQuery,
         target: Target,
     },
+    /// The newest log of a package's builds, or all logs.
+    Log {
+        package: Option<PackageQuery>,
+        release: Option<KernelRelease>,
+        follow: bool,
+    },
+    /// What was tried, and how it ended.
+    History {
+        package: Option<PackageQuery>,
+        release: Option<KernelRelease>,
+        format: ConfFormat,
+    },
+    /// What is wrong with a dkms.conf.
+    Lint {
+        subject: Subject,
+        target: Target,
+        format: ConfFormat,
+    },
+    /// A request whose results are printed as a document.
+    Reported(Box<Request>),
     /// What a request would do.
     DryRun(Box<Request>),
     GenerateMok {
@@ -214,9 +234,13 @@ impl Request {
             | Self::Check { .. }
             | Self::Fsck { repair: false }
             | Self::Why { .. }
+            | Self::Log { .. }
+            | Self::History { .. }
+            | Self::Lint { .. }
             | Self::DryRun(_)
             | Self::Mktarball { .. }
             | Self::MakePackage { .. } => false,
+            Self::Reported(request) => request.changes(),
             Self::Fsck { repair: true }
             | Self::GenerateMok { .. }
             | Self::Autoinstall { .. }

@@ -13,6 +13,7 @@
 mod add;
 mod alpm;
 mod architecture;
+mod asking;
 mod autoinstall;
 mod bad_input;
 mod broken_trees;
@@ -47,6 +48,7 @@ mod reference;
 mod remedies;
 mod resigning;
 mod rpm_upgrade;
+mod screens;
 mod signing;
 mod stale;
 mod status;

@@ -40,6 +40,17 @@ impl Item {
     }
 }
 
+impl Item {
+    /// The kernel that it is about, if it is about one.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Broken { .. } | Self::Added { .. } => None,
+            Self::Build(row) => Some(&row.id.target),
+            Self::Weak { target, .. } => Some(target),
+        }
+    }
+}
+
 /// One build.
 #[derive(Debug)]
 pub(crate) struct Row {

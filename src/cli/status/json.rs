@@ -7,7 +7,7 @@ use crate::inspect::inputs::staleness;
 use crate::kernel::module_file::{ModuleFile, split_signature};
 use crate::model::BuildState;
 use crate::model::module_name::module_name;
-use crate::model::{PackageId, Target};
+use crate::model::{BuildId, PackageId, Target};
 use crate::signing::signer_name;
 use crate::system::digest;
 use crate::tree::FailureRecord;
@@ -47,6 +47,8 @@ struct FailureStatus {
     at: Option<String>,
     code: u8,
     reason: String,
+    /// How long the build took; null where that was not recorded.
+    duration_ms: Option<u64>,
     log: Option<PathBuf>,
 }
 
@@ -63,6 +65,8 @@ struct BuildStatus {
     /// For `installed-weak`: the kernel that has the modules.
     from: Option<String>,
     original_modules: bool,
+    /// How long the build took; null where that was not recorded.
+    duration_ms: Option<u64>,
     log: Option<PathBuf>,
     modules: Vec<ModuleStatus>,
 }
@@ -84,7 +88,7 @@ struct ModuleStatus {
     installed_sha256: Option<String>,
 }
 
-pub(crate) fn document(items: &[Item], view: &View<'_>) -> String {
+pub(crate) fn document<'a>(items: impl Iterator<Item = &'a Item>, view: &View<'_>) -> String {
     let mut packages: Vec<PackageStatus> = Vec::new();
     for item in items {
         let id = item.package();
@@ -122,6 +126,7 @@ fn package(item: &Item, view: &View<'_>) -> PackageStatus {
 }
 
 fn failures(id: &PackageId, view: &View<'_>) -> Vec<FailureStatus> {
+    let log = |target: &Target| view.tree.log_of_failure(&BuildId::new(id.clone(), target.clone()));
     let status = |(target, record, written): (Target, FailureRecord, Option<SystemTime>)| FailureStatus {
         kernel: target.release.to_string(),
         arch: target.arch.to_string(),
@@ -130,7 +135,8 @@ fn failures(id: &PackageId, view: &View<'_>) -> Vec<FailureStatus> {
         }),
         code: record.exit_code,
         reason: record.reason,
-        log: record.log.filter(|log| log.is_file()),
+        duration_ms: record.duration_ms,
+        log: record.log.and_then(|_| log(&target)),
     };
     view.tree.failures(id).into_iter().map(status).collect()
 }
@@ -147,6 +153,7 @@ fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {
             stale: None,
             from: Some(from.to_string()),
             original_modules: false,
+            duration_ms: None,
             log: None,
             modules: Vec::new(),
         }),
@@ -170,6 +177,7 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
         stale: built.as_ref().and_then(|built| staleness(view.session, built)).map(|why| why.to_string()),
         from: None,
         original_modules: row.originals,
+        duration_ms: built.as_ref().and_then(|built| built.record()?.duration_ms),
         log: Some(log).filter(|path| path.is_file()),
         modules: places
             .into_iter()

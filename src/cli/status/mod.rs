@@ -1,16 +1,18 @@
-//! `dkms status`: one line an item, each exactly as it always was, or the same as JSON. Starts no program, takes no
+//! `dkms status`: one line an item, each exactly as it always was; columns on a terminal; or the same as JSON. Starts no program, takes no
 //! lock.
 
+mod columns;
 mod filter;
 mod items;
 mod json;
 mod text;
 
 use crate::conf::Settings;
-use crate::model::Error;
+use crate::model::{Error, PackageId};
 use crate::plan::request::{Filter, StatusFormat};
 use crate::session::Session;
 use crate::system::System;
+use columns::Table;
 use filter::Patterns;
 use items::{Item, View};
 
@@ -18,25 +20,36 @@ pub(crate) fn print(filters: &[Filter], format: StatusFormat, settings: &Setting
     let session = Session::look(settings, system);
     let snapshot = session.tree().scan(&settings.source_tree);
     let view = View::new(&session);
-    let items: Vec<Item> = filters
-        .iter()
-        .flat_map(|filter| {
-            let filter = Patterns::new(filter);
-            let shown = snapshot.packages.iter().filter(|package| filter.wants_package(package));
-            shown.flat_map(|package| view.items(package, &filter)).collect::<Vec<_>>()
-        })
-        .collect();
-    for item in &items {
+    // The items of each package, once for each filter that it passes.
+    let patterns: Vec<Patterns> = filters.iter().map(Patterns::new).collect();
+    let mut groups: Vec<(&Patterns, &PackageId, Vec<Item>)> = Vec::new();
+    for filter in &patterns {
+        let wanted = snapshot.packages.iter().filter(|package| filter.wants_package(package));
+        groups.extend(wanted.map(|package| (filter, &package.id, view.items(package, filter))));
+    }
+    let items = || groups.iter().flat_map(|(_, _, items)| items);
+    for item in items() {
         if let Item::Broken { id, source } = item {
             system.console.error(Error::Broken { package: id.clone(), source: source.clone() }.to_string());
         }
     }
-    let line = match format {
-        StatusFormat::Text => text::line,
-        StatusFormat::Legacy => text::legacy_line,
-        StatusFormat::Json => return system.console.say(json::document(&items, &view)),
+    let lines: Vec<String> = match format {
+        StatusFormat::Json => return system.console.say(json::document(items(), &view)),
+        StatusFormat::Text if system.console.terminal().width.is_some() => {
+            let mut table = Table::new(&view, items(), system.host.machine.as_ref());
+            groups.iter().for_each(|(filter, id, items)| table.add(id, items, filter));
+            return match (snapshot.packages.is_empty(), groups.is_empty()) {
+                (true, _) => {
+                    system.console.say("No package is registered. To register one: dkms add DIRECTORY");
+                }
+                (false, true) => system.console.say("No registered package matches."),
+                (false, false) => table.lines().iter().for_each(|line| system.console.say_painted(line)),
+            };
+        }
+        StatusFormat::Text => items().map(text::line).collect(),
+        StatusFormat::Legacy => items().map(text::legacy_line).collect(),
     };
-    if !items.is_empty() {
-        system.console.say(items.iter().map(line).collect::<Vec<_>>().join("\n"));
+    if !lines.is_empty() {
+        system.console.say(lines.join("\n"));
     }
 }

@@ -319,6 +319,16 @@ impl World {
         Running::start(command, &self.dir.path().join("log")).wait()
     }
 
+    /// Runs a shell line on a pseudo-terminal of this width; what it shows is in standard output, with `\n` at line ends.
+    pub fn on_terminal(&self, columns: usize, env: &[(&str, &str)], line: &str) -> Ended {
+        let shell = format!("stty cols {columns} rows 24; {line}");
+        let mut command = self.command("script", &["-qefc", &shell, "/dev/null"]);
+        command.env("TERM", "xterm").env("SHELL", "/bin/sh").envs(env.iter().copied());
+        let mut ended = Running::start(command, &self.dir.path().join("log")).wait();
+        ended.stdout = ended.stdout.replace("\r\n", "\n");
+        ended
+    }
+
     /// What `status` prints, line by line.
     pub fn status(&self) -> Vec<String> {
         self.ok(&["status"]).stdout.lines().map(str::to_owned).collect()

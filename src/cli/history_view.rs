@@ -1,0 +1,60 @@
+//! `dkms history`: what was tried, what set it off, and how it ended.
+
+use super::table::{self, Cell};
+use crate::model::{Attempt, AttemptResult, KernelRelease};
+use crate::ops::history;
+use crate::plan::request::{ConfFormat, PackageQuery};
+use crate::session::Session;
+use crate::system::{Colour, clock};
+use serde::Serialize;
+
+/// Raised when a field goes or changes its meaning; new fields may come at any time.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    attempts: &'a [Attempt],
+}
+
+pub(crate) fn print(
+    package: Option<&PackageQuery>,
+    release: Option<&KernelRelease>,
+    format: ConfFormat,
+    session: &Session<'_>,
+) {
+    let console = &session.system.console;
+    let is_wanted = |attempt: &Attempt| {
+        package.is_none_or(|wanted| wanted.is_text(&format!("{}/{}", attempt.name, attempt.version)))
+            && release.is_none_or(|wanted| wanted.as_str() == attempt.kernel)
+    };
+    let attempts: Vec<Attempt> = history::read(session).into_iter().filter(is_wanted).collect();
+    if format == ConfFormat::Json {
+        let document = Document { schema: SCHEMA, attempts: &attempts };
+        return console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
+    }
+    if attempts.is_empty() {
+        return console.say("No attempt is recorded.");
+    }
+    let heading = ["TIME", "TRIGGER", "PACKAGE", "KERNEL", "TOOK", "RESULT"];
+    let rows: Vec<Vec<Cell>> = attempts.iter().map(row).collect();
+    table::lines(&heading, &rows, &console.terminal()).iter().for_each(|line| console.say_painted(line));
+}
+
+fn row(attempt: &Attempt) -> Vec<Cell> {
+    let reason = attempt.reason.iter().filter(|_| attempt.result != AttemptResult::Interrupted);
+    let result = reason.fold(attempt.result.word().to_owned(), |text, reason| format!("{text}: {reason}"));
+    let colour = match attempt.result {
+        AttemptResult::Built | AttemptResult::Installed => Colour::Good,
+        AttemptResult::Failed => Colour::Bad,
+        AttemptResult::Skipped | AttemptResult::Interrupted => Colour::Warning,
+    };
+    vec![
+        Cell::plain(attempt.minute()),
+        Cell::plain(&attempt.trigger),
+        Cell::plain(format!("{}/{}", attempt.name, attempt.version)),
+        Cell::plain(&attempt.kernel),
+        Cell::plain(clock(attempt.took())),
+        Cell::painted(result, colour),
+    ]
+}

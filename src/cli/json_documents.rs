@@ -1,0 +1,101 @@
+//! The fields of every JSON document, each explained once: dkms(8) and docs/reference.md are made from this table.
+
+/// The document of one command.
+pub(crate) struct JsonDocument {
+    pub command: &'static str,
+    /// Names of fields in backquotes, and what they mean.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
+/// Every document that dkms prints.
+pub(crate) const DOCUMENTS: [JsonDocument; 6] = [
+    JsonDocument {
+        command: "dkms status --format json",
+        fields: &[
+            ("`packages[]`", "one for each package and version"),
+            ("`name`, `version`, `source`", "which, and the directory of its source"),
+            ("`state`, `reason`", "`added` or `broken`; why it is broken, or why there is no build"),
+            ("`failure_log`", "the log of the last build, if that failed"),
+            (
+                "`failures[]`",
+                "builds that failed and are not retried before something changes: `kernel`, `arch`, `at` (RFC 3339), `code`, `reason`, `duration_ms`, `log`",
+            ),
+            ("`builds[]`", "one for each kernel and architecture"),
+            ("`kernel`, `arch`, `state`", "for which; `built`, `installed` or `installed-weak`"),
+            (
+                "`reason`, `stale`, `from`",
+                "what is wrong with it; why it is not what would be built now; for `installed-weak` the kernel that has the modules",
+            ),
+            (
+                "`original_modules`, `duration_ms`, `log`",
+                "whether it replaced modules of the kernel; how long the build took, null where that is not known; its log",
+            ),
+            (
+                "`modules[]`",
+                "`name`; `built`, the built file, with `sha256`; `version`, `srcversion`, `vermagic`, `signer` of the module; `installed`, the file in the kernel's directory, with `installed_sha256`",
+            ),
+        ],
+    },
+    JsonDocument {
+        command: "dkms check --format json",
+        fields: &[
+            ("`complete`", "whether nothing is wrong with any of the kernels"),
+            (
+                "`kernels[]`",
+                "`kernel`, `arch`; whether it is the `running` one, the `newest`, and the one that `boots_next` as far as the boot loader's files say it; `packages` and `modules`, how many are installed as they should be",
+            ),
+            (
+                "`findings[]`",
+                "`kind` (`no-kernel`, `missing`, `stale`, `damaged`, `foreign`, `not-indexed`, `unsigned`, `untrusted`, `not-in-image`, `old-in-image`, `lost`, `unreadable`), `package`, `module`, `why`, and `remedy`, a command that fixes it, or null",
+            ),
+            ("`unknown[]`", "what could not be determined; the kernel may be complete"),
+        ],
+    },
+    JsonDocument {
+        command: "dkms install --format json and dkms autoinstall --format json",
+        fields: &[
+            ("`changed`", "whether a kernel's modules are others than before"),
+            ("`exit_code`, `error`", "how the run ended; the error in one line, or null"),
+            ("`packages[]`", "what became of each package; one that was up to date already is not listed"),
+            (
+                "`name`, `version`, `kernel`, `arch`, `result`",
+                "which; `installed`, `skipped`, `failed`, `interrupted`, or `waiting` for headers or another package",
+            ),
+            (
+                "`code`, `reason`, `log`, `duration_ms`",
+                "the exit status that it would have alone, and why; its log; how long it took, null where nothing was tried",
+            ),
+        ],
+    },
+    JsonDocument {
+        command: "dkms history --format json",
+        fields: &[
+            ("`attempts[]`", "each build and installation that was tried, the oldest first"),
+            ("`at`, `duration_ms`", "when it began (RFC 3339); how long it took"),
+            (
+                "`trigger`, `tree`",
+                "what set it off: `by hand`, `boot`, `apt` with the package, or the name of a hook; the DKMS tree",
+            ),
+            (
+                "`name`, `version`, `kernel`, `arch`, `result`",
+                "which; `built`, `installed`, `failed`, `skipped` or `interrupted`",
+            ),
+            ("`code`, `reason`, `log`", "its exit status; why it failed; its log at that time"),
+        ],
+    },
+    JsonDocument {
+        command: "dkms lint --format json",
+        fields: &[
+            ("`file`", "the dkms.conf"),
+            ("`findings[]`", "`severity` (`error`, `warning`, `hint`), `line` or null, `text`"),
+        ],
+    },
+    JsonDocument {
+        command: "dkms conf --format json",
+        fields: &[
+            ("`directives`", "each directive with its value; arrays with their indexes"),
+            ("`sources`", "each directive with the file that its value comes from"),
+            ("`evaluator`", "`native`, or `bash` where the file had to be read by it"),
+        ],
+    },
+];

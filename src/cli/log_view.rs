@@ -1,0 +1,117 @@
+//! `dkms log`: the newest log of a package, that of a running build while it grows, or a list of all logs.
+
+use super::table::{self, Cell};
+use crate::inspect::logs::{Log, LogKind, logs};
+use crate::model::{Error, KernelRelease, Result};
+use crate::plan::request::PackageQuery;
+use crate::session::Session;
+use crate::system::{Colour, Console};
+use fs_err::File;
+use std::io::Read;
+use std::time::Duration;
+
+/// How often a log that is followed is looked at.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// # Errors
+/// The package is not registered, has no log, or its log cannot be read.
+pub(crate) fn print(
+    package: Option<&PackageQuery>,
+    release: Option<&KernelRelease>,
+    follow: bool,
+    session: &Session<'_>,
+) -> Result<()> {
+    let console = &session.system.console;
+    let mut found = logs(session, package, release);
+    let is_building = || {
+        let snapshot = session.tree().scan(&session.settings.source_tree);
+        let mut wanted =
+            snapshot.packages.iter().filter(|known| package.is_some_and(|package| package.is(&known.id)));
+        wanted.any(|known| !session.tree().staged(&known.id).is_empty())
+    };
+    // A build that has just begun copies the source before it has a log.
+    while follow && found.iter().all(|log| log.kind != LogKind::Running) && is_building() {
+        std::thread::sleep(INTERVAL);
+        found = logs(session, package, release);
+    }
+    let Some(package) = package else {
+        list(&found, console);
+        return Ok(());
+    };
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    if !snapshot.packages.iter().any(|known| package.is(&known.id)) {
+        return Err(Error::NameNotInTree(package.name.clone()));
+    }
+    let Some(newest) = found.pop() else {
+        let kernel = release.map(|release| format!(" for kernel {release}")).unwrap_or_default();
+        let text = format!("{} has no log{kernel}: it has not been built.", package.name);
+        return Err(Error::Usage { code: 1, text });
+    };
+    console.note(format!("{}: {}", newest.path.display(), newest.what()));
+    let mut file = File::open(&newest.path)?;
+    if follow && newest.kind == LogKind::Running {
+        return Ok(self::follow(&mut file, &newest, session)?);
+    }
+    copy(&mut file, console)?;
+    if follow {
+        console.note(format!("No build of {} is running.", newest.id));
+    }
+    Ok(())
+}
+
+/// Prints what is in the file from here on.
+fn copy(file: &mut File, console: &Console) -> std::io::Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    // A character may begin at the end of one piece and end in the next.
+    let mut rest = Vec::new();
+    loop {
+        let read = file.read(&mut buffer)?;
+        rest.extend_from_slice(&buffer[..read]);
+        let whole = match std::str::from_utf8(&rest) {
+            Err(error) if error.error_len().is_none() && read > 0 => error.valid_up_to(),
+            _ => rest.len(),
+        };
+        console.write(&String::from_utf8_lossy(&rest[..whole]));
+        rest.drain(..whole);
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Prints what comes until the build has ended.
+fn follow(file: &mut File, log: &Log, session: &Session<'_>) -> std::io::Result<()> {
+    loop {
+        let is_running = !session.tree().staged(&log.id).is_empty();
+        copy(file, &session.system.console)?;
+        if !is_running {
+            return Ok(());
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+fn list(logs: &[Log], console: &Console) {
+    if logs.is_empty() {
+        return console.say("There is no log: nothing has been built.");
+    }
+    let row = |log: &Log| {
+        let (result, colour) = match log.kind {
+            LogKind::Running => ("running", Colour::Warning),
+            LogKind::Failed => ("FAILED", Colour::Bad),
+            LogKind::Built => ("built", Colour::Good),
+        };
+        vec![
+            Cell::plain(log.minute()),
+            Cell::plain(log.id.to_string()),
+            Cell::plain(&log.kernel),
+            Cell::painted(result, colour),
+            Cell::plain(log.path.display().to_string()),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = logs.iter().map(row).collect();
+    // Paths are for copying: they are not cut.
+    let terminal = console.terminal().without_edge();
+    let lines = table::lines(&["TIME", "PACKAGE", "KERNEL", "RESULT", "LOG"], &rows, &terminal);
+    lines.iter().for_each(|line| console.say_painted(line));
+}

@@ -1,0 +1,81 @@
+//! Aligned columns for people; the last one is cut at the edge of a terminal.
+
+use crate::system::{Colour, Painted, Terminal};
+
+/// One cell, with its colour.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    text: String,
+    colour: Option<Colour>,
+}
+
+impl Cell {
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), colour: None }
+    }
+
+    pub(crate) fn painted(text: impl Into<String>, colour: Colour) -> Self {
+        Self { text: text.into(), colour: Some(colour) }
+    }
+}
+
+/// The lines of a table, under a heading. Columns are two blanks apart.
+#[must_use]
+pub(crate) fn lines(heading: &[&str], rows: &[Vec<Cell>], terminal: &Terminal) -> Vec<Painted> {
+    let head: Vec<Cell> = heading.iter().map(|text| Cell::painted(*text, Colour::Faint)).collect();
+    let all: Vec<&Vec<Cell>> = std::iter::once(&head).chain(rows).collect();
+    let width = |column: usize| {
+        let cells = all.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.text.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    all.iter().map(|row| line(row, &widths, terminal)).collect()
+}
+
+fn line(row: &[Cell], widths: &[usize], terminal: &Terminal) -> Painted {
+    let (mut line, mut used) = (Painted::default(), 0);
+    for (column, cell) in row.iter().enumerate() {
+        let shown = terminal.fit(&cell.text, used);
+        let is_last = row[column..].iter().skip(1).all(|cell| cell.text.is_empty());
+        let blanks = widths[column] + 2;
+        let padding = blanks.saturating_sub(shown.chars().count());
+        line = match cell.colour {
+            Some(colour) => line.then(&terminal.paint(colour, &shown)),
+            None => line.plain(&shown),
+        };
+        if is_last {
+            break;
+        }
+        line = line.plain(&" ".repeat(padding));
+        used += blanks;
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Vec<Cell>> {
+        let row = |texts: [&str; 2]| texts.map(Cell::plain).to_vec();
+        vec![row(["hello/0.1", "installed"]), row(["openrazer-driver/3.5.1", "FAILED: too few arguments"])]
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let lines = lines(&["PACKAGE", "STATE"], &rows(), &Terminal::default());
+        let expected = [
+            "PACKAGE                 STATE",
+            "hello/0.1               installed",
+            "openrazer-driver/3.5.1  FAILED: too few arguments",
+        ];
+        assert_eq!(lines.iter().map(Painted::as_str).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn last_column_ends_at_the_edge() {
+        let terminal = Terminal { width: Some(40), ..Terminal::default() };
+        let lines = lines(&["PACKAGE", "STATE"], &rows(), &terminal);
+        assert_eq!(lines[2].as_str(), "openrazer-driver/3.5.1  FAILED: too f...");
+    }
+}

@@ -1,0 +1,190 @@
+//! What the screen shows: on terminals of two widths, on one that can do nothing, without colour, and in a pipe.
+
+use crate::world::{A, K, World};
+use rstest::rstest;
+
+const RED: &str = "\u{1b}[1;31m";
+const GREEN: &str = "\u{1b}[32m";
+
+/// One package of each state.
+fn world() -> World {
+    let world = World::new();
+    for name in ["good", "stale", "added"] {
+        world.package(name, "1.0");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let long = "driver/razerkbd_driver.c:3124:5: error: too few arguments to function 'hid_report_raw_event'";
+    world.package("openrazer-driver", "3.5.1").recipe(&format!("echo \"{long}\"; exit 2"));
+    world.ok(&["install", "good/1.0"]);
+    world.ok(&["install", "stale/1.0"]);
+    world.write("/usr/src/stale-1.0/m.c", "int edited;");
+    world.dkms(&["install", "openrazer-driver/3.5.1"]).exits(10);
+    world
+}
+
+#[rstest]
+#[case::narrow(80, "FAILED ", "driver/razerkbd_driver.c...")]
+#[case::wide(120, "FAILED ", "driver/razerkbd_driver.c:3124:5: error: too few arguments to fun...")]
+fn status_has_columns_that_fit(#[case] columns: usize, #[case] state: &str, #[case] reason: &str) {
+    let world = world();
+    let plain = [("NO_COLOR", "1")];
+    let ended = world.on_terminal(columns, &plain, "dkms status");
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines[0], "PACKAGE                 KERNEL         STATE");
+    assert_eq!(lines[1], "added/1.0                              added");
+    assert_eq!(lines[2], format!("good/1.0                {K}  installed"));
+    let failed = lines[3].strip_prefix(&format!("openrazer-driver/3.5.1  {K}  {state}")).unwrap();
+    assert_eq!(&failed[2..3], ":", "{failed}");
+    assert_eq!(&failed["23:18: ".len()..], reason);
+    assert_eq!(lines[4], format!("stale/1.0               {K}  installed, stale: its source has changed"));
+    assert!(lines.iter().all(|line| line.chars().count() <= columns), "{}", ended.stdout);
+}
+
+#[test]
+fn colour_is_for_terminals_that_have_it() {
+    let world = world();
+    let ended = world.on_terminal(80, &[], "dkms status");
+    assert!(ended.stdout.contains(&format!("{GREEN}installed\u{1b}[0m")), "{}", ended.stdout);
+    assert!(ended.stdout.contains(&format!("{RED}FAILED ")), "{}", ended.stdout);
+    for env in [[("NO_COLOR", "1")], [("TERM", "dumb")]] {
+        let ended = world.on_terminal(80, &env, "dkms status");
+        assert!(!ended.stdout.contains('\u{1b}'), "{}", ended.stdout);
+        ended.says("stale: its source has changed");
+    }
+}
+
+#[test]
+fn pipe_gets_the_lines_of_every_dkms() {
+    let world = world();
+    let expected = format!(
+        "added/1.0: added\ngood/1.0, {K}, {a}: installed\nopenrazer-driver/3.5.1: added\nstale/1.0, {K}, {a}: installed\n",
+        a = *A
+    );
+    assert_eq!(world.ok(&["status"]).stdout, expected);
+    let ended = world.on_terminal(80, &[], "dkms status | cat");
+    assert_eq!(ended.stdout, expected);
+}
+
+#[test]
+fn status_shows_architecture_of_foreign_builds() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.ok(&["build", "m/1.0", "-a", "riscv64"]);
+    let ended = world.on_terminal(80, &[("NO_COLOR", "1")], "dkms status");
+    assert_eq!(
+        ended.stdout,
+        format!("PACKAGE  KERNEL         ARCH     STATE\nm/1.0    {K}  riscv64  built\n")
+    );
+}
+
+#[test]
+fn empty_status_tells_newcomers_what_to_do() {
+    let world = World::new();
+    world.on_terminal(80, &[], "dkms status").says("No package is registered. To register one: dkms add");
+    assert_eq!(world.ok(&["status"]).stdout, "");
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.on_terminal(80, &[], "dkms status n").says("No registered package matches.");
+}
+
+#[test]
+fn terminal_shows_one_line_while_packages_are_built() {
+    let world = World::new();
+    for name in ["a", "b"] {
+        world.package(name, "1.0").recipe("sleep 2.2");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let ended = world.on_terminal(80, &[("NO_COLOR", "1")], "dkms autoinstall -j 4");
+    ended.exits(0);
+    let live = format!("Building 2 packages for {K}  [0/2]  ");
+    assert!(ended.stdout.contains(&live), "{:?}", ended.stdout);
+    assert!(ended.stdout.contains("a/1.0 1s"), "{:?}", ended.stdout);
+    // What remains: a line for each package and the summary.
+    let last: Vec<&str> = ended.stdout.lines().rev().take(1).collect();
+    assert_eq!(last, [format!("Autoinstall on {K} succeeded for module(s) a b.")]);
+    assert!(ended.stdout.contains("ok a/1.0 2s\n"), "{:?}", ended.stdout);
+    // The second time there is an estimate.
+    let ended = world.on_terminal(80, &[("NO_COLOR", "1")], "dkms build a/1.0 --force");
+    assert!(ended.stdout.contains("Building a/1.0 1s of ~2s"), "{:?}", ended.stdout);
+    assert!(ended.stdout.contains("Building module(s)... done.\n"), "{:?}", ended.stdout);
+}
+
+#[rstest]
+#[case::dumb("dumb", "")]
+#[case::below_apt("xterm", "linux-headers-6.1.0-1-amd64")]
+fn line_is_not_live_where_it_would_disturb(#[case] terminal: &str, #[case] package: &str) {
+    let world = World::new();
+    world.package("a", "1.0").recipe("sleep 1.2");
+    world.ok(&["add", "a/1.0"]);
+    let env = [("TERM", terminal), ("DPKG_MAINTSCRIPT_PACKAGE", package), ("NO_COLOR", "1")];
+    let ended = world.on_terminal(80, &env, "dkms autoinstall");
+    ended.says(&format!("Building a/1.0 for {K}; log: ")).says("ok a/1.0 1s\n");
+    assert!(!ended.stdout.contains('\r') && !ended.stdout.contains('\u{1b}'), "{:?}", ended.stdout);
+}
+
+#[test]
+fn log_gets_lines_while_a_build_goes_on() {
+    let mut world = World::new();
+    world.package("a", "1.0").recipe("sleep 2.5");
+    world.ok(&["add", "a/1.0"]);
+    world.set("DKMS_PROGRESS_SECONDS", "1");
+    let ended = world.ok(&["autoinstall"]);
+    ended.says("a/1.0: still building after 1s; log: ").says("a/1.0: still building after 2s; log: ");
+    // The lines that callers know stay whole.
+    let ended = world.ok(&["build", "a/1.0", "--force"]);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines.contains(&"Building module(s)... done."), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("a/1.0: still building after 1s")), "{lines:?}");
+}
+
+#[test]
+fn log_can_be_read_by_others_while_it_is_written() {
+    let world = World::new();
+    world
+        .package("a", "1.0")
+        .recipe("echo so far; while [ ! -e $HOME/go ]; do sleep 0.05; done; echo the end");
+    world.ok(&["add", "a/1.0"]);
+    let running = world.start(&["build", "a/1.0"]);
+    let log = "/var/lib/dkms/a/1.0/build/make.log";
+    let begin = std::time::Instant::now();
+    while !(world.has(log) && world.read(log).contains("so far")) {
+        assert!(begin.elapsed().as_secs() < 20, "no log");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    world.as_ordinary_user(&["log", "a"], &[]).exits(0).says("so far").complains("running");
+    let follower = world.start(&["log", "--follow", "a"]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::fs::write(world.scratch("go"), "").unwrap();
+    running.wait().exits(0);
+    follower.wait().exits(0).says("so far").says("the end\n").says("# exit code: 0");
+    assert!(!world.has(log), "{:?}", world.tree());
+}
+
+#[test]
+fn interrupted_run_says_in_one_line_what_is_left() {
+    let world = World::new();
+    for name in ["a", "b", "c"] {
+        world.package(name, "1.0").recipe("touch $HOME/started; sleep 20");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.package("quick", "1.0");
+    world.ok(&["add", "quick/1.0"]);
+    let running = world.start_in_terminal(&["autoinstall", "-j", "4"]);
+    let begin = std::time::Instant::now();
+    while !world.scratch("started").exists() || world.calls("make").len() < 4 {
+        assert!(begin.elapsed().as_secs() < 20, "not started");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(running.pid()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let ended = running.wait();
+    ended.exits(130);
+    assert_eq!(
+        ended.stderr,
+        "\nError! Interrupted; unfinished work was undone. Not installed: a/1.0, b/1.0, c/1.0.\n"
+    );
+    assert!(ended.took.as_secs() < 15, "{:?}", ended.took);
+    assert_eq!(world.status().iter().filter(|line| line.contains("installed")).count(), 1);
+}
