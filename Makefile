@@ -62,6 +62,12 @@ install: all
 	$(INSTALL) -D -m 755 packaging/dracut/module-setup.sh $(DESTDIR)$(PREFIX)/lib/dracut/modules.d/01dkms/module-setup.sh
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/kernel/install.d
 	$(INSTALL) -m 644 packaging/systemd/dkms.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dkms.service
+	$(INSTALL) -D -m 644 packaging/systemd/dkms.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/dkms.catalog
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants
+	for unit in dkms-notify.service dkms-notify.path; do \
+		$(INSTALL) -m 644 packaging/systemd/$$unit $(DESTDIR)$(PREFIX)/lib/systemd/user/$$unit && \
+		ln -sf ../$$unit $(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants/$$unit || exit 1; \
+	done
 	$(INSTALL) -m 755 packaging/kernel-install/40-dkms.install $(DESTDIR)$(PREFIX)/lib/kernel/install.d/40-dkms.install
 	for section in 5 7 8; do \
 		$(INSTALL) -d $(DESTDIR)$(MANDIR)/man$$section && \

@@ -1,36 +1,66 @@
-//! The message of the day: what failed while no person was watching. pam_motd(8) shows the files of /run/motd.d at login.
+//! What failed while no person was watching: the message of the day, which pam_motd(8) shows from /run/motd.d and the user unit
+//! dkms-notify.service on a desktop, and an entry in the journal.
 
 use crate::conf::Settings;
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageName, Target};
+use crate::system::journal::{self, Priority};
 use crate::system::{System, files};
 use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// The packages that each kernel lacks.
+type Notices = BTreeMap<String, Vec<String>>;
 
 const FILE: &str = "/run/motd.d/dkms";
 const START: &str = "dkms: drivers are missing for kernel ";
 
 /// Notes which packages a kernel lacks; with none, what was noted for it goes.
 pub(crate) fn note(target: &Target, missing: &[String], settings: &Settings, system: &System) {
-    let mut notices = read(system);
+    let before = read(system);
+    let mut notices = before.clone();
     notices.insert(target.release.to_string(), missing.to_vec());
-    write(&current(notices, settings, system), system);
+    publish(&before, &current(notices, settings, system), system);
 }
 
 /// Drops what is not missing any more.
 pub(crate) fn refresh(settings: &Settings, system: &System) {
     if path(system).is_file() {
-        write(&current(read(system), settings, system), system);
+        let before = read(system);
+        publish(&before, &current(before.clone(), settings, system), system);
     }
+}
+
+/// Writes the message, and into the journal what is new in it and what is gone from it.
+fn publish(before: &Notices, after: &Notices, system: &System) {
+    for (release, packages) in
+        after.iter().filter(|(release, packages)| before.get(*release) != Some(packages))
+    {
+        let packages = packages.join(", ");
+        let text = format!("Drivers are missing for kernel {release}: {packages}");
+        let fields = [("DKMS_KERNEL", release.as_str()), ("DKMS_PACKAGES", &packages)];
+        journal::send(system, journal::DRIVERS_MISSING, Priority::Error, &text, &fields);
+    }
+    for release in before.keys().filter(|release| !after.contains_key(*release)) {
+        let text = format!("No driver that failed is missing any more for kernel {release}");
+        journal::send(
+            system,
+            journal::DRIVERS_COMPLETE,
+            Priority::Notice,
+            &text,
+            &[("DKMS_KERNEL", release)],
+        );
+    }
+    write(after, system);
 }
 
 fn path(system: &System) -> PathBuf {
     system.path(FILE)
 }
 
-/// The packages that each kernel lacks.
-fn read(system: &System) -> BTreeMap<String, Vec<String>> {
+/// What the message says now.
+fn read(system: &System) -> Notices {
     let text = fs_err::read_to_string(path(system)).unwrap_or_default();
     let notice = |line: &str| {
         let (release, packages) = line.strip_prefix(START)?.split_once(": ")?;
@@ -41,11 +71,7 @@ fn read(system: &System) -> BTreeMap<String, Vec<String>> {
 }
 
 /// What is still missing: the package is registered, the kernel is there, and does not have it.
-fn current(
-    notices: BTreeMap<String, Vec<String>>,
-    settings: &Settings,
-    system: &System,
-) -> BTreeMap<String, Vec<String>> {
+fn current(notices: Notices, settings: &Settings, system: &System) -> Notices {
     let tree = Tree::at(&settings.dkms_tree);
     let is_missing = |release: &str, package: &str| {
         let name = PackageName::new(package.split('/').next().unwrap_or_default()).ok()?;
@@ -63,7 +89,7 @@ fn current(
 }
 
 /// Failures are ignored: a machine without /run, or one that is not ours to write, has no message of the day.
-fn write(notices: &BTreeMap<String, Vec<String>>, system: &System) {
+fn write(notices: &Notices, system: &System) {
     if notices.is_empty() {
         let _ = files::remove_file(&path(system));
         return;

@@ -10,6 +10,7 @@ mod environment;
 pub(crate) mod files;
 pub(crate) mod fingerprint;
 mod host;
+pub(crate) mod journal;
 pub(crate) mod lock;
 pub(crate) mod process;
 pub(crate) mod regex;

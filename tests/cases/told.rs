@@ -90,3 +90,64 @@ fn looking_is_not_logged() {
     }
     assert!(socket.recv(&mut [0; 16]).is_err());
 }
+
+/// A journal that listens; each entry is returned as its lines.
+struct Journal(UnixDatagram);
+
+impl Journal {
+    fn of(world: &World) -> Self {
+        fs::create_dir_all(world.path("/run/systemd/journal")).unwrap();
+        let socket = UnixDatagram::bind(world.path("/run/systemd/journal/socket")).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Self(socket)
+    }
+
+    fn entry(&self) -> Option<Vec<String>> {
+        let mut buffer = [0; 4096];
+        let length = self.0.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned).collect())
+    }
+}
+
+#[test]
+fn journal_has_an_entry_while_drivers_are_missing() {
+    let world = failing();
+    let journal = Journal::of(&world);
+    world.hook("kernel-postinst", &[K]);
+    assert_eq!(
+        journal.entry().unwrap(),
+        [
+            "MESSAGE_ID=5d0e1ab3c7f24c0f8a6b9d42e7c31f58".to_owned(),
+            "PRIORITY=3".to_owned(),
+            "SYSLOG_IDENTIFIER=dkms".to_owned(),
+            format!("MESSAGE=Drivers are missing for kernel {K}: m/1.0"),
+            format!("DKMS_KERNEL={K}"),
+            "DKMS_PACKAGES=m/1.0".to_owned(),
+        ]
+    );
+    world.hook("boot", &[K]);
+    assert_eq!(journal.entry(), None, "it is said once");
+    world.write("/usr/src/m-1.0/recipe", "true");
+    world.ok(&["install", "m/1.0"]);
+    let entry = journal.entry().unwrap();
+    assert!(entry.contains(&"MESSAGE_ID=b8a96f1d03c54ab79e1f5d2c8407be63".to_owned()), "{entry:?}");
+    assert!(entry.contains(&format!("DKMS_KERNEL={K}")), "{entry:?}");
+}
+
+#[test]
+fn desktop_shows_what_the_message_of_the_day_says() {
+    let world = failing();
+    world.hook("kernel-postinst", &[K]);
+    world.program("notify-send", "printf '%s\\n' \"$@\" > @LOG@/shown");
+    let unit = include_str!("../../packaging/systemd/dkms-notify.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    // systemd.service(5): a doubled dollar is one.
+    let line = line.replace("$$", "$").replace(MOTD, &world.path(MOTD).display().to_string());
+    world.shell(&line).exits(0);
+    let shown = world.calls("shown").join("\n");
+    assert!(
+        shown.ends_with(&format!("drivers are missing for kernel {K}: m/1.0 (see: dkms check -k {K})")),
+        "{shown}"
+    );
+    assert!(unit.contains(&format!("ConditionPathExists={MOTD}")));
+}
