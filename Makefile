@@ -91,9 +91,10 @@ check:
 test:
 	./tests/run
 
-# What is made from the program's own tables: parts of dkms(8) and of the completions.
+# What is made from the program: parts of dkms(8), of the completions and of docs/reference.md, and the picture of the screen.
 documents:
 	DKMS_WRITE_DOCUMENTS=1 $(CARGO) test --locked --lib document_is -- --test-threads=1
+	DKMS_WRITE_DOCUMENTS=1 $(CARGO) test --locked --test cases picture_shows
 
 # Every system call that fails or is the last one, races, and many generated dkms.conf files.
 test-slow:

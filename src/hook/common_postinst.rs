@@ -5,12 +5,12 @@ use super::policy::{self, Failure};
 use super::{Hook, kernels, run};
 use crate::archive::source::AddOptions;
 use crate::conf::{Overrides, Settings, Strictness};
+use crate::inspect::pending::is_switched_off;
 use crate::install::transaction::index_after_removal;
 use crate::kernel::default_arch;
 use crate::model::{
     Arch, BuildId, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
 };
-use crate::ops::autoinstall::is_switched_off;
 use crate::ops::lifecycle;
 use crate::ops::{self, remove};
 use crate::plan::request::Job;

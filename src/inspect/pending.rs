@@ -11,7 +11,14 @@ use crate::plan::autoinstall::{Candidate, Facts, Stale, Version};
 use crate::plan::buildable;
 use crate::plan::request::Force;
 use crate::session::Session;
+use crate::system::System;
 use crate::tree::{Build, Package, Snapshot};
+
+/// Whether the administrator switched autoinstall off.
+#[must_use]
+pub(crate) fn is_switched_off(system: &System) -> bool {
+    system.path("/etc/dkms/no-autoinstall").exists()
+}
 
 /// Reads what the decision needs, and no dkms.conf of a package that is installed.
 pub(crate) fn gather(session: &Session<'_>, snapshot: &Snapshot, target: &Target, force: &Force) -> Facts {

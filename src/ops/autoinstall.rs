@@ -8,7 +8,7 @@ use crate::plan::autoinstall::{Blocked, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
 use crate::session::WriteSession;
-use crate::system::{System, signals};
+use crate::system::signals;
 
 /// What became of every package that was due, or could not be.
 #[derive(Debug, Default)]
@@ -85,10 +85,4 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
     Ok(report)
-}
-
-/// Whether the administrator switched autoinstall off.
-#[must_use]
-pub(crate) fn is_switched_off(system: &System) -> bool {
-    system.path("/etc/dkms/no-autoinstall").exists()
 }

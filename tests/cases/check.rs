@@ -328,3 +328,18 @@ fn locked_down_kernel_refuses_unsigned_modules() {
     world.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
     world.dkms(&["check"]).exits(1).says("not signed").says("The kernel is locked down");
 }
+
+#[test]
+fn package_that_is_disabled_is_named_with_the_reason() {
+    let world = World::new();
+    world.kernel(NEW).headers();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.write("/etc/dkms/no-autoinstall", "");
+    let off = "it is not built; /etc/dkms/no-autoinstall switches automatic installation off";
+    world.dkms(&["check", "-k", NEW]).exits(1).says(off).says("fix: dkms install m/1.0");
+    world.package("n", "1.0").conf("AUTOINSTALL=no");
+    world.ok(&["install", "n/1.0"]);
+    let why = "n/1.0  works on the running kernel, will not exist on this one (its dkms.conf does not say AUTOINSTALL=yes)";
+    world.dkms(&["check", "-k", NEW]).exits(1).says(why).says("fix: dkms install n/1.0");
+}

@@ -43,6 +43,7 @@ mod names;
 mod owners;
 mod packages;
 mod pending;
+mod picture;
 mod preview;
 mod reference;
 mod remedies;

@@ -10,7 +10,7 @@ pub(crate) use boot::Kernels;
 #[cfg(any(test, fuzzing))]
 pub(crate) use index::parse_modules_dep;
 
-use crate::inspect::pending::gather;
+use crate::inspect::pending::{gather, is_switched_off};
 use crate::kernel::{Kernel, header_package};
 use crate::model::remedy::Remedy;
 use crate::model::{Error, KernelRelease, PackageId, PackageName, Target};
@@ -137,6 +137,9 @@ pub(crate) fn check(
     check
 }
 
+/// Why nothing happens by itself.
+const SWITCHED_OFF: &str = "; /etc/dkms/no-autoinstall switches automatic installation off";
+
 fn check_packages(
     session: &Session<'_>,
     check: &mut KernelCheck,
@@ -180,7 +183,8 @@ fn check_packages(
                 add(Kind::Damaged, id, why, Some(install(id)));
             }
             (Need::Install, false) => {
-                add(Kind::Missing, id, "it is built, and not installed".to_owned(), Some(install(id)));
+                let off = if is_switched_off(session.system) { SWITCHED_OFF } else { "" };
+                add(Kind::Missing, id, format!("it is built, and not installed{off}"), Some(install(id)));
             }
             (Need::Build | Need::Rebuild(_) | Need::Sign(_), _) if !kernel.has_headers() => {
                 let since = session.tree().pending_since(&target).map(|since| format!(" since {since}"));
@@ -194,7 +198,8 @@ fn check_packages(
                     true => install(id),
                     false => Remedy::InstallAfter { first, package: id.clone(), target: target.clone() },
                 };
-                add(Kind::Missing, id, "it is not built".to_owned(), Some(remedy));
+                let off = if is_switched_off(session.system) { SWITCHED_OFF } else { "" };
+                add(Kind::Missing, id, format!("it is not built{off}"), Some(remedy));
             }
         }
     }

@@ -281,13 +281,22 @@ impl fmt::Display for Error {
                 f,
                 "Problems with depmod detected for kernel {release}: {why}\nAutomatically uninstalling this version of the module."
             ),
-            Self::AutoinstallFailed { failed, unresolved, .. } => {
+            Self::AutoinstallFailed { release, failed, unresolved } => {
                 let mut text = String::from("One or more modules failed to install during autoinstall.");
                 if !failed.is_empty() || !unresolved.is_empty() {
                     text.push_str("\nRefer to previous errors for more information.");
                 }
                 for name in unresolved {
                     let _ = write!(text, "\n{name}: a package that it depends on is not installed.");
+                }
+                let lost: Vec<&str> =
+                    failed.iter().map(|(name, _)| name).chain(unresolved).map(String::as_str).collect();
+                if !lost.is_empty() {
+                    let lost = lost.join(", ");
+                    let _ = write!(
+                        text,
+                        "\nHardware that depends on {lost} will not work with kernel {release}."
+                    );
                 }
                 f.write_str(&text)
             }
