@@ -57,5 +57,6 @@ mod tarballs;
 mod told;
 mod uninstall_remove;
 mod vermagic;
+mod walkthroughs;
 mod weak_modules;
 mod world;
