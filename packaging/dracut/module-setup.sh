@@ -1,5 +1,5 @@
 #!/bin/bash
-# dracut module: what is due for the kernel is built and installed before any module is selected, and the modules of DKMS
+# dracut module: what is pending for the kernel is built and installed before any module is selected, and the modules of DKMS
 # packages that belong into the image are put there. See dracut.modules(7).
 
 # Called for every image, before all modules' installkernel().

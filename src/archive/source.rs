@@ -38,7 +38,7 @@ pub(crate) fn import(session: &WriteSession<'_>, dir: &Path, source_dir: &Path, 
     let prefix = format!(".{}-", source_dir.file_name().unwrap_or_default().to_string_lossy());
     let staged = files::closed_temporary_dir(&session.settings.source_tree, &prefix)?;
     let copied = (|| {
-        // A directory inside of the package's own source is not told to replace what it lies in.
+        // A directory inside the package's own source does not replace that source.
         if source_dir.is_dir() && (!force || files::lies_below(dir, source_dir)) {
             files::copy_tree(source_dir, &staged)?;
         }

@@ -74,7 +74,7 @@ fn stage_modules(
 }
 
 /// Copies a module out of the build directory, where it may be a link to anywhere. One that the kernel would not load
-/// fails the build: because it is no whole module for its machine, or was made for another kernel, usually the running
+/// fails the build: because it is not a whole module for its machine, or was made for another kernel, usually the running
 /// one.
 fn take_module(
     session: &WriteSession<'_>,

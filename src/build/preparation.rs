@@ -1,4 +1,4 @@
-//! What is known of a build before anything is written, and everything that can refuse it.
+//! What is known of a build before anything is written. Whether it is refused is decided in `plan::refusal`.
 
 use crate::build::jobs::{SharedJobs, Turn};
 use crate::build::signer::signer;
@@ -7,8 +7,9 @@ use crate::inspect::inputs::{
     exports, has_sources, inputs, installed_dependencies, override_paths, source_paths,
 };
 use crate::inspect::trust::exposures;
-use crate::kernel::Toolchain;
-use crate::model::{BuildId, Error, PackageId, Result};
+use crate::kernel::{Kernel, Toolchain};
+use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
+use crate::plan::refusal::{Obstacles, Verdict};
 use crate::plan::request::Force;
 use crate::plan::{Buildable, buildable};
 use crate::programs::environment::{build_environment, toolchain};
@@ -44,7 +45,10 @@ pub(crate) struct Preparation {
     pub any_vermagic: bool,
 }
 
-/// Everything that can refuse a build, in the order in which callers know it.
+/// Reads everything that a build needs to know.
+///
+/// # Errors
+/// The dkms.conf is invalid, the build is refused, or it cannot be signed although that is required.
 pub(crate) fn prepare(
     session: &WriteSession<'_>,
     added: &Added,
@@ -57,19 +61,16 @@ pub(crate) fn prepare(
         session.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;
     session.tell_about(&conf, &id.package);
     let buildable = buildable(&conf, &id.target, kernel.config());
-    if let Some(why) = &buildable.package {
-        return Err(Error::Excluded { build: id.clone(), conf: conf.path.clone(), why: why.to_string() });
+    match obstacles(session, added, &conf, &buildable, &kernel, &id.target).judge(id, options.force.force) {
+        Verdict::Go => {}
+        Verdict::Forced(error) => session.system.console.warn(error.to_string()),
+        Verdict::Refused(error) => return Err(error),
     }
-    if !has_sources(added.source()) {
-        return Err(Error::SourceHasOnlyConf { path: added.source().to_owned() });
-    }
-    require_headers(session, &id.target.release)?;
     tell_exposures(session, id, options.conf);
     let signer =
         signer(session, &id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
     let toolchain = toolchain(session, &id.target.release);
     let environment = build_environment(session, id, &toolchain)?;
-    require_dependencies(session, id, &conf, options.force.force)?;
     let against = if conf.depends_rebuild.is_yes() && !options.force.force {
         installed_dependencies(session, &conf.depends, &id.target)
     } else {
@@ -128,24 +129,25 @@ pub(crate) fn require_headers(
     Err(Error::HeadersMissing { release: release.clone(), path: kernel.build_dir.clone() })
 }
 
-fn require_dependencies(
+/// What stands in the way of a build.
+fn obstacles(
     session: &WriteSession<'_>,
-    id: &BuildId,
+    added: &Added,
     conf: &PackageConf,
-    force: bool,
-) -> Result<()> {
+    buildable: &Buildable,
+    kernel: &Kernel,
+    target: &Target,
+) -> Obstacles {
     let is_missing = |name: &&String| {
-        crate::model::PackageName::new(name)
-            .map_or(true, |name| session.tree().active(&name, &id.target).is_none())
+        PackageName::new(name).map_or(true, |name| session.tree().active(&name, target).is_none())
     };
-    let missing: Vec<String> = conf.depends.iter().filter(is_missing).cloned().collect();
-    let error = Error::DependencyMissing { build: id.clone(), missing };
-    match &error {
-        Error::DependencyMissing { missing, .. } if missing.is_empty() => Ok(()),
-        _ if force => {
-            session.system.console.warn(error.to_string());
-            Ok(())
-        }
-        _ => Err(error),
+    Obstacles {
+        exclusion: buildable.package.clone(),
+        conf: conf.path.clone(),
+        only_conf: !has_sources(added.source()),
+        source: added.source().to_owned(),
+        headers_missing: !kernel.has_headers(),
+        headers: kernel.build_dir.clone(),
+        dependencies_missing: conf.depends.iter().filter(is_missing).cloned().collect(),
     }
 }

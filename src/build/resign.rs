@@ -3,7 +3,7 @@
 use crate::build::sign::{self, Unsigned};
 use crate::build::signer::signer;
 use crate::build::store::store;
-use crate::inspect::signature::{is_due, signature_due, wanted_signature};
+use crate::inspect::signature::{is_pending, pending_signature, wanted_signature};
 use crate::kernel::module_file::{Compression, read_module};
 use crate::model::{Error, Result};
 use crate::programs::environment::{build_environment, toolchain};
@@ -36,8 +36,8 @@ pub(crate) fn signature_by(signer: &Signer) -> Option<Signature> {
 ///
 /// # Errors
 /// The tree cannot be written; or a signature is required, and cannot be made.
-pub(crate) fn sign_if_due(session: &WriteSession<'_>, built: Built) -> Result<Built> {
-    let Some(why) = signature_due(session, &built) else { return Ok(built) };
+pub(crate) fn sign_if_pending(session: &WriteSession<'_>, built: Built) -> Result<Built> {
+    let Some(why) = pending_signature(session, &built) else { return Ok(built) };
     let id = built.id().clone();
     let signer =
         signer(session, &id.target.release).map_err(|why| Error::NotSigned { build: id.clone(), why })?;
@@ -63,7 +63,7 @@ fn sign_copy(session: &WriteSession<'_>, built: &Built, signer: &Signer, stage: 
     let environment = build_environment(session, id, &toolchain(session, &id.target.release))?;
     let (mut signed, mut failed) = (false, false);
     for module in &mut record.modules {
-        if is_due(&wanted, module.signature.as_ref()).is_none() {
+        if is_pending(&wanted, module.signature.as_ref()).is_none() {
             continue;
         }
         match sign_stored(session, module, &out.join("module"), &work, (signer, &environment))? {

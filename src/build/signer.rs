@@ -61,7 +61,7 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
         }
     };
     console.detail(signer.to_string());
-    if !session.enrolment_told.swap(true, Ordering::Relaxed) {
+    if !session.enrolment_reported.swap(true, Ordering::Relaxed) {
         tell_enrolment(&signer.certificate, &facts, session.system);
     }
     Ok(Some(signer))

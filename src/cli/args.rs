@@ -1,4 +1,4 @@
-//! The arguments as values, and how their words are understood: positional ones are told apart by what they name.
+//! The arguments as values, and how their words are understood: what a positional one is depends on what it names.
 
 use super::action::Action;
 use crate::conf::Overrides;

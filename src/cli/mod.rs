@@ -149,7 +149,7 @@ fn log_action(args: &Arguments, result: &Result<ExitCode, Error>, took: Duration
 /// Says what went wrong; for an unknown word of the command line, also what it may have been meant for.
 fn tell(error: &Error, system: &System) {
     match error {
-        Error::Told(_) => {}
+        Error::Reported(_) => {}
         error if error.is_warning() => system.console.warn(error.to_string()),
         error => system.console.error(error.to_string()),
     }
@@ -166,7 +166,7 @@ fn tell(error: &Error, system: &System) {
 
 /// What helps with an error, where this machine has to be asked for it.
 fn hint(error: &Error, settings: &Settings, system: &System) {
-    if let Error::Told(error) = error {
+    if let Error::Reported(error) = error {
         hint(error, settings, system);
     }
     if let Error::HeadersMissing { release, .. } = error {

@@ -87,7 +87,7 @@ fn lines(plan: &Plan, target: &Target, has_headers: bool) -> Vec<(PackageName, S
 /// What a change would do.
 ///
 /// # Errors
-/// The subject is no package.
+/// The subject is not a package.
 pub(crate) fn change(session: &Session<'_>, change: &Change) -> Result<()> {
     let console = &session.system.console;
     match change {

@@ -248,7 +248,7 @@ impl Checker<'_> {
             Some(archive) if archive.is_file() => Ok(archive.clone()),
             Some(archive) => Err(Error::Archive { path: archive.clone(), problem: ArchiveProblem::Missing }),
             None => match (&self.args.module, &self.args.version) {
-                // What is no file was taken for a module.
+                // What is not a file was taken for a module.
                 (Some(module), version) => {
                     let path = version.iter().fold(module.clone(), |path, rest| format!("{path}/{rest}"));
                     Err(Error::Archive { path: path.into(), problem: ArchiveProblem::Missing })

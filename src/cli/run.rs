@@ -22,7 +22,7 @@ use crate::tree::Tree;
 /// Does what is asked.
 ///
 /// # Errors
-/// What the user or caller must be told, with its exit code.
+/// What went wrong, with its exit code.
 pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -> Result<ExitCode> {
     match request {
         Request::Status { filters, format } => status::print(filters, *format, settings, system),

@@ -3,7 +3,7 @@
 use super::WHITELIST;
 use crate::model::similar::most_similar;
 
-/// A variable that is no directive and that the file does not use.
+/// A variable that is not a directive and that the file does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unused {
     /// Counted from 1.

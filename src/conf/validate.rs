@@ -85,7 +85,7 @@ fn check_module(module: &super::Module, problems: &mut Vec<String>) {
             name == "BUILT_MODULE_NAME" && !value.split('/').any(|part| matches!(part, "" | "." | ".."));
         if (value.contains('/') && !is_path) || value.contains(char::is_whitespace) || value.starts_with('.')
         {
-            add(format!("Directive '{name}' for record #{i} is no module name: '{value}'."));
+            add(format!("Directive '{name}' for record #{i} is not a module name: '{value}'."));
         }
     }
     let location = &module.conf_location;

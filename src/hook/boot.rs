@@ -4,7 +4,7 @@
 //! Called by dkms.service, early enough for the network and the display, too late for what was wanted before: therefore
 //! new modules are loaded here for the devices that wait for them, and for modules-load.d.
 
-use super::due::{install_due, ready_pending, take_up_pending};
+use super::pending::{install_pending, ready_pending, take_up_pending};
 use super::regenerate::{self, When};
 use super::run;
 use crate::conf::{Overrides, Settings};
@@ -26,7 +26,7 @@ pub(super) fn boot() -> ExitCode {
         {
             inhibit_shutdown(&hook.system);
         }
-        let outcome = install_due(hook, release.as_str(), &settings);
+        let outcome = install_pending(hook, release.as_str(), &settings);
         regenerate::ask(hook, release.as_str(), &outcome.installed, When::Beside, &settings);
         let others = take_up_pending(hook, release.as_str(), When::Beside, &settings);
         u8::from(outcome.incomplete || others)

@@ -2,7 +2,7 @@
 //!
 //! Source: Debian Kernel Handbook, "Kernel hooks"; linux-base, linux-run-hooks(1).
 
-use super::due::{install_due, take_out, take_up_pending};
+use super::pending::{install_pending, take_out, take_up_pending};
 use super::regenerate::{self, When};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
@@ -62,7 +62,7 @@ pub(super) fn autoinstaller() -> ExitCode {
             let running = hook.system.host.running.as_ref().map(ToString::to_string).unwrap_or_default();
             let release = if hook.arg(1).is_empty() { running } else { hook.arg(1).to_owned() };
             let settings = Settings::load(Overrides::default(), &hook.system);
-            install_due(hook, &release, &settings).status
+            install_pending(hook, &release, &settings).status
         }
         "stop" | "restart" | "force-reload" | "status" | "reload" => 0,
         _ => {
@@ -104,9 +104,9 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
     let no_depmod = trigger == Trigger::Removed;
     let settings = Settings::load(Overrides { no_depmod, ..Overrides::default() }, &hook.system);
     match trigger {
-        Trigger::ImageInstalled => install_due(hook, &release, &settings).status,
+        Trigger::ImageInstalled => install_pending(hook, &release, &settings).status,
         Trigger::HeadersInstalled => {
-            let outcome = install_due(hook, &release, &settings);
+            let outcome = install_pending(hook, &release, &settings);
             regenerate::ask(hook, &release, &outcome.installed, When::Now, &settings);
             take_up_pending(hook, &release, When::Now, &settings);
             outcome.status

@@ -2,7 +2,7 @@
 //!
 //! No regeneration is started from here: post_transaction, which many use for that, is left out.
 
-use super::due::{KernelOutcome, install_due};
+use super::pending::{KernelOutcome, install_pending};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
 use crate::inspect::initramfs::image_modules;
@@ -28,7 +28,7 @@ pub(super) fn initramfs() -> ExitCode {
         } else if release.is_empty() || !settings.install_tree.join(&release).is_dir() {
             hook.syslog.write(Severity::Info, &format!("kernel {release:?} has no modules; nothing is done"));
         } else {
-            let KernelOutcome { missing, .. } = install_due(hook, &release, &settings);
+            let KernelOutcome { missing, .. } = install_pending(hook, &release, &settings);
             if !missing.is_empty() {
                 hook.error(&format!(
                     "The initramfs of kernel {release} is packed without {}.",

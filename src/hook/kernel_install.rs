@@ -3,7 +3,7 @@
 //! Whatever else than 0 a plugin ends with ends the whole chain, and the machine is left without an initrd and a boot
 //! entry: it always ends with 0.
 
-use super::due::{install_due, take_out};
+use super::pending::{install_pending, take_out};
 use super::run;
 use crate::conf::{Overrides, Settings};
 use crate::system::System;
@@ -21,7 +21,7 @@ pub(super) fn kernel_install() -> ExitCode {
         let settings = Settings::load(Overrides { no_depmod, ..Overrides::default() }, &hook.system);
         match command.as_str() {
             "add" => {
-                install_due(hook, &release, &settings);
+                install_pending(hook, &release, &settings);
             }
             "remove" => {
                 if let Err(error) = take_out(hook, &release, &settings) {

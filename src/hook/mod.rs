@@ -6,10 +6,10 @@
 mod boot;
 mod common_postinst;
 mod debian;
-mod due;
 mod initramfs;
 mod kernel_install;
 mod kernels;
+mod pending;
 mod policy;
 mod regenerate;
 

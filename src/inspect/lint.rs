@@ -117,9 +117,9 @@ impl Author<'_> {
         for unused in unused(self.text) {
             let (severity, text) = match unused.meant {
                 Some(meant) => {
-                    (Severity::Warning, format!("{} is no directive. Did you mean {meant}?", unused.name))
+                    (Severity::Warning, format!("{} is not a directive. Did you mean {meant}?", unused.name))
                 }
-                None => (Severity::Hint, format!("{} is no directive, and nothing uses it.", unused.name)),
+                None => (Severity::Hint, format!("{} is not a directive, and nothing uses it.", unused.name)),
             };
             self.add(severity, Some(unused.line), text);
         }
@@ -206,7 +206,7 @@ impl Author<'_> {
                 self.conf.values().elements(directive).map(|(_, value)| value.to_owned()).collect();
             for value in values.iter().filter(|value| !value.is_empty()) {
                 if let Err(why) = Regex::new(value) {
-                    let text = format!("{directive} {value:?} is no regular expression: {why}");
+                    let text = format!("{directive} {value:?} is not a regular expression: {why}");
                     self.add(Severity::Error, self.line_of(directive), text);
                 }
             }

@@ -4,7 +4,7 @@ use crate::conf::Strictness;
 use crate::inspect::inputs::{remembered_failure, staleness};
 use crate::inspect::installed::{is_intact, is_whole};
 use crate::inspect::provided::is_provided;
-use crate::inspect::signature::signature_due;
+use crate::inspect::signature::pending_signature;
 use crate::kernel::WeakLinks;
 use crate::model::{BuildState, Error, SourceState, Target};
 use crate::plan::autoinstall::{Candidate, Facts, Stale, Version};
@@ -72,8 +72,8 @@ fn version_facts(
         if let Some(why) = stale {
             return stale_version(session, package, target, why, intact, force);
         }
-        let due = signature_due(session, installed.built()).filter(|_| intact);
-        return match due.filter(|_| wants_itself_installed(session, package, target)) {
+        let unsigned = pending_signature(session, installed.built()).filter(|_| intact);
+        return match unsigned.filter(|_| wants_itself_installed(session, package, target)) {
             Some(why) => Version::Unsigned(why),
             None => Version::Installed { intact },
         };

@@ -2,7 +2,7 @@
 
 use crate::kernel::Kernel;
 use crate::model::KernelRelease;
-use crate::plan::autoinstall::SignatureDue;
+use crate::plan::autoinstall::PendingSignature;
 use crate::session::Session;
 use crate::signing::wanted::WantedSignature;
 use crate::signing::{self, Enrolment, Reason, Signing, SigningFacts};
@@ -12,7 +12,7 @@ use crate::tree::{BuildRecord, Built, Signature};
 use std::sync::{Arc, PoisonError};
 
 /// Why the modules of a build are to be signed, if they are. Those that were signed by another than dkms are not.
-pub(crate) fn signature_due(session: &Session<'_>, built: &Built) -> Option<SignatureDue> {
+pub(crate) fn pending_signature(session: &Session<'_>, built: &Built) -> Option<PendingSignature> {
     let record = built.record()?;
     if record.modules.iter().all(|module| module.signature.is_none()) {
         return None;
@@ -21,7 +21,7 @@ pub(crate) fn signature_due(session: &Session<'_>, built: &Built) -> Option<Sign
     if cannot_sign(&record, &wanted) {
         return None;
     }
-    record.modules.iter().find_map(|module| is_due(&wanted, module.signature.as_ref()))
+    record.modules.iter().find_map(|module| is_pending(&wanted, module.signature.as_ref()))
 }
 
 pub(crate) fn wanted_signature(session: &Session<'_>, release: &KernelRelease) -> Arc<WantedSignature> {
@@ -84,18 +84,21 @@ pub(crate) fn signing_facts<'a>(kernel: &'a Kernel, system: &'a System) -> Signi
 }
 
 /// Whether a module is to be signed that has `signature`, the work of a build of ours.
-pub(crate) fn is_due(wanted: &WantedSignature, signature: Option<&Signature>) -> Option<SignatureDue> {
+pub(crate) fn is_pending(
+    wanted: &WantedSignature,
+    signature: Option<&Signature>,
+) -> Option<PendingSignature> {
     match (wanted, signature?) {
         (WantedSignature::Certificate { .. } | WantedSignature::NewKey { .. }, Signature::None) => {
-            Some(SignatureDue::Missing)
+            Some(PendingSignature::Missing)
         }
         // Every installer and image builder works in a chroot: what it built is good unless the machine refuses it.
         (
             WantedSignature::Certificate { enforced, .. } | WantedSignature::NewKey { enforced },
             Signature::NoneInChroot,
-        ) => enforced.then_some(SignatureDue::Missing),
+        ) => enforced.then_some(PendingSignature::Missing),
         (WantedSignature::Certificate { digest, keeps, .. }, Signature::Certificate(then)) => {
-            (digest != then && !keeps.contains(then)).then_some(SignatureDue::OtherCertificate)
+            (digest != then && !keeps.contains(then)).then_some(PendingSignature::OtherCertificate)
         }
         // A key that is lost may be one that the machine trusts, and it cannot trust the new one yet.
         (WantedSignature::NewKey { .. }, Signature::Certificate(_)) | (WantedSignature::Nothing, _) => None,

@@ -27,7 +27,7 @@ pub(crate) struct Restore<'a> {
 
 /// Gives every module of that name a second place in the tree: the preferred one directly, others of the same
 /// name under `collisions/` with their directory. What is stored already is never overwritten, and files of the
-/// package itself (`owned`) are no originals.
+/// package itself (`owned`) are not originals.
 pub(crate) fn keep_originals(
     session: &WriteSession<'_>,
     id: &BuildId,

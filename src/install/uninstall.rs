@@ -80,7 +80,7 @@ fn take_files_out(
         .collect();
     let present = found.iter().filter(|(_, owner)| owner.is_ours()).map(|(path, _)| path);
     tell_weak_modules(session, WeakChange::Removed, installed.built(), present);
-    // What is no module of ours goes out of the way before an original comes back to its place.
+    // What is not a module of ours goes out of the way before an original comes back to its place.
     for (path, owner) in found.iter().filter(|(_, owner)| is_in_the_way(owner)) {
         take_away(session, path, owner, progress)?;
     }

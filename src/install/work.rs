@@ -22,7 +22,7 @@ pub(crate) struct Installation<'a> {
     pub force: Force,
     pub conf: &'a PackageConf,
     /// Whether originals are moved aside: not where another dkms installed the version that is active now, for then
-    /// its files cannot be told from the kernel's.
+    /// its files cannot be distinguished from the kernel's.
     pub archive: bool,
     /// The active version was installed by another dkms.
     pub unrecorded: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Installation<'a> {
     pub rebuilt: bool,
     /// What the active version has in the kernel.
     pub former: Option<InstallRecord>,
-    /// Files of this package, which are no originals.
+    /// Files of this package, which are not originals.
     pub owned: Vec<PathBuf>,
 }
 

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_told_apart() {
+    fn options_are_distinguished() {
         let config = KernelConfig::parse(
             "CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_AB=64\nCONFIG_D=\"gcc-12 (Debian)\"\n"
                 .into(),

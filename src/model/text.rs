@@ -14,7 +14,7 @@ pub(crate) fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Text of several lines: what is no line break, tab or visible character stands there as an escape (`\u001b`).
+/// Text of several lines: anything but a line break, tab or visible character stands there as an escape (`\u001b`).
 #[must_use]
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n')

@@ -1,4 +1,4 @@
-//! The main job: a kernel gets every module that is due for it.
+//! The main job: a kernel gets every pending module.
 
 use crate::inspect::pending::gather;
 use crate::model::{Error, PackageId, PackageName, Result, Target};
@@ -10,7 +10,7 @@ use crate::programs::records::note_rewritten;
 use crate::session::WriteSession;
 use crate::system::signals;
 
-/// What became of every package that was due, or could not be.
+/// The result for every package that was pending or could not be built.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     /// Installed now, or before.
@@ -24,11 +24,11 @@ pub(crate) struct Report {
     pub deferred: Vec<(PackageId, Vec<String>)>,
     /// Packages that could not be built because the kernel's headers are not there.
     pub without_headers: Vec<PackageId>,
-    /// Whether the run's answer was known without looking: nothing was due.
-    pub nothing_due: bool,
+    /// Whether nothing was pending.
+    pub nothing_pending: bool,
 }
 
-/// Installs what is due for a kernel. Every package stands for itself: the report says what became of each.
+/// Installs what is pending for a kernel. Packages do not affect each other; the report has the result of each.
 ///
 /// # Errors
 /// Nothing could be tried at all.
@@ -38,7 +38,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     let facts = gather(session, &snapshot, target, force);
     note_rewritten(session);
     let mut plan = plan_autoinstall(facts);
-    let mut report = Report { nothing_due: plan.is_empty(), ..Report::default() };
+    let mut report = Report { nothing_pending: plan.is_empty(), ..Report::default() };
     // What failed before is printed with the report, as loud as the caller wants it.
     let is_news = |error: &&Error| !matches!(error, Error::FailedBefore { .. });
     for error in plan.broken.iter().chain(&plan.failed).map(|(_, error)| error).filter(is_news) {

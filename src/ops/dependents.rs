@@ -75,7 +75,7 @@ fn rebuild(session: &WriteSession<'_>, id: &BuildId) -> Result<()> {
     let added = session.added(&id.package)?;
     let built = build(session, &added, id, BuildOptions::default())?;
     let Some(installed) = installed else { return Ok(()) };
-    // Its own former modules are of the same version; only without a record they cannot be told from others.
+    // Its own former modules are of the same version; without a record they cannot be distinguished from others.
     let version_override = installed.record().is_none();
     let options = InstallOptions { conf: None, force: Force { version_override, ..Force::default() } };
     let result = install(session, built.clone(), &options);

@@ -3,10 +3,10 @@
 use crate::archive::source::AddOptions;
 use crate::build::build;
 use crate::build::preparation::{BuildOptions, require_headers};
-use crate::build::resign::sign_if_due;
+use crate::build::resign::sign_if_pending;
 use crate::inspect::inputs::staleness;
 use crate::inspect::installed::is_intact;
-use crate::inspect::signature::signature_due;
+use crate::inspect::signature::pending_signature;
 use crate::install::depmod::depmod;
 use crate::install::install;
 use crate::install::transaction::{load_for_devices, post_transaction};
@@ -144,7 +144,7 @@ fn job_package(session: &WriteSession<'_>, job: &Job, same_content: bool) -> Res
 /// What is known before it is decided what to do.
 pub(crate) fn facts(session: &Session<'_>, id: &BuildId, force: bool) -> BuildFacts {
     let is_as_wanted = |installed: Installed| {
-        is_intact(session, &installed) && signature_due(session, installed.built()).is_none()
+        is_intact(session, &installed) && pending_signature(session, installed.built()).is_none()
     };
     BuildFacts {
         state: state(session, id),
@@ -197,7 +197,7 @@ fn carry_out(
         InstallPlan::BuildThenInstall(why) => Some(build_for(session, job, added, id, why)?),
         InstallPlan::Install | InstallPlan::Skip(_) => {
             tell_failure_since(session, id);
-            session.tree().built(id).map(|built| sign_if_due(session, built)).transpose()?
+            session.tree().built(id).map(|built| sign_if_pending(session, built)).transpose()?
         }
     };
     let Some(built) = built else { return Err(Error::NotInTree(id.package.clone())) };

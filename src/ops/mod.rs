@@ -36,6 +36,6 @@ impl Failures {
     }
 
     pub(crate) fn result(self) -> Result<()> {
-        self.first.map_or(Ok(()), |error| Err(Error::Told(Box::new(error))))
+        self.first.map_or(Ok(()), |error| Err(Error::Reported(Box::new(error))))
     }
 }

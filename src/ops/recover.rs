@@ -39,18 +39,18 @@ fn recover(session: &WriteSession<'_>) {
     let mut sorted: Vec<&Entry> = unfinished.iter().collect();
     sorted.sort_by_key(order);
     for entry in sorted {
-        told(session, settle(session, entry));
+        report(session, settle(session, entry));
         if !matches!(entry, Entry::Index { .. }) {
             session.writer.journal.commit(entry);
         }
     }
     for release in session.writer.journal.not_indexed() {
         // What depmod does not do today it may do tomorrow.
-        told(session, index(session, &release));
+        report(session, index(session, &release));
     }
 }
 
-fn told(session: &WriteSession<'_>, result: Result<()>) {
+fn report(session: &WriteSession<'_>, result: Result<()>) {
     if let Err(error) = result {
         session.system.console.warn(format!("what an earlier run left could not be put in order: {error}"));
     }

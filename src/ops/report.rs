@@ -6,7 +6,7 @@ use crate::system::System;
 
 /// The lines that callers match.
 pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &System) {
-    if report.nothing_due {
+    if report.nothing_pending {
         return;
     }
     let line = |what: &str, names: Vec<String>| {

@@ -4,7 +4,7 @@
 use crate::build::build;
 use crate::build::jobs::SharedJobs;
 use crate::build::preparation::BuildOptions;
-use crate::build::resign::sign_if_due;
+use crate::build::resign::sign_if_pending;
 use crate::install::install;
 use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result, Target};
@@ -140,7 +140,7 @@ impl Run<'_> {
         if !step.need.compiles()
             && let Some(built) = self.session.tree().built(&id)
         {
-            return sign_if_due(self.session, built);
+            return sign_if_pending(self.session, built);
         }
         if let Need::Rebuild(why) = &step.need {
             self.session.system.console.note(format!("{id} is rebuilt: {why}."));

@@ -1,4 +1,4 @@
-//! What a kernel is due: the version of each package to install, in which order, and why the others are not.
+//! What to install for a kernel: the version of each package, in which order, and why the others are not.
 
 use super::Exclusion;
 use crate::model::{Error, PackageId, PackageName};
@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Version {
     /// The active link names it; `intact` tells whether its files are in place.
     Installed { intact: bool },
-    /// Installed, and due to be built again. The old modules stay until the new ones are ready.
+    /// Installed, and to be rebuilt. The old modules stay until the new ones are ready.
     Stale { why: Stale, depends: Vec<String> },
-    /// Installed, and due to be signed. It is not compiled for that.
-    Unsigned(SignatureDue),
+    /// Installed, and to be signed, without compiling.
+    Unsigned(PendingSignature),
     /// The kernel uses, by weak links, the modules that are installed for another one.
     Weak,
     /// It is built, and what the kernel has of its own is as good or better.
@@ -54,14 +54,14 @@ impl std::fmt::Display for Stale {
     }
 }
 
-/// Why a build is due to be signed, by the key that is configured now.
+/// Why a build must be signed with the configured key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SignatureDue {
+pub(crate) enum PendingSignature {
     Missing,
     OtherCertificate,
 }
 
-impl std::fmt::Display for SignatureDue {
+impl std::fmt::Display for PendingSignature {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Missing => "its modules are not signed, although signing is on",
@@ -105,7 +105,7 @@ pub(crate) enum Need {
     /// Built already, or installed with files missing.
     Install,
     /// Installed; its modules are signed and installed again.
-    Sign(SignatureDue),
+    Sign(PendingSignature),
 }
 
 impl Need {
@@ -146,7 +146,7 @@ impl std::fmt::Display for Blocked {
     }
 }
 
-/// What is due, and what is not.
+/// What to do with each package.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     /// In an order that respects `after`; otherwise in listing order.
@@ -208,7 +208,7 @@ pub(crate) fn plan_autoinstall(facts: Facts) -> Plan {
 }
 
 /// One candidate: the first version that settles the matter, or the highest one's exclusion. Below a version that does
-/// not want the kernel an older one may step in; that it cannot is no failure.
+/// not want the kernel an older one may step in; that it cannot is not a failure.
 fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
     let mut excluded: Option<(PackageId, Exclusion)> = None;
     let mut broken: Option<(PackageId, Error)> = None;
@@ -278,8 +278,8 @@ fn order(
 ) {
     let mut planned: BTreeSet<String> = BTreeSet::new();
     // An older version that is about to be replaced is not what its dependents should be built against.
-    let due: BTreeSet<String> = waiting.iter().map(|w| w.id.name.to_string()).collect();
-    let installed: BTreeSet<String> = installed.difference(&due).cloned().collect();
+    let pending: BTreeSet<String> = waiting.iter().map(|w| w.id.name.to_string()).collect();
+    let installed: BTreeSet<String> = installed.difference(&pending).cloned().collect();
     loop {
         let is_ready = |w: &WantedStep| {
             let name = w.id.name.as_str();
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn blocked_deferred_and_circular_packages_are_told_apart() {
+    fn blocked_deferred_and_circular_packages_are_distinguished() {
         let plan = plan_autoinstall(facts(
             vec![
                 vec![("a/1", known(&["not-added"]))],
@@ -425,9 +425,10 @@ mod tests {
 
     #[test]
     fn pending_signature_needs_no_compiler() {
-        let due = Version::Unsigned(SignatureDue::Missing);
-        let plan = plan_autoinstall(facts(vec![vec![("a/1", due)], vec![("b/1", known(&["a"]))]], &["a"]));
-        assert_eq!(plan.steps[0].need, Need::Sign(SignatureDue::Missing));
+        let unsigned = Version::Unsigned(PendingSignature::Missing);
+        let plan =
+            plan_autoinstall(facts(vec![vec![("a/1", unsigned)], vec![("b/1", known(&["a"]))]], &["a"]));
+        assert_eq!(plan.steps[0].need, Need::Sign(PendingSignature::Missing));
         assert!(!plan.steps[0].need.compiles() && plan.steps[1].need.compiles());
         assert_eq!(steps(&plan), ["a/1", "b/1"]);
     }

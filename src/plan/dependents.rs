@@ -1,4 +1,4 @@
-//! Which builds are due again because what they were built against was replaced, and in which order.
+//! Which packages to rebuild because a dependency was replaced, and in which order.
 
 use crate::model::PackageId;
 use std::fmt;
@@ -22,7 +22,7 @@ pub(crate) struct Dependency {
     pub exports_changed: bool,
 }
 
-/// A build that is due again.
+/// A package to rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rebuild {
     pub id: PackageId,
@@ -61,12 +61,12 @@ impl Dependency {
     }
 }
 
-/// Every build that is due, after those that it depends on; otherwise, and in a circle, in the order given.
+/// Every package to rebuild, after those that it depends on; otherwise, and in a circle, in the order given.
 #[must_use]
 pub(crate) fn plan_rebuilds(dependents: Vec<Dependent>) -> Vec<Rebuild> {
-    let due = |dependent: &Dependent| dependent.depends.iter().find_map(Dependency::replaced);
+    let why = |dependent: &Dependent| dependent.depends.iter().find_map(Dependency::replaced);
     let mut waiting: Vec<(Dependent, Replaced)> =
-        dependents.into_iter().filter_map(|dependent| due(&dependent).map(|why| (dependent, why))).collect();
+        dependents.into_iter().filter_map(|dependent| why(&dependent).map(|why| (dependent, why))).collect();
     let mut plan = Vec::new();
     while !waiting.is_empty() {
         let is_ready = |(dependent, _): &(Dependent, Replaced)| {
@@ -115,10 +115,10 @@ mod tests {
     fn what_is_installed_now_decides(
         #[case] recorded: Option<&str>,
         #[case] installed: Option<&str>,
-        #[case] due: bool,
+        #[case] is_rebuilt: bool,
     ) {
         let plan = plan_rebuilds(vec![dependent("a", &[("d", recorded, installed)])]);
-        assert_eq!(!plan.is_empty(), due);
+        assert_eq!(!plan.is_empty(), is_rebuilt);
     }
 
     #[test]

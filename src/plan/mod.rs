@@ -5,6 +5,7 @@ pub(crate) mod dependents;
 mod exclusive;
 pub(crate) mod lifecycle;
 pub(crate) mod placement;
+pub(crate) mod refusal;
 pub(crate) mod request;
 
 pub(crate) use exclusive::{Buildable, Exclusion, buildable, is_obsolete};

@@ -101,8 +101,8 @@ pub(crate) struct WriteSession<'a> {
     pub writer: Writer,
     pub(crate) signers: Mutex<HashMap<KernelRelease, Result<Option<Signer>, String>>>,
     /// Whether the state of the certificate's enrolment was looked at.
-    pub(crate) enrolment_told: AtomicBool,
-    pub(crate) told: Mutex<HashSet<PackageId>>,
+    pub(crate) enrolment_reported: AtomicBool,
+    pub(crate) described: Mutex<HashSet<PackageId>>,
     /// What was tried in this run, and how it ended.
     pub(crate) attempts: Mutex<Vec<Attempt>>,
     /// What was built in this run, and with which variables: its installation finds the same.
@@ -129,8 +129,8 @@ impl<'a> WriteSession<'a> {
             session: Session::from_tree(writer.tree().clone(), settings, system),
             writer,
             signers: Mutex::default(),
-            enrolment_told: AtomicBool::default(),
-            told: Mutex::default(),
+            enrolment_reported: AtomicBool::default(),
+            described: Mutex::default(),
             attempts: Mutex::default(),
             environments: Mutex::default(),
         };
@@ -154,7 +154,7 @@ impl<'a> WriteSession<'a> {
     /// Tells what a conf says that its author should know: deprecated directives, lost values, another identity. Once in
     /// a run for each package.
     pub(crate) fn tell_about(&self, conf: &PackageConf, id: &PackageId) {
-        if !self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+        if !self.described.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
             return;
         }
         let console = &self.system.console;
@@ -186,7 +186,7 @@ impl<'a> WriteSession<'a> {
         for unused in unused(&String::from_utf8_lossy(&text)) {
             if let Some(meant) = unused.meant {
                 console.note(format!(
-                    "{}:{}: {} is no directive. Did you mean {meant}?",
+                    "{}:{}: {} is not a directive. Did you mean {meant}?",
                     conf.path.display(),
                     unused.line,
                     unused.name
@@ -221,7 +221,7 @@ impl<'a> WriteSession<'a> {
     pub(crate) fn tell_of(&self, id: &PackageId, error: &Error) {
         let text = error.to_string();
         self.tell(error);
-        if !matches!(error, Error::Told(_)) && !text.contains(&id.to_string()) {
+        if !matches!(error, Error::Reported(_)) && !text.contains(&id.to_string()) {
             self.system.console.note(format!("The package is {id}."));
         }
     }
@@ -230,7 +230,7 @@ impl<'a> WriteSession<'a> {
     pub(crate) fn tell_briefly_of(&self, id: &PackageId, error: &Error) {
         let text = format!("{error:#}");
         match error {
-            Error::Told(_) => return,
+            Error::Reported(_) => return,
             error if error.is_warning() => self.system.console.warn(&text),
             _ => self.system.console.error(&text),
         }
@@ -242,7 +242,7 @@ impl<'a> WriteSession<'a> {
     /// Tells an error as it is, or as the warning that it only is.
     pub(crate) fn tell(&self, error: &Error) {
         match error {
-            Error::Told(_) => {}
+            Error::Reported(_) => {}
             error if error.is_warning() => self.system.console.warn(error.to_string()),
             error => self.system.console.error(error.to_string()),
         }

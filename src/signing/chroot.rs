@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A container, whose first process sees the same root as we do, is no chroot.
+/// A container, whose first process sees the same root as we do, is not a chroot.
 #[must_use]
 pub(crate) fn in_chroot(root: &Path, env: &BTreeMap<String, String>, euid: u32) -> bool {
     is_faked(env) || mounts_differ(root) || (euid == 0 && roots_differ(root))

@@ -69,7 +69,7 @@ pub(crate) fn enforcement(facts: &SigningFacts) -> Option<Enforcement> {
 /// Whether the machine trusts a certificate, given as the content of its file.
 ///
 /// # Errors
-/// It is no certificate.
+/// It is not a certificate.
 pub(crate) fn enrolment(root: &Path, certificate: &[u8]) -> Result<Enrolment, String> {
     let certificate = identify(certificate)?;
     let holds = |list: &[u8]| x509_entries(list).any(|der| der == certificate.der);

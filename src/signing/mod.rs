@@ -155,7 +155,7 @@ fn signer(settings: &SigningSettings, facts: &SigningFacts) -> Result<Signing, R
     })
 }
 
-/// What tells certificates apart: SHA-256 of the DER form, hexadecimal; of the file's content where that is no certificate
+/// What tells certificates apart: SHA-256 of the DER form, hexadecimal; of the file's content where that is not a certificate
 /// that we read.
 #[must_use]
 pub(crate) fn certificate_digest(content: &[u8]) -> String {

@@ -44,7 +44,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// Whether the administrator should act: signing was wanted and possible, but for this. A strict run
-    /// fails here; what the administrator or the kernel has chosen is no problem.
+    /// fails here; what the administrator or the kernel has chosen is not a problem.
     #[must_use]
     pub(crate) fn is_problem(&self) -> bool {
         !matches!(self, Self::SwitchedOff | Self::InChroot | Self::NoConfig { .. } | Self::NoHash { .. })
@@ -58,7 +58,9 @@ impl Reason {
             Self::NoHash { release } => {
                 format!("the configuration of kernel {release} has no CONFIG_MODULE_SIG_HASH")
             }
-            Self::ToolMissing { tool } => format!("the sign tool {} is no executable file", tool.display()),
+            Self::ToolMissing { tool } => {
+                format!("the sign tool {} is not an executable file", tool.display())
+            }
             Self::PolicyToolMissing { tool } => format!("{tool}, which makes the signing key, was not found"),
             Self::KeyMissing { key } => format!("the signing key {} does not exist", key.display()),
             Self::CertificateMissing { key, certificate } => {

@@ -26,7 +26,7 @@ const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.1
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SignatureFlaw {
     Missing,
-    /// What is appended is no signature.
+    /// What is appended is not a signature.
     Malformed(String),
     /// The certificate cannot be read.
     Certificate(String),
@@ -135,7 +135,7 @@ pub(crate) struct CertificateIdentity {
 }
 
 /// # Errors
-/// The text is no certificate.
+/// The text is not a certificate.
 pub(crate) fn identify(certificate: &[u8]) -> Result<CertificateIdentity, String> {
     let certificate = parse_certificate(certificate)?;
     let id = subject_key_identifier(&certificate).unwrap_or_else(|| {

@@ -7,7 +7,7 @@ use std::path::Path;
 /// The machine and the user of this run.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
-    /// What `uname -r` prints; `None` only if that is no possible directory name.
+    /// What `uname -r` prints; `None` only if that is not a possible directory name.
     pub running: Option<KernelRelease>,
     /// What `uname -m` prints.
     pub machine: Option<Arch>,

@@ -238,7 +238,7 @@ impl Command {
         let mut child = self.prepare(&input)?.spawn().map_err(named)?;
         let feeder = match (input, child.stdin.take()) {
             (Input::Bytes(bytes), Some(mut pipe)) => Some(std::thread::spawn(move || {
-                // A program that does not read all of its input is no error of ours.
+                // A program that does not read all of its input is not an error of ours.
                 let _ = pipe.write_all(&bytes);
             })),
             _ => None,

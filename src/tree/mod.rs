@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 /// Where replaced files wait until an installation is complete.
 pub(crate) const UNDO_DIR: &str = ".dkms-undo";
 
-/// Directories of a version that are no kernels.
+/// Directories of a version that are not kernels.
 const BOOKKEEPING: [&str; 9] =
     ["source", "build", "tarball", "driver_disk", "rpm", "deb", "dsc", "bmdeb", "kmp"];
 
@@ -113,7 +113,7 @@ impl Tree {
         }
     }
 
-    /// `T/M/V/tarball`: where mktarball writes unless told otherwise.
+    /// `T/M/V/tarball`: where mktarball writes by default.
     #[must_use]
     pub(crate) fn tarball_dir(&self, id: &PackageId) -> PathBuf {
         self.version_dir(id).join("tarball")

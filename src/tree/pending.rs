@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub(crate) struct Pending {
     release: String,
     arch: String,
-    /// What is due there, as `name/version`.
+    /// The packages to build, as `name/version`.
     pub packages: Vec<String>,
     /// Since when, in local time.
     pub since: String,

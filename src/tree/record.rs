@@ -73,7 +73,7 @@ pub(crate) struct BuildRecord {
     pub post_remove: Option<String>,
     #[serde(default)]
     pub no_weak_modules: bool,
-    /// BUILD_DEPENDS_REBUILD: whether the build is due again when a dependency is replaced.
+    /// BUILD_DEPENDS_REBUILD: whether the package is rebuilt when a dependency is replaced.
     #[serde(default)]
     pub depends_rebuild: bool,
     /// What it was made from; missing where that was not known.

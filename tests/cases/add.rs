@@ -175,7 +175,7 @@ fn post_add_status_is_that_of_the_command() {
 }
 
 #[test]
-fn post_add_of_implied_add_is_only_told() {
+fn post_add_of_implied_add_is_only_reported() {
     let world = World::new();
     world.package("m", "1.0").conf("POST_ADD=fail.sh").script("fail.sh", "exit 33");
     world.ok(&["build", "m/1.0"]).complains("Warning: ").complains("POST_ADD");

@@ -90,7 +90,7 @@ fn upgrade_of_driver_ends_with_new_version_alone() {
 }
 
 #[test]
-fn what_fails_is_told_and_keeps_nothing_else() {
+fn what_fails_is_reported_and_keeps_nothing_else() {
     let world = arch();
     world.package("good", "1.0");
     world.package("bad", "1.0").recipe("exit 2");

@@ -168,9 +168,9 @@ fn lint_is_content_with_a_good_package() {
 #[case::typo(
     "AUTOINSTAL=yes",
     1,
-    "dkms.conf:6: warning: AUTOINSTAL is no directive. Did you mean AUTOINSTALL?"
+    "dkms.conf:6: warning: AUTOINSTAL is not a directive. Did you mean AUTOINSTALL?"
 )]
-#[case::unused("MAINTAINER=me", 0, "dkms.conf:6: hint: MAINTAINER is no directive, and nothing uses it.")]
+#[case::unused("MAINTAINER=me", 0, "dkms.conf:6: hint: MAINTAINER is not a directive, and nothing uses it.")]
 #[case::running(
     "MAKE[0]=\"make KVER=`uname -r`\"",
     1,
@@ -192,7 +192,7 @@ fn lint_is_content_with_a_good_package() {
 #[case::expression(
     "BUILD_EXCLUSIVE_KERNEL='^(6'",
     1,
-    "dkms.conf:6: error: BUILD_EXCLUSIVE_KERNEL \"^(6\" is no regular expression"
+    "dkms.conf:6: error: BUILD_EXCLUSIVE_KERNEL \"^(6\" is not a regular expression"
 )]
 #[case::flag("NO_WEAK_MODULES=maybe", 1, "dkms.conf:6: error: Unsupported NO_WEAK_MODULES value 'maybe'")]
 #[case::second_reading(
@@ -238,9 +238,9 @@ fn lint_reads_the_makefile(#[case] makefile: &str, #[case] make: &str, #[case] i
 fn mistyped_directive_is_mentioned_when_package_is_added() {
     let world = World::new();
     world.package("m", "1.0").conf("AUTOINSTAL=no");
-    world.ok(&["install", "m/1.0"]).complains("AUTOINSTAL is no directive. Did you mean AUTOINSTALL?");
+    world.ok(&["install", "m/1.0"]).complains("AUTOINSTAL is not a directive. Did you mean AUTOINSTALL?");
     world.package("n", "1.0").conf("MAKE_OPTIONS=x\nMAKE=\"make $MAKE_OPTIONS\"");
-    world.ok(&["install", "n/1.0"]).is_silent_about("is no directive");
+    world.ok(&["install", "n/1.0"]).is_silent_about("is not a directive");
 }
 
 fn document(stdout: &str) -> Value {

@@ -41,7 +41,7 @@ fn everything_pending_is_installed_and_indexed_once() {
 }
 
 #[test]
-fn nothing_due_prints_nothing_and_writes_nothing() {
+fn nothing_pending_prints_nothing_and_writes_nothing() {
     let world = World::new();
     world.package("off", "1.0").conf("AUTOINSTALL=no");
     add(&world, &["off/1.0"]);
@@ -79,7 +79,7 @@ fn one_bad_package_does_not_keep_others_out(#[case] how: &str) {
     let bad = world.package("m", "1.0");
     add(&world, &["a/1.0", "m/1.0", "z/1.0"]);
     let conf = "PACKAGE_NAME=m\nPACKAGE_VERSION=1.0\nAUTOINSTALL=yes\nDEST_MODULE_LOCATION=/extra\n";
-    let (told, code) = match how {
+    let (said, code) = match how {
         "broken" => {
             fs::remove_dir_all(&bad.dir).unwrap();
             (summary("failed", "m(4)"), 4)
@@ -120,7 +120,7 @@ fn one_bad_package_does_not_keep_others_out(#[case] how: &str) {
         }
     };
     let ended = world.dkms(&["autoinstall"]);
-    ended.exits(11).complains(FAILED).says(&told);
+    ended.exits(11).complains(FAILED).says(&said);
     assert!(code != 11 || ended.stderr.contains("m/1.0 cannot be installed"), "{}", ended.stderr);
     for package in ["a/1.0", "z/1.0"] {
         assert!(world.status().contains(&line(package, K, "installed")), "{:#?}", world.status());

@@ -155,7 +155,7 @@ fn source_with_link_loops_is_copied_unchanged() {
 }
 
 #[test]
-fn a_tree_that_is_a_file_is_told() {
+fn a_tree_that_is_a_file_is_reported() {
     let world = World::new();
     world.package("m", "1.0");
     fs::remove_dir(world.path("/var/lib/dkms")).unwrap();
@@ -168,7 +168,7 @@ fn a_tree_that_is_a_file_is_told() {
 }
 
 #[test]
-fn who_may_not_write_is_told_so() {
+fn who_may_not_write_is_reported_so() {
     if nix::unistd::geteuid().is_root() {
         return;
     }

@@ -120,7 +120,7 @@ fn invalid_conf_is_8_and_names_the_directive(#[case] conf: &str, #[case] named: 
 }
 
 #[test]
-fn every_problem_of_conf_is_told_at_once() {
+fn every_problem_of_conf_is_reported_at_once() {
     let world = World::new();
     world.package("m", "1.0").whole_conf("BUILT_MODULE_NAME=m.ko\nAUTOINSTALL=maybe\n");
     let ended = world.dkms(&["add", "m/1.0"]);
@@ -150,7 +150,7 @@ fn an_odd_conf_is_still_a_conf(#[case] conf: &str) {
 }
 
 #[test]
-fn deprecated_directives_are_told_once() {
+fn deprecated_directives_are_reported_once() {
     let world = World::new();
     world.package("m", "1.0").conf("REMAKE_INITRD=yes");
     world.write("/etc/dkms/m.conf", "STRIP=no\n").write("/etc/dkms/m-1.0.conf", "STRIP=no\n");

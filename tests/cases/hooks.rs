@@ -5,8 +5,8 @@ use rstest::rstest;
 use std::fs;
 use std::time::Duration;
 
-/// A world with one package that is due, and whose build does this.
-fn due(recipe: &str) -> World {
+/// A world with one pending package, whose build does this.
+fn pending(recipe: &str) -> World {
     let world = World::new();
     world.package("m", "1.0").recipe(recipe);
     world.ok(&["add", "m/1.0"]);
@@ -19,7 +19,7 @@ fn due(recipe: &str) -> World {
 #[case("kernel-prerm")]
 #[case("header-postinst")]
 fn hook_without_arguments_succeeds_with_a_message(#[case] hook: &str) {
-    let world = due("");
+    let world = pending("");
     let before = world.everything();
     let ended = world.hook(hook, &[]);
     ended.exits(0).complains("dkms: ");
@@ -32,7 +32,7 @@ fn hook_without_arguments_succeeds_with_a_message(#[case] hook: &str) {
 #[case("kernel-postinst", &[K])]
 #[case("header-postinst", &[K])]
 fn a_new_kernel_gets_its_modules(#[case] hook: &str, #[case] args: &[&str]) {
-    let world = due("");
+    let world = pending("");
     let ended = world.hook(hook, args);
     ended.exits(0).complains(&format!("Autoinstall on {K} succeeded for module(s) m."));
     assert_eq!(ended.stdout, "");
@@ -42,7 +42,7 @@ fn a_new_kernel_gets_its_modules(#[case] hook: &str, #[case] args: &[&str]) {
 
 #[test]
 fn kernel_of_argument_counts_and_not_running_one() {
-    let world = due("");
+    let world = pending("");
     world.kernel("6.2").headers();
     world.hook("kernel-postinst", &["6.2", "/boot/vmlinuz-6.2"]).exits(0);
     assert_eq!(world.status(), [line("m/1.0", "6.2", "installed")]);
@@ -52,7 +52,7 @@ fn kernel_of_argument_counts_and_not_running_one() {
 #[case("kernel-postinst")]
 #[case("header-postinst")]
 fn missing_headers_are_a_note(#[case] hook: &str) {
-    let world = due("");
+    let world = pending("");
     world.kernel("6.2");
     let ended = world.hook(hook, &["6.2", "/boot/vmlinuz-6.2"]);
     ended
@@ -63,7 +63,7 @@ fn missing_headers_are_a_note(#[case] hook: &str) {
 }
 
 #[test]
-fn nothing_due_is_silence() {
+fn nothing_pending_is_silence() {
     let world = World::new();
     world.kernel("6.2");
     for hook in ["kernel-postinst", "header-postinst", "kernel-preinst", "kernel-prerm"] {
@@ -79,7 +79,7 @@ fn nothing_due_is_silence() {
 
 #[test]
 fn failing_package_is_reported_and_the_kernel_installs() {
-    let world = due("echo 'm.c:7:1: error: too few points' >&2; exit 2");
+    let world = pending("echo 'm.c:7:1: error: too few points' >&2; exit 2");
     world.package("good", "1.0");
     world.ok(&["add", "good/1.0"]);
     let ended = world.hook("kernel-postinst", &[K, "/boot/vmlinuz"]);
@@ -104,7 +104,7 @@ fn whether_a_failure_fails_the_caller_is_configured(
     #[case] code: i32,
     #[values("kernel-postinst", "header-postinst", "dkms-autoinstaller")] hook: &str,
 ) {
-    let world = due("exit 2");
+    let world = pending("exit 2");
     if !general.is_empty() {
         world.write("/etc/dkms/framework.conf", format!("on_failure={general}\n"));
     }
@@ -117,7 +117,7 @@ fn whether_a_failure_fails_the_caller_is_configured(
 
 #[test]
 fn a_policy_of_one_package_is_not_anothers() {
-    let world = due("exit 2");
+    let world = pending("exit 2");
     world.write("/etc/dkms/other.conf", "on_failure=fail\n");
     world.package("other", "1.0");
     world.ok(&["add", "other/1.0"]);
@@ -138,7 +138,7 @@ fn maintainer_scripts_action_decides_whether_something_is_built(
     #[case] parameters: &str,
     #[case] acts: bool,
 ) {
-    let world = due("");
+    let world = pending("");
     world.hook_with(hook, &[K], &[("DEB_MAINT_PARAMS", parameters)]).exits(0);
     assert_eq!(world.status() == [line("m/1.0", K, "installed")], acts, "{:?}", world.status());
 }
@@ -155,7 +155,7 @@ fn maintainer_scripts_action_decides_whether_something_is_removed(
     #[case] parameters: &str,
     #[case] acts: bool,
 ) {
-    let world = due("");
+    let world = pending("");
     world.ok(&["install", "m/1.0"]);
     world.hook_with(hook, &[K], &[("DEB_MAINT_PARAMS", parameters)]).exits(0);
     assert_eq!(world.status() == ["m/1.0: added"], acts, "{:?}", world.status());
@@ -163,7 +163,7 @@ fn maintainer_scripts_action_decides_whether_something_is_removed(
 
 #[test]
 fn hooks_use_neither_standard_input_nor_output() {
-    let world = due("echo noise; cat; echo noise >&2");
+    let world = pending("echo noise; cat; echo noise >&2");
     fs::write(world.scratch("input"), "for debconf\n").unwrap();
     let line = format!("{{ $kernel_postinst {K} >out; cat >rest; }} <input");
     world.shell(&line).exits(0);
@@ -253,7 +253,7 @@ fn the_removal_hook_never_fails_the_kernel() {
 
 #[test]
 fn the_administrator_can_switch_the_hooks_off() {
-    let world = due("");
+    let world = pending("");
     world.write("/etc/dkms/no-autoinstall", "");
     for (hook, args) in
         [("kernel-postinst", &[K][..]), ("header-postinst", &[K]), ("common-postinst", &["m", "1.0"])]
@@ -276,7 +276,7 @@ fn autoinstaller_knows_the_words_of_an_init_script(
     #[case] code: i32,
     #[case] acts: bool,
 ) {
-    let world = due("");
+    let world = pending("");
     world.hook("dkms-autoinstaller", args).exits(code);
     assert_eq!(world.status() == [line("m/1.0", K, "installed")], acts);
 }
@@ -287,7 +287,7 @@ fn autoinstaller_knows_the_words_of_an_init_script(
 #[case(&["m", ""])]
 #[case(&["", "1.0"])]
 fn common_postinst_wants_a_name_and_a_version(#[case] args: &[&str]) {
-    let world = due("");
+    let world = pending("");
     let before = world.everything();
     world.hook("common-postinst", args).exits(1);
     assert_eq!(world.everything(), before);

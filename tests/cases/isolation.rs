@@ -181,7 +181,7 @@ fn refused_removal_is_not_carried_out_later(#[case] command: &str) {
     assert_eq!((world.status(), world.names(&format!("/lib/modules/{K}")), world.depmods(K)), before);
 }
 
-/// What the caller's shell or machine lacks is no fault of the package: the next caller's try is a new one.
+/// What the caller's shell or machine lacks is not a fault of the package: the next caller's try is a new one.
 #[rstest]
 #[case::no_compiler("rm $bin/kernel-cc", "kernel-cc m.c")]
 #[case::file_size("ulimit -f 1", "head -c 9000000 /dev/zero >fill")]

@@ -1,6 +1,6 @@
 //! Two at a time.
 
-use crate::world::{K, Running, World, line, wait_until};
+use crate::world::{A, K, Running, World, line, wait_until};
 use rstest::rstest;
 use std::fs;
 
@@ -152,9 +152,7 @@ fn finished_work_survives_a_signal_indexed() {
     world.package("quick", "1.0");
     world.ok(&["add", "quick/1.0"]);
     let (running, _) = waiting_build(&world, &["autoinstall"]);
-    wait_until("the other one is installed", || {
-        world.has(&format!("/lib/modules/{K}/updates/dkms/quick.ko"))
-    });
+    wait_until("the other one is installed", || world.has(&format!("/var/lib/dkms/quick/kernel-{K}-{}", *A)));
     let pid = nix::unistd::Pid::from_raw(running.pid().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     running.wait().exits(143);

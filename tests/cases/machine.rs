@@ -4,7 +4,7 @@ use crate::world::{Ended, K, World, elf, line, script, write};
 use rstest::rstest;
 use std::fs;
 
-fn due(recipe: &str) -> World {
+fn pending(recipe: &str) -> World {
     let world = World::new();
     world.package("m", "1.0").recipe(recipe);
     world.ok(&["add", "m/1.0"]);
@@ -13,7 +13,7 @@ fn due(recipe: &str) -> World {
 
 #[test]
 fn boot_installs_and_loads_for_the_running_kernel() {
-    let world = due("");
+    let world = pending("");
     world.kernel("6.9").headers();
     world.program("systemd-inhibit", "echo \"$*\" >> @LOG@/inhibit");
     world.write("/sys/devices/pci0/modalias", "pci:v1\n");
@@ -45,7 +45,7 @@ fn boot_with_nothing_pending_is_silent() {
 
 #[test]
 fn failed_build_at_boot_fails_the_unit() {
-    let world = due("echo 'm.c:1: error: no' >&2; exit 1");
+    let world = pending("echo 'm.c:1: error: no' >&2; exit 1");
     world.package("good", "1.0");
     world.ok(&["add", "good/1.0"]);
     world.hook("boot", &[]).exits(1).complains("could not be built").complains("m.c:1: error: no");
@@ -61,7 +61,7 @@ fn plugin(world: &World, args: &[&str]) -> Ended {
 
 #[test]
 fn kernel_install_leaves_the_index_to_others() {
-    let world = due("");
+    let world = pending("");
     world.write("/usr/lib/kernel/install.d/50-depmod.install", "");
     fs::remove_file(world.path(format!("/lib/modules/{K}/modules.dep"))).unwrap();
     let entry = "/boot/entries/x";
@@ -76,7 +76,7 @@ fn kernel_install_leaves_the_index_to_others() {
 
 #[test]
 fn without_systemds_plugin_the_index_is_ours() {
-    let world = due("");
+    let world = pending("");
     world.write("/usr/lib/kernel/install.d/50-depmod.install", "");
     fs::create_dir_all(world.path("/etc/kernel/install.d")).unwrap();
     std::os::unix::fs::symlink("/dev/null", world.path("/etc/kernel/install.d/50-depmod.install")).unwrap();
@@ -93,7 +93,7 @@ fn without_systemds_plugin_the_index_is_ours() {
 #[case::another_command(&["inspect", K])]
 #[case::remove_of_nothing(&["remove", "9.9", "/boot/x"])]
 fn the_plugin_never_ends_the_chain(#[case] args: &[&str]) {
-    let world = due("exit 77");
+    let world = pending("exit 77");
     world.write("/etc/dkms/framework.conf", "on_failure=fail\n");
     plugin(&world, args).exits(0);
     assert_eq!(world.status(), ["m/1.0: added"]);
@@ -107,7 +107,7 @@ fn plugin_shim_succeeds_without_the_program() {
 
 /// A machine whose headers come after its image was made; `held` is what lsinitramfs lists.
 fn with_image(held: &str) -> World {
-    let world = due("");
+    let world = pending("");
     world.write(&format!("/boot/initrd.img-{K}"), "image");
     world.program("lsinitramfs", &format!("printf '{held}'"));
     let log = world.scratch("../log/update-initramfs");

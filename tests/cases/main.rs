@@ -40,6 +40,7 @@ mod locking;
 mod machine;
 mod matrix;
 mod names;
+mod notices;
 mod owners;
 mod packages;
 mod pending;
@@ -54,7 +55,7 @@ mod signing;
 mod stale;
 mod status;
 mod tarballs;
-mod told;
+
 mod uninstall_remove;
 mod vermagic;
 mod walkthroughs;

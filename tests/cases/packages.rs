@@ -243,7 +243,7 @@ fn a_template_makes_the_package(#[case] dir: &str) {
 }
 
 #[test]
-fn template_with_error_is_told_and_leaves_nothing() {
+fn template_with_error_is_reported_and_leaves_nothing() {
     let world = machine();
     world.program("dpkg-buildpackage", "echo 'debian/changelog: no such file' >&2; exit 25");
     world.write("/etc/dkms/template-dkms-mkdeb/debian/control", "");

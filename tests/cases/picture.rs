@@ -133,7 +133,7 @@ fn session() -> String {
     }
     let mut screen = String::new();
     for line in ["dkms autoinstall", "dkms status", "dkms check"] {
-        // Where this machine keeps its files is no part of the picture.
+        // Where this machine keeps its files is not a part of the picture.
         let shown = world.on_terminal(COLUMNS, &[], line).stdout;
         let root = world.root().display().to_string();
         let _ = write!(screen, "# {line}\n{}\n", shown.replace(&root, ""));

@@ -164,10 +164,10 @@ fn secure_boot_announces_unsigned_modules_as_refused() {
     let quiet = world.ok(&["build", "m/1.0"]).stderr;
     assert!(!quiet.contains("refuse"), "{quiet}");
     world.write(SECURE_BOOT, [6, 0, 0, 0, 1]);
-    let told = world.ok(&["build", "--force", "m/1.0"]).stderr;
+    let warned = world.ok(&["build", "--force", "m/1.0"]).stderr;
     assert!(
-        told.contains("Secure Boot is on: the kernel will refuse modules that are not signed."),
-        "{told}"
+        warned.contains("Secure Boot is on: the kernel will refuse modules that are not signed."),
+        "{warned}"
     );
 }
 

@@ -39,7 +39,7 @@ fn module(world: &World) -> Vec<u8> {
 #[case::compiler("", "gcc 13", "", "", "another compiler")]
 #[case::source("", "", "m.c", "int new;", "its source has changed")]
 #[case::overrides("", "", "", "STRIP=no", "/etc/dkms")]
-fn what_changed_is_told_and_built_again(
+fn what_changed_is_reported_and_built_again(
     #[case] symbols: &str,
     #[case] compiler: &str,
     #[case] file: &str,

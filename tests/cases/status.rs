@@ -76,7 +76,7 @@ fn status_starts_and_writes_nothing() {
 }
 
 #[test]
-fn a_difference_in_the_kernel_is_told() {
+fn a_difference_in_the_kernel_is_reported() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);

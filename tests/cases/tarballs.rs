@@ -275,7 +275,7 @@ fn long_names_and_links_survive() {
 }
 
 #[test]
-fn what_cannot_be_archived_is_told() {
+fn what_cannot_be_archived_is_reported() {
     let world = World::new();
     world.kernel(OTHER).headers();
     world.package("m", "1.0");

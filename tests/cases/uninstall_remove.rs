@@ -186,7 +186,7 @@ fn original_without_its_place_stops_no_removal() {
 }
 
 #[test]
-fn failing_depmod_is_told_and_modules_are_gone() {
+fn failing_depmod_is_reported_and_modules_are_gone() {
     let world = World::new();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);

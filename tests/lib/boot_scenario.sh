@@ -46,7 +46,7 @@ for package in hello broken; do
     assert "$package is added" root_run "$root" dkms add "$package/1.0"
 done
 assert "the image is packed anew" make_image "$old_kernel"
-assert_equal "what was due was built before the image was packed" "hello/1.0, $old_kernel, x86_64: installed" \
+assert_equal "what was pending was built before the image was packed" "hello/1.0, $old_kernel, x86_64: installed" \
     "$(system_status "$root" | grep installed)"
 assert "the image holds it" image_has "$old_kernel" hello
 

@@ -185,7 +185,7 @@ fn misfit(session: &WriteSession<'_>, built: &Built) -> Option<Stale> {
     staleness(session, built)
 }
 
-/// An error about an unpacked dkms.conf, told as one of the tarball: the place where it was read is gone by then.
+/// An error about an unpacked dkms.conf, reported for the tarball: the directory where it was read is gone by then.
 fn name_archive(error: Error, inside: &Path, archive: &Path) -> Error {
     let named = |path: PathBuf| path.strip_prefix(inside).map_or(path.clone(), |inner| archive.join(inner));
     match error {

@@ -39,7 +39,7 @@ type Checked<T> = std::result::Result<T, ArchiveProblem>;
 /// Unpacks `archive` into the empty directory `work` and looks what is in it.
 ///
 /// # Errors
-/// The file is missing, is no tarball of a package, or holds what it must not.
+/// The file is missing, is not a tarball of a package, or holds what it must not.
 pub(crate) fn unpack(archive: &Path, work: &Path) -> Result<TarballContent> {
     let named = |problem| Error::Archive { path: archive.to_owned(), problem };
     if !archive.is_file() {
@@ -107,7 +107,7 @@ fn extract(input: fs_err::File, work: &Path) -> Checked<()> {
         let mut entry = match entries.next() {
             None => return Ok(()),
             Some(Ok(entry)) => entry,
-            // A plain file without any member is no tarball, and so has no dkms.conf.
+            // A plain file without any member is not a tarball, and so has no dkms.conf.
             Some(Err(_)) if kind == Compression::None && amount.is_empty() => return Ok(()),
             Some(Err(error)) => return Err(refused(format!("it is damaged ({error})"))),
         };
@@ -166,7 +166,7 @@ fn write_other<R: Read>(
             files::make_link(&target, &path).map_err(refused)
         }
         EntryType::Link => copy_of_member(work, &link_name(entry)?, &path, amount),
-        _ => Err(refused("it is no file, directory or link")),
+        _ => Err(refused("it is not a file, directory or link")),
     }
 }
 
@@ -204,7 +204,7 @@ fn copy_of_member(work: &Path, target: &Path, path: &Path, amount: &mut Amount) 
     require_real_dirs(work, &inner)?;
     let data = original.symlink_metadata().map_err(|_| refused("its original is missing"))?;
     if !data.is_file() || original == path {
-        return Err(refused("its original is no file"));
+        return Err(refused("its original is not a file"));
     }
     amount.add(data.len()).map_err(refused)?;
     let mut content = fs_err::File::open(&original).map_err(refused)?;
@@ -232,7 +232,7 @@ fn require_real_dirs(work: &Path, inner: &Path) -> Checked<()> {
     let above = inner.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
     for dir in above {
         if work.join(dir).symlink_metadata().is_ok_and(|data| !data.is_dir()) {
-            return Err(refused(format!("{} is no directory", dir.display())));
+            return Err(refused(format!("{} is not a directory", dir.display())));
         }
     }
     Ok(())
@@ -294,7 +294,7 @@ fn find_builds(main: &Path) -> Checked<Vec<(Target, PathBuf)>> {
 fn target_of(kernel: &Path, dir: &Path) -> Checked<Target> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (release, arch) = (name(kernel), name(dir));
-    let bad = |why: String| refused(format!("dkms_main_tree/{release}/{arch} is no build: {why}"));
+    let bad = |why: String| refused(format!("dkms_main_tree/{release}/{arch} is not a build: {why}"));
     if Tree::is_bookkeeping(&release) {
         return Err(bad("no kernel is called like that".into()));
     }

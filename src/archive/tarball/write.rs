@@ -139,7 +139,7 @@ fn destination(
         problem: ArchiveProblem::Unwritable(why),
     };
     let Some(name) = given.file_name() else {
-        return Err(unwritable(given, "it is no file name".into()));
+        return Err(unwritable(given, "it is not a file name".into()));
     };
     let dir = match given.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         Some(dir) => {

@@ -4,7 +4,7 @@ use crate::model::Target;
 use crate::plan::request::Filter;
 use crate::tree::Package;
 
-/// The filter, with its texts as shell wildcards. What is no valid pattern matches only itself.
+/// The filter, with its texts as shell wildcards. What is not a valid pattern matches only itself.
 pub(crate) struct Patterns {
     name: Option<Pattern>,
     version: Option<Pattern>,

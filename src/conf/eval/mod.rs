@@ -72,7 +72,7 @@ pub(crate) struct Evaluation {
     pub messages: Vec<String>,
 }
 
-/// Why a file has no evaluation. A file that fails or exits is no error: its values are empty.
+/// Why a file has no evaluation. A file that fails or exits is not an error: its values are empty.
 #[derive(Debug)]
 pub(crate) enum EvalError {
     /// The file ran longer than allowed; it was killed with all it started.

@@ -17,7 +17,7 @@ pub(crate) struct AssignmentTarget {
 
 /// The assignments of a file that consists of nothing else.
 pub(crate) fn parse(text: &str) -> Native<Vec<Assignment>> {
-    // A lone CR is no line end for bash, and a NUL is dropped with a warning.
+    // A lone CR is not a line end for bash, and a NUL is dropped with a warning.
     if text.contains(['\r', '\0']) {
         return Err(NeedsBash);
     }

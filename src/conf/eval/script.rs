@@ -168,7 +168,7 @@ pub(crate) fn parse_report(output: &[u8]) -> Option<ScriptReport> {
                 let (name, index) = (fields.next()?, fields.next()?);
                 let count: usize = fields.next()?.parse().ok()?;
                 let values: Vec<String> = fields.by_ref().take(count).collect();
-                // Keys of an associative array are no indices.
+                // Keys of an associative array are not indices.
                 if let Ok(index) = index.parse() {
                     report.values.push((name, index, values));
                 }

@@ -95,7 +95,11 @@ fn check_file(
     if (full || file.size < SMALL || installed.built().record().is_none())
         && let Ok(Some(flaw)) = read_module(&file.path).map(|content| flaw(&content, kernel.machine()))
     {
-        return vec![finding(Kind::Damaged, format!("{} is no module: {flaw}", file.path.display()), again)];
+        return vec![finding(
+            Kind::Damaged,
+            format!("{} is not a module: {flaw}", file.path.display()),
+            again,
+        )];
     }
     let why = index.flaw(&name, &file.path, kernel);
     why.map(|why| finding(Kind::NotIndexed, why, Remedy::Index(kernel.release.clone()))).into_iter().collect()

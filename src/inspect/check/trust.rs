@@ -1,7 +1,7 @@
 //! Whether the kernel accepts the modules, where it demands signatures.
 
 use super::{Finding, Kind};
-use crate::inspect::signature::{signature_due, signing_facts};
+use crate::inspect::signature::{pending_signature, signing_facts};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{read_module, split_signature};
 use crate::model::remedy::Remedy;
@@ -53,7 +53,7 @@ impl Trust {
     fn unsigned(&self, session: &Session<'_>, installed: &Installed) -> (Kind, String, Option<Remedy>) {
         let (package, target) = (installed.id().package.clone(), installed.id().target.clone());
         let why = format!("not signed, and the kernel will refuse it ({})", self.demands);
-        let remedy = if signature_due(session, installed.built()).is_some() {
+        let remedy = if pending_signature(session, installed.built()).is_some() {
             Some(Remedy::Install { package, target })
         } else if self.certificate.is_some() {
             Some(Remedy::BuildAgain { package, target })

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flaw_is_told_apart() {
+    fn each_flaw_is_recognised() {
         let whole = module(&["license=GPL"], true, true);
         assert_eq!(flaw(b"", None), Some(Flaw::Empty));
         assert_eq!(flaw(b"#!/bin/sh", None), Some(Flaw::NotElf));

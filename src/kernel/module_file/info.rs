@@ -65,7 +65,7 @@ fn word(text: Option<&str>, index: usize) -> &str {
     text.and_then(|text| text.split_ascii_whitespace().nth(index)).unwrap_or_default()
 }
 
-/// Why bytes are no module.
+/// Why bytes are not a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum InfoError {
     NotElf,
@@ -89,7 +89,7 @@ impl std::error::Error for InfoError {}
 /// Reads the `.modinfo` of an uncompressed module of any word size and byte order.
 ///
 /// # Errors
-/// The bytes are no module.
+/// The bytes are not a module.
 pub(crate) fn parse_module_info(content: &[u8]) -> Result<ModuleInfo, InfoError> {
     if !content.starts_with(b"\x7fELF") {
         return Err(InfoError::NotElf);

@@ -28,7 +28,7 @@ pub(crate) fn image_digest(content: Vec<u8>) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ModuleFile {
     pub content: Vec<u8>,
-    /// Empty when the content is no module.
+    /// Empty when the content is not a module.
     pub info: ModuleInfo,
 }
 
@@ -40,7 +40,7 @@ impl ModuleFile {
     }
 
     /// # Errors
-    /// As [`read_module`]; a file that is no module is no error.
+    /// As [`read_module`]; a file that is not a module is not an error.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         read_module(path).map(Self::new)
     }

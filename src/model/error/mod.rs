@@ -25,8 +25,8 @@ impl ExitCode {
 /// Everything that ends an action. `Display` is the text behind the `Error! ` prefix; further lines say what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Error {
-    /// The first of several errors, all of which have been told.
-    Told(Box<Error>),
+    /// The first of several errors, all of which have been printed.
+    Reported(Box<Error>),
     /// The command line contradicts itself or lacks something. The code is that of the check that failed.
     Usage {
         code: u8,
@@ -260,7 +260,7 @@ impl Error {
     #[must_use]
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode(match self {
-            Self::Told(error) => error.exit_code().0,
+            Self::Reported(error) => error.exit_code().0,
             Self::Usage { code, .. } => *code,
             Self::NotLoaded { .. } => 2,
             Self::HoldsSourceTree { .. } => 1,

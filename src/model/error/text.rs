@@ -14,7 +14,7 @@ const READ_ONLY: &str = "Read-only file system";
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Told(error) => error.fmt(f),
+            Self::Reported(error) => error.fmt(f),
             Self::NotLoaded { archive } => {
                 write!(f, "{} has to be loaded first: dkms ldtarball.", archive.display())
             }

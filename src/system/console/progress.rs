@@ -136,7 +136,7 @@ impl Progress {
         line + &shown_in_line(&running.join(" | "))
     }
 
-    /// The lines that are due where no line can be kept current.
+    /// The lines to print now, where no line can be kept current.
     fn lines(&mut self, now: Instant) -> Vec<String> {
         if self.terminal.is_live {
             return Vec::new();

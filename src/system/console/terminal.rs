@@ -10,7 +10,7 @@ pub(crate) struct Terminal {
     /// Whether one line can be written again and again.
     pub is_live: bool,
     pub has_colour: bool,
-    /// Columns of standard output; `None` where that is no terminal.
+    /// Columns of standard output; `None` where that is not a terminal.
     pub width: Option<usize>,
     /// Seconds after which a line says that a build still runs, where no line is kept current.
     pub seconds_between_lines: u64,

@@ -172,7 +172,7 @@ fn checkbox_splits_every_line_of_status_in_two() {
 }
 
 #[test]
-fn apport_is_told_of_a_build_that_failed() {
+fn apport_is_reported_of_a_build_that_failed() {
     let world = World::new();
     world.program("python3", "echo \"$*\" >> @LOG@/python3");
     crate::world::script(&world.path("/usr/share/apport/apport"), "true");

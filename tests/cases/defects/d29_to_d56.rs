@@ -330,15 +330,15 @@ fn d51_element_0_restricts_every_module() {
 }
 
 #[test]
-fn d52_a_deprecated_directive_is_told_once() {
+fn d52_a_deprecated_directive_is_reported_once() {
     let world = World::new();
     world.package("m", "1.0").conf("CLEAN=\"make clean\"\nREMAKE_INITRD=yes");
     world.write("/etc/dkms/m.conf", "STRIP=no\n").write("/etc/dkms/m-1.0.conf", "STRIP=no\n");
     let ended = world.ok(&["install", "m/1.0"]);
     for directive in ["CLEAN", "REMAKE_INITRD"] {
-        let told =
+        let lines =
             ended.stderr.lines().filter(|line| line.contains("Deprecated") && line.contains(directive));
-        assert_eq!(told.count(), 1, "{}", ended.stderr);
+        assert_eq!(lines.count(), 1, "{}", ended.stderr);
     }
     assert!(!ended.stderr.contains("/etc/dkms"), "{}", ended.stderr);
 }

@@ -139,7 +139,7 @@ impl World {
         self.root().join(path.as_ref().strip_prefix("/").unwrap())
     }
 
-    /// Where tests put what is no part of the machine.
+    /// Where tests put what is not a part of the machine.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.dir.path().join("home").join(name)
     }

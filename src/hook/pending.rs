@@ -41,7 +41,7 @@ pub(crate) struct KernelOutcome {
 }
 
 /// Installs what is pending for a kernel, and reports it on the terminal, in the log and by the status.
-pub(crate) fn install_due(hook: &mut Hook, release: &str, settings: &Settings) -> KernelOutcome {
+pub(crate) fn install_pending(hook: &mut Hook, release: &str, settings: &Settings) -> KernelOutcome {
     if is_switched_off(&hook.system) {
         hook.note("automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
         return KernelOutcome::default();
@@ -80,7 +80,7 @@ pub(crate) fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, 
 }
 
 /// Installs what waited for the headers of other kernels than `release` and can be built now, with a new initramfs where
-/// that is due. Returns whether something is still missing that could be there.
+/// one is needed. Returns whether something is still missing that could be there.
 pub(crate) fn take_up_pending(hook: &mut Hook, release: &str, images: When, settings: &Settings) -> bool {
     let mut incomplete = false;
     for (target, pending) in ready_pending(release, settings) {
@@ -90,7 +90,7 @@ pub(crate) fn take_up_pending(hook: &mut Hook, release: &str, images: When, sett
             pending.since,
             pending.packages.join(", ")
         ));
-        let outcome = install_due(hook, target.release.as_str(), settings);
+        let outcome = install_pending(hook, target.release.as_str(), settings);
         regenerate::ask(hook, target.release.as_str(), &outcome.installed, images, settings);
         incomplete |= outcome.incomplete;
     }
@@ -103,7 +103,7 @@ fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(T
     let arch = default_arch(&kernel.dir, &hook.system)?;
     let target = Target::new(release, arch);
     if !settings.dkms_tree.is_dir() {
-        return Ok((target, Report { nothing_due: true, ..Report::default() }));
+        return Ok((target, Report { nothing_pending: true, ..Report::default() }));
     }
     let session = ops::change(settings, &hook.system)?;
     let report = ops::autoinstall::autoinstall(&session, &target, &Force::default())?;
