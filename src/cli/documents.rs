@@ -2,6 +2,7 @@
 //! the repository; `make documents` writes them, and the tests fail where they differ.
 
 use super::action::{ACTIONS, Action, Operand};
+use super::exit_codes::EXIT_CODES;
 use super::json_documents::DOCUMENTS;
 use super::options::{Complete, OPTIONS, OptionKind, OptionSpec};
 use rstest::rstest;
@@ -72,6 +73,16 @@ fn manual_options() -> String {
         let is_short = !words.is_empty() && words.len() * 2 < ACTIONS.len();
         let fits = if is_short { format!("Actions: {}.", words.join(", ")) } else { String::new() };
         page.push_str(&paragraph(&term, &[option.summary, option.manual, &fits]));
+    }
+    page
+}
+
+/// Each code once, with all of its meanings.
+fn manual_exit_codes() -> String {
+    let mut page = String::new();
+    for same in EXIT_CODES.chunk_by(|a, b| a.code == b.code) {
+        let meanings: Vec<&str> = same.iter().map(|spec| spec.meaning).collect();
+        page.push_str(&paragraph(&format!(".B {}", same[0].code), &[&meanings.join("; ")]));
     }
     page
 }
@@ -303,6 +314,7 @@ fn with_part(file: &str, name: &str, made: &str) -> String {
 #[rstest]
 #[case::actions(MANUAL, "actions", manual_actions())]
 #[case::options(MANUAL, "options", manual_options())]
+#[case::exit_codes(MANUAL, "exit codes", manual_exit_codes())]
 #[case::json(MANUAL, "json", manual_json())]
 #[case::reference(REFERENCE, "json", reference_json())]
 #[case::bash(BASH, "words", bash())]

@@ -6,6 +6,7 @@ mod check_view;
 mod conf_view;
 #[cfg(test)]
 mod documents;
+mod exit_codes;
 mod fsck_view;
 mod history_view;
 #[cfg(test)]

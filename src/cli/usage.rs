@@ -1,6 +1,7 @@
 //! The help. Installers look for `--no-depmod` in it, delimited by blanks or brackets.
 
 use super::action::{ACTIONS, Action, ActionSpec, Operand};
+use super::exit_codes::EXIT_CODES;
 use super::options::{self, OPTIONS, OptionKind};
 use std::fmt::Write;
 
@@ -80,6 +81,11 @@ pub(crate) fn usage_of(action: Action) -> String {
             option.manual
         );
         text.push_str(&filled(&explained, "        ", WIDTH));
+    }
+    text.push_str("\nExit status:\n");
+    for spec in EXIT_CODES.iter().filter(|spec| spec.fits.includes(action)) {
+        let explained = filled(spec.meaning, "      ", WIDTH);
+        let _ = write!(text, "  {:<3} {}", spec.code, explained.trim_start());
     }
     let _ = write!(text, "\nExample: {}", entry.example);
     text

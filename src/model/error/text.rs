@@ -198,9 +198,8 @@ impl fmt::Display for Error {
                     "{} failed to build for kernel {} on {at}; nothing has changed since, so dkms will not retry it automatically.\n{reason}",
                     build.package, build.target
                 )?;
-                log.iter()
-                    .try_for_each(|log| write!(f, "\nConsult {} for more information.", log.display()))?;
-                write!(f, "\nTo try again: {}", install(build))
+                log.iter().try_for_each(|log| write!(f, " (log: {})", log.display()))?;
+                write!(f, ". To try again: {}", install(build))
             }
             Self::BuildDirectoryGone { build, path } => write!(
                 f,
