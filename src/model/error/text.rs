@@ -199,7 +199,7 @@ impl fmt::Display for Error {
                     build.package, build.target
                 )?;
                 log.iter().try_for_each(|log| write!(f, " (log: {})", log.display()))?;
-                write!(f, ". To try again: {}", install(build))
+                write!(f, "\nTo try again: {}", install(build))
             }
             Self::BuildDirectoryGone { build, path } => write!(
                 f,
