@@ -10,9 +10,10 @@ use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::ops::history::note;
 use crate::plan::autoinstall::{Need, Step};
+use crate::plan::order::{Expected, remaining};
 use crate::plan::request::Force;
 use crate::session::WriteSession;
-use crate::system::{Colour, clock};
+use crate::system::{Colour, clock, files};
 use crate::tree::{Built, Installed};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
@@ -38,9 +39,25 @@ pub(crate) fn run(
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
     session.system.console.expect_work(builds);
     let run = Run { session, target, force, jobs: jobs.as_ref(), at_once: limit.clamp(1, MOST_AT_ONCE) };
-    let mut ended = run.all(steps);
+    let mut ended = run.all(longest_first(session, steps));
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
     Ok(ended)
+}
+
+/// The steps with the longest first. Each waits for those that it depends on in any case.
+fn longest_first(session: &WriteSession<'_>, mut steps: Vec<Step>) -> Vec<Step> {
+    if steps.iter().filter(|step| step.need.compiles()).count() < 2 {
+        return steps;
+    }
+    let expected = |step: &Step| {
+        let last = session.tree().last_duration(&step.id.name);
+        let source = session.tree().source(&step.id);
+        let source_bytes = if last.is_some() { 0 } else { files::size_below(&source) };
+        (step.id.name.clone(), Expected { last, source_bytes })
+    };
+    let remaining = remaining(&steps, &steps.iter().map(expected).collect());
+    steps.sort_by_key(|step| std::cmp::Reverse(remaining.get(&step.id.name).copied()));
+    steps
 }
 
 /// More builds than this at once only cost memory; make's own jobs fill the cores.

@@ -4,6 +4,7 @@ pub(crate) mod autoinstall;
 pub(crate) mod dependents;
 mod exclusive;
 pub(crate) mod lifecycle;
+pub(crate) mod order;
 pub(crate) mod placement;
 pub(crate) mod refusal;
 pub(crate) mod request;

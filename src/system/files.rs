@@ -457,6 +457,17 @@ pub(crate) fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
         .map_err(|e| named(path, e.into()))
 }
 
+/// How many bytes the files below a directory have; what cannot be read counts as nothing. `path` itself may be a link.
+#[must_use]
+pub(crate) fn size_below(path: &Path) -> u64 {
+    let size = |entry: fs_err::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => size_below(&entry.path()),
+        Ok(data) if data.is_file() => data.len(),
+        _ => 0,
+    };
+    super::dir::entries(path).into_iter().map(size).sum()
+}
+
 /// Whether a program can be started from this file.
 #[must_use]
 pub(crate) fn is_executable(path: &Path) -> bool {

@@ -16,10 +16,17 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 const NAME: &str = ".lock";
 const MODE: u32 = 0o600;
+
+/// What the holder of a lock does, in a few words; `None` where that is not known.
+pub(crate) type Work<'a> = dyn Fn() -> Option<String> + Sync + 'a;
+
+/// How often a line that says for what this run waits is brought up to date.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The right to change the tree, until dropped.
 #[derive(Debug)]
@@ -29,13 +36,13 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of `tree`, which is created if missing; waits for its holder, and says so. `system.patience` limits the
-    /// wait.
+    /// Takes the lock of `tree`, which is created if missing; waits for its holder, and says so, with what `work` says that the
+    /// holder does. `system.patience` limits the wait.
     ///
     /// # Errors
     /// The tree cannot be created or written, or its holder takes too long.
-    pub(crate) fn take(tree: &Path, system: &System) -> Result<Self> {
-        Self::take_named(tree, NAME, system)
+    pub(crate) fn take(tree: &Path, system: &System, work: &Work<'_>) -> Result<Self> {
+        Self::take_named(tree, NAME, system, work)
     }
 
     /// Whether this run works below a holder of the tree's lock.
@@ -45,7 +52,7 @@ impl Lock {
     }
 
     /// Runs below one holder are ordered among themselves by a lock of their own.
-    fn take_named(tree: &Path, name: &str, system: &System) -> Result<Self> {
+    fn take_named(tree: &Path, name: &str, system: &System, work: &Work<'_>) -> Result<Self> {
         files::create_dirs(tree)
             .map_err(|error| Error::NotWritable { path: tree.to_owned(), why: error.to_string() })?;
         let path = tree.join(name);
@@ -62,16 +69,18 @@ impl Lock {
             };
             let holder = Holder::read_when_written(&mut file);
             if holder.is_ancestor() {
-                return Self::take_named(tree, &format!("{name}.nested"), system);
+                return Self::take_named(tree, &format!("{name}.nested"), system, work);
             }
             let first = deadline.is_none();
             let deadline =
                 *deadline.get_or_insert_with(|| system.patience.map(|patience| Instant::now() + patience));
             if first {
-                system.console.note(format!("Waiting for {holder} to finish with {}...", tree.display()));
+                let work = work().map(|work| format!(" ({work})")).unwrap_or_default();
+                let line = format!("Waiting for {holder} to finish with {}{work}...", tree.display());
+                system.console.note(line);
             }
             match deadline {
-                None => match Flock::lock(file, FlockArg::LockExclusive) {
+                None => match wait_for(file, &holder, system, work) {
                     Ok(held) if is_at(&held, &path) => {
                         return Ok(Self { _held: signed(held), nested: name != NAME });
                     }
@@ -89,6 +98,32 @@ impl Lock {
             }
         }
     }
+}
+
+/// Waits without end; a terminal shows what for.
+fn wait_for(
+    file: File,
+    holder: &Holder,
+    system: &System,
+    work: &Work<'_>,
+) -> std::result::Result<Flock<File>, (File, Errno)> {
+    let console = &system.console;
+    if !console.terminal().is_live {
+        return Flock::lock(file, FlockArg::LockExclusive);
+    }
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                let work = work().map(|work| format!(": {work}")).unwrap_or_default();
+                console.show_line(Some(format!("Waiting for {holder}{work}")));
+            }
+            console.show_line(None);
+        });
+        let result = Flock::lock(file, FlockArg::LockExclusive);
+        drop(done);
+        result
+    })
 }
 
 /// Opens the lock's file, and makes sure that other users cannot.

@@ -6,11 +6,14 @@
 
 use super::Tree;
 use crate::model::{Arch, BuildId, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target};
-use crate::system::files;
+use crate::system::{clock, files};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const FILE: &str = ".dkms-intents.json";
 
 /// One build, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +69,37 @@ pub(crate) struct Journal {
     unfinished: Vec<Entry>,
 }
 
+impl Tree {
+    /// What the holder of the lock is building, and since when; `None` where it builds nothing now.
+    #[must_use]
+    pub(crate) fn work_under_way(&self) -> Option<String> {
+        let text = fs_err::read(self.root().join(FILE)).ok()?;
+        let entries: Vec<Entry> = serde_json::from_slice(&text).ok()?;
+        let building = entries.into_iter().filter_map(|entry| match entry {
+            Entry::Build { build } => build.id(),
+            Entry::Install { .. } | Entry::Uninstall { .. } | Entry::Unbuild { .. } | Entry::Index { .. } => {
+                None
+            }
+        });
+        let since = |id: BuildId| {
+            let begun = self.staged(&id.package).iter().filter_map(|dir| begun(dir)).min();
+            let for_how_long = begun.map(|begun| format!(" for {}", clock(begun))).unwrap_or_default();
+            format!("{}{for_how_long}", id.package)
+        };
+        let building: Vec<String> = building.map(since).collect();
+        (!building.is_empty()).then(|| format!("building {}", building.join(", ")))
+    }
+}
+
+/// How long ago the directory of a build was made.
+fn begun(staged: &Path) -> Option<Duration> {
+    fs_err::metadata(staged).ok()?.modified().ok()?.elapsed().ok()
+}
+
 impl Journal {
     /// Reads what an earlier holder left. A file that cannot be understood tells nothing.
     pub(crate) fn open(tree: &Tree, nested: bool) -> Self {
-        let name = if nested { ".dkms-intents.nested.json" } else { ".dkms-intents.json" };
+        let name = if nested { ".dkms-intents.nested.json" } else { FILE };
         let path = tree.root().join(name);
         if !nested {
             // No other process writes there while we hold the lock.

@@ -22,7 +22,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn lock(tree: &Tree, system: &System) -> Result<Self> {
-        let lock = Lock::take(tree.root(), system)?;
+        let lock = Lock::take(tree.root(), system, &|| tree.work_under_way())?;
         // The directory exists now, so its canonical name is known.
         let tree = Tree::at(tree.root());
         let journal = Journal::open(&tree, lock.is_nested());

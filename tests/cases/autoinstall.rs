@@ -389,3 +389,25 @@ fn the_administrators_command_runs_once_after_it_all() {
     world.ok(&["autoinstall"]);
     assert_eq!(fs::read_to_string(world.scratch("after")).unwrap(), format!("done {K}\n"));
 }
+
+#[test]
+fn longest_build_starts_first() {
+    let world = World::new();
+    world.kernel("6.1.0-2-amd64").headers();
+    // By what is known of a first build, and by the size of the source where nothing is.
+    world.package("a-short", "1.0");
+    world.package("b-large", "1.0").file("big.c", &"x".repeat(1 << 20));
+    world.package("c-long", "1.0").recipe("sleep 1.2");
+    world.package("d-needed", "1.0");
+    world.package("e-user", "1.0").conf("BUILD_DEPENDS=d-needed").file("big.c", &"x".repeat(2 << 20));
+    for name in ["a-short", "b-large", "c-long", "d-needed", "e-user"] {
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let order = |kernel: &str| -> Vec<String> {
+        let ended = world.ok(&["autoinstall", "-j", "1", "-k", kernel]);
+        let begun = ended.stdout.lines().filter_map(|line| line.strip_prefix("Building "));
+        begun.map(|line| line.split('/').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(order(K), ["d-needed", "e-user", "b-large", "a-short", "c-long"]);
+    assert_eq!(order("6.1.0-2-amd64")[0], "c-long");
+}

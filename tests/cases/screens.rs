@@ -188,3 +188,25 @@ fn interrupted_run_says_in_one_line_what_is_left() {
     assert!(ended.took.as_secs() < 15, "{:?}", ended.took);
     assert_eq!(world.status().iter().filter(|line| line.contains("installed")).count(), 1);
 }
+
+#[test]
+fn waiting_run_shows_what_is_being_built() {
+    let world = World::new();
+    for name in ["slow", "other"] {
+        world
+            .package(name, "1.0")
+            .recipe("touch $HOME/started; while [ ! -e $HOME/go ]; do sleep 0.05; done");
+    }
+    world.ok(&["add", "slow/1.0"]);
+    let first = world.start(&["build", "slow/1.0"]);
+    let begin = std::time::Instant::now();
+    while !world.scratch("started").exists() {
+        assert!(begin.elapsed().as_secs() < 20, "not started");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let env = [("NO_COLOR", "1")];
+    let ended = world.on_terminal(120, &env, "(sleep 3; touch $HOME/go) & dkms add other/1.0; wait");
+    ended.exits(0).says("(building slow/1.0 for ").says(": building slow/1.0 for 2s");
+    ended.says("Creating symlink");
+    first.wait().exits(0);
+}

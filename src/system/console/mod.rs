@@ -159,6 +159,13 @@ impl Console {
         progress::show(&self.shared, work)
     }
 
+    /// Keeps a line current on the terminal, in place of what is being built; `None` takes it away.
+    pub(crate) fn show_line(&self, line: Option<String>) {
+        if !self.shared.is_quiet() {
+            self.shared.lock().progress.show_line(line);
+        }
+    }
+
     /// Keeps the progress line away while another program writes to the terminal.
     pub(crate) fn lend(&self) -> progress::Lent {
         progress::lend(&self.shared)

@@ -59,6 +59,8 @@ pub(super) struct Progress {
     running: Vec<Running>,
     expected: usize,
     done: usize,
+    /// What is shown while this run builds nothing itself.
+    other: Option<String>,
     /// How many programs have the terminal for themselves.
     lent: usize,
     /// Whether the thread that keeps the line current exists.
@@ -102,16 +104,25 @@ impl Progress {
         self.draw();
     }
 
+    pub(super) fn show_line(&mut self, line: Option<String>) {
+        self.other = line;
+        self.draw();
+    }
+
     /// Brings the terminal's line up to date.
     fn draw(&mut self) {
         if !self.terminal.is_live {
             return;
         }
-        if self.running.is_empty() || self.lent > 0 {
+        let is_idle = self.running.is_empty() && self.other.is_none();
+        if is_idle || self.lent > 0 {
             self.bar.take().inspect(ProgressBar::finish_and_clear);
             return;
         }
-        let line = self.line(Instant::now());
+        let line = match &self.other {
+            Some(line) if self.running.is_empty() => shown_in_line(line).into_owned(),
+            _ => self.line(Instant::now()),
+        };
         let bar = self.bar.get_or_insert_with(|| {
             // A line that cannot be styled is shown as it comes.
             let style = ProgressStyle::with_template("{wide_msg}");
