@@ -396,10 +396,10 @@ fn longest_build_starts_first() {
     world.kernel("6.1.0-2-amd64").headers();
     // By what is known of a first build, and by the size of the source where nothing is.
     world.package("a-short", "1.0");
-    world.package("b-large", "1.0").file("big.c", &"x".repeat(1 << 20));
+    world.package("b-large", "1.0").file("big.c", "x".repeat(1 << 20));
     world.package("c-long", "1.0").recipe("sleep 1.2");
     world.package("d-needed", "1.0");
-    world.package("e-user", "1.0").conf("BUILD_DEPENDS=d-needed").file("big.c", &"x".repeat(2 << 20));
+    world.package("e-user", "1.0").conf("BUILD_DEPENDS=d-needed").file("big.c", "x".repeat(2 << 20));
     for name in ["a-short", "b-large", "c-long", "d-needed", "e-user"] {
         world.ok(&["add", &format!("{name}/1.0")]);
     }
