@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const GENERAL: [&str; 17] = [
+const GENERAL: [&str; 18] = [
     "source_tree",
     "dkms_tree",
     "install_tree",
@@ -31,6 +31,7 @@ const GENERAL: [&str; 17] = [
     "continue_on_error",
     "on_failure",
     "require_signature",
+    "inhibit_shutdown",
 ];
 const SIGNING: [&str; 4] = ["sign_file", "mok_signing_key", "mok_certificate", "try_sign_modules"];
 const POST_TRANSACTION: [&str; 1] = ["post_transaction"];
@@ -130,6 +131,8 @@ pub(crate) struct Settings {
     pub on_failure: OnFailure,
     /// A module that should be signed and cannot be is a failed build.
     pub require_signature: bool,
+    /// Whether the machine is not shut down while packages are built.
+    pub inhibit_shutdown: bool,
     pub kernel_source_dir: Option<PathBuf>,
     pub kernel_config: Option<PathBuf>,
     pub directives: Vec<(String, String)>,
@@ -173,6 +176,7 @@ impl Settings {
             build_environment: text("build_environment").map(|path| system.path(path)),
             on_failure: on_failure(text("on_failure"), system),
             require_signature: text("require_signature").is_some(),
+            inhibit_shutdown: text("inhibit_shutdown").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
             kernel_source_dir: overrides.kernel_source_dir.as_deref().map(absolute),
             kernel_config: overrides.kernel_config.as_deref().map(absolute),
             directives: overrides.directives,

@@ -9,6 +9,7 @@ use crate::install::install;
 use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::ops::history::note;
+use crate::ops::inhibit::hold_shutdown;
 use crate::plan::autoinstall::{Need, Step};
 use crate::plan::order::{Expected, remaining};
 use crate::plan::request::Force;
@@ -33,7 +34,10 @@ pub(crate) fn run(
     steps: Vec<Step>,
     force: &Force,
 ) -> Result<Vec<Ended>> {
-    let builds = steps.iter().filter(|step| step.need.compiles()).count();
+    let built = steps.iter().filter(|step| step.need.compiles());
+    let built: Vec<String> = built.map(|step| step.id.to_string()).collect();
+    let builds = built.len();
+    let _shutdown_waits = hold_shutdown(session, &built);
     let limit = session.settings.jobs.limit();
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };

@@ -255,6 +255,18 @@ impl Command {
         Ok(Outcome { status, stdout: collect(stdout), stderr: collect(stderr) })
     }
 
+    /// Starts the program, and lets it run until what is returned is dropped: it reads a pipe that ends then, also if this
+    /// process is killed.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub(crate) fn hold(self) -> io::Result<Held> {
+        // In a process group of its own, as those whose time is limited.
+        let command = self.timeout(PATIENCE);
+        let child = command.prepare(&Input::Bytes(Vec::new()))?.spawn()?;
+        Ok(Held { child })
+    }
+
     fn prepare(self, input: &Input) -> io::Result<std::process::Command> {
         #[allow(clippy::disallowed_methods)]
         let mut command = std::process::Command::new(&self.program);
@@ -288,6 +300,24 @@ impl Command {
             enter_namespace(&mut command, &self.binds, self.dir.as_deref())?;
         }
         Ok(command)
+    }
+}
+
+/// How long a held program has to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A program that runs until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Held {
+    child: Child,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        // One that hangs, as on a bus that does not answer, is killed.
+        let _ = wait(&mut self.child, Some(PATIENCE));
     }
 }
 

@@ -411,3 +411,31 @@ fn longest_build_starts_first() {
     assert_eq!(order(K), ["d-needed", "e-user", "b-large", "a-short", "c-long"]);
     assert_eq!(order("6.1.0-2-amd64")[0], "c-long");
 }
+
+/// systemd-inhibit(1), which holds its lock as long as its program runs.
+const INHIBIT: &str =
+    "echo \"$*\" >> @LOG@/inhibit; for last; do :; done; touch @LOG@/held; $last; rm @LOG@/held";
+
+#[rstest]
+#[case::default("", true)]
+#[case::switched_off("inhibit_shutdown=no\n", false)]
+fn shutdown_waits_for_builds(#[case] conf: &str, #[case] waits: bool) {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("/run/systemd/seats")).unwrap();
+    world.write("/etc/dkms/framework.conf", conf);
+    world.program("systemd-inhibit", INHIBIT);
+    let held = "if [ -e $HOME/../log/held ]; then echo held >> $HOME/seen; fi";
+    for name in ["a", "b"] {
+        world.package(name, "1.0").recipe(&format!("sleep 0.3; {held}"));
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.hook("header-postinst", &[K]).exits(0);
+    let expected =
+        "--what=shutdown --mode=block --who=dkms --why=Kernel modules are being built: a/1.0, b/1.0 cat";
+    assert_eq!(world.calls("inhibit"), if waits { vec![expected] } else { vec![] });
+    assert_eq!(world.scratch("seen").exists(), waits);
+    assert!(world.calls("held").is_empty() && !world.scratch("../log/held").exists());
+    // Nothing to build: nothing is held.
+    world.hook("header-postinst", &[K]).exits(0);
+    assert_eq!(world.calls("inhibit").len(), usize::from(waits));
+}
