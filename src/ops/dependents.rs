@@ -27,8 +27,7 @@ pub(crate) fn rebuild_dependents(session: &WriteSession<'_>, target: &Target) {
         let work = || rebuild(session, &id_for_target);
         if let Err(error) = attempt(session, &id_for_target, success, work) {
             session.tell(&error);
-            console
-                .warn(format!("{id} for kernel {target} is what it was before, although {}.", planned.why));
+            console.warn(format!("{id} for kernel {target} was not rebuilt although {}.", planned.why));
         }
     }
 }

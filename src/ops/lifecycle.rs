@@ -245,7 +245,7 @@ pub(crate) fn finish(
         return Err(error);
     }
     if let Err(error) = load_for_devices(session, release) {
-        session.system.console.warn(format!("The modules are installed, and were not loaded: {error}"));
+        session.system.console.warn(format!("The modules are installed but could not be loaded: {error}"));
     }
     post_transaction(session, release);
     Ok(())

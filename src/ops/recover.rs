@@ -30,7 +30,7 @@ fn recover(session: &WriteSession<'_>) {
     if unfinished.is_empty() {
         return;
     }
-    session.system.console.note("dkms: an earlier run left work unfinished; it is put in order.");
+    session.system.console.note("dkms: recovering from an earlier run that was interrupted.");
     let order = |entry: &&Entry| match entry {
         Entry::Build { .. } => 0,
         Entry::Uninstall { .. } | Entry::Unbuild { .. } => 1,
@@ -52,7 +52,7 @@ fn recover(session: &WriteSession<'_>) {
 
 fn report(session: &WriteSession<'_>, result: Result<()>) {
     if let Err(error) = result {
-        session.system.console.warn(format!("what an earlier run left could not be put in order: {error}"));
+        session.system.console.warn(format!("cannot recover from an earlier run: {error}"));
     }
 }
 

@@ -11,10 +11,10 @@ use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result
 use crate::ops::history::note;
 use crate::ops::inhibit::hold_shutdown;
 use crate::plan::autoinstall::{Need, Step};
-use crate::plan::order::{Expected, remaining};
+use crate::plan::order::{Expected, builds_at_once, remaining};
 use crate::plan::request::Force;
 use crate::session::WriteSession;
-use crate::system::{Colour, clock, files};
+use crate::system::{Colour, clock, files, memory};
 use crate::tree::{Built, Installed};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
@@ -42,7 +42,8 @@ pub(crate) fn run(
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
     session.system.console.expect_work(builds);
-    let run = Run { session, target, force, jobs: jobs.as_ref(), at_once: limit.clamp(1, MOST_AT_ONCE) };
+    let at_once = builds_at_once(limit, memory::available(session.system));
+    let run = Run { session, target, force, jobs: jobs.as_ref(), at_once };
     let mut ended = run.all(longest_first(session, steps));
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
     Ok(ended)
@@ -63,9 +64,6 @@ fn longest_first(session: &WriteSession<'_>, mut steps: Vec<Step>) -> Vec<Step> 
     steps.sort_by_key(|step| std::cmp::Reverse(remaining.get(&step.id.name).copied()));
     steps
 }
-
-/// More builds than this at once only cost memory; make's own jobs fill the cores.
-const MOST_AT_ONCE: usize = 16;
 
 struct Run<'a> {
     session: &'a WriteSession<'a>,

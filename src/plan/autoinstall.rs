@@ -44,7 +44,7 @@ impl std::fmt::Display for Stale {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Source => f.write_str("its source has changed"),
-            Self::Overrides => f.write_str("what /etc/dkms says of it has changed"),
+            Self::Overrides => f.write_str("its configuration in /etc/dkms has changed"),
             Self::Kernel => f.write_str("the kernel's headers have changed"),
             Self::Compiler => f.write_str("the kernel was built with another compiler"),
             Self::CompilerFile => f.write_str("the compiler has changed"),

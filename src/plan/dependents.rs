@@ -46,7 +46,7 @@ impl fmt::Display for Replaced {
             Some(recorded) => {
                 write!(f, "it was built with {}/{recorded}, and {} is installed", self.name, self.installed)
             }
-            None => write!(f, "nothing tells that it was built with {}/{}", self.name, self.installed),
+            None => write!(f, "it is not recorded as built with {}/{}", self.name, self.installed),
         }
     }
 }

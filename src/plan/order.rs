@@ -25,6 +25,20 @@ impl Expected {
     }
 }
 
+/// More builds than this at once only cost memory; make's own jobs fill the cores.
+const MOST_AT_ONCE: usize = 16;
+/// What one more build takes, apart from the compilers, which the number of jobs limits: a copy of the source, make and its
+/// shells, and a compiler that has just got its token.
+const BYTES_A_BUILD: u64 = 256 << 20;
+
+/// How many builds run at once, with this number of jobs and this much memory; at least one.
+#[must_use]
+pub(crate) fn builds_at_once(jobs: usize, available: Option<u64>) -> usize {
+    let fitting = available
+        .map_or(MOST_AT_ONCE, |bytes| usize::try_from(bytes / BYTES_A_BUILD).unwrap_or(MOST_AT_ONCE));
+    jobs.min(MOST_AT_ONCE).min(fitting).max(1)
+}
+
 /// For each step how long it and what must follow it will take: the critical path from it to the end.
 #[must_use]
 pub(crate) fn remaining(
@@ -48,6 +62,7 @@ mod tests {
     use super::*;
     use crate::model::{PackageId, PackageVersion};
     use crate::plan::autoinstall::Need;
+    use rstest::rstest;
 
     fn name(text: &str) -> PackageName {
         PackageName::new(text).unwrap()
@@ -69,6 +84,17 @@ mod tests {
         let found = remaining(&steps, &seconds(&[("lib", 1), ("long", 20), ("user", 15), ("last", 10)]));
         let found: Vec<u64> = ["lib", "long", "user", "last"].map(|text| found[&name(text)].as_secs()).into();
         assert_eq!(found, [26, 20, 25, 10]);
+    }
+
+    #[rstest]
+    #[case(8, None, 8)]
+    #[case(1024, None, 16)]
+    #[case(8, Some(1 << 30), 4)]
+    #[case(8, Some(1 << 20), 1)]
+    #[case(2, Some(u64::MAX), 2)]
+    #[case(0, None, 1)]
+    fn memory_limits_builds(#[case] jobs: usize, #[case] available: Option<u64>, #[case] expected: usize) {
+        assert_eq!(builds_at_once(jobs, available), expected);
     }
 
     #[test]

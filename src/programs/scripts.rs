@@ -104,10 +104,7 @@ pub(crate) fn run_post_script(
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    session
-        .system
-        .console
-        .warn(format!("{} of {id} failed: {status}. The action goes on.", script.directive()));
+    session.system.console.warn(format!("{} of {id} failed: {status}. Continuing.", script.directive()));
 }
 
 fn has_x_bit(file: &Path) -> bool {

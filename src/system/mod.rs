@@ -12,6 +12,7 @@ pub(crate) mod fingerprint;
 mod host;
 pub(crate) mod journal;
 pub(crate) mod lock;
+pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod regex;
 mod rpm_transaction;

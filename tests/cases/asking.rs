@@ -254,8 +254,11 @@ fn install_reports_whether_it_changed_anything() {
     let first = document(&world.ok(&["install", "m/1.0", "--format", "json"]).stdout);
     assert_eq!((&first["changed"], &first["exit_code"]), (&json!(true), &json!(0)));
     assert_eq!(first["packages"][0]["result"], "installed");
+    let forced = world.ok(&["install", "m/1.0", "--force", "--verbose", "--format", "json"]).stdout;
+    assert!(forced.starts_with('{') && document(&forced)["changed"] == true, "{forced:?}");
     let ended = world.ok(&["install", "m/1.0", "--format", "json"]);
     ended.complains("already installed");
+    assert!(ended.stdout.starts_with('{'), "{:?}", ended.stdout);
     let second = document(&ended.stdout);
     assert_eq!((&second["changed"], &second["packages"]), (&json!(false), &json!([])));
     world.dkms(&["install", "m/1.0", "--format", "yaml"]).exits(2);

@@ -439,3 +439,22 @@ fn shutdown_waits_for_builds(#[case] conf: &str, #[case] waits: bool) {
     world.hook("header-postinst", &[K]).exits(0);
     assert_eq!(world.calls("inhibit").len(), usize::from(waits));
 }
+
+#[rstest]
+#[case::plenty("8000000", 2)]
+#[case::little("300000", 1)]
+fn memory_limits_how_many_builds_run(#[case] available: &str, #[case] expected: usize) {
+    let world = World::new();
+    world.write("/proc/meminfo", format!("MemTotal: 8000000 kB\nMemAvailable: {available} kB\n"));
+    for name in ["a", "b"] {
+        let recipe = format!(
+            "touch $HOME/run-{name}; sleep 0.6; ls $HOME | grep -c run- >> $HOME/counts; rm $HOME/run-{name}"
+        );
+        world.package(name, "1.0").recipe(&recipe);
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.ok(&["autoinstall", "-j", "4"]);
+    let counts = fs::read_to_string(world.scratch("counts")).unwrap();
+    let most = counts.lines().map(|line| line.parse::<usize>().unwrap()).max();
+    assert_eq!(most, Some(expected), "{counts}");
+}

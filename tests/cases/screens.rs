@@ -210,3 +210,13 @@ fn waiting_run_shows_what_is_being_built() {
     ended.says("Creating symlink");
     first.wait().exits(0);
 }
+
+#[test]
+fn terminal_without_size_has_the_usual_width() {
+    let world = world();
+    let ended = world.on_terminal(0, &[("NO_COLOR", "1")], "dkms status");
+    ended
+        .says("FAILED ")
+        .says("driver/razerkbd_driver.c...\n")
+        .says("installed, stale: its source has changed");
+}

@@ -31,7 +31,7 @@ fn headers_that_are_another_kernels_are_named() {
     let world = world();
     world.write(&format!("/lib/modules/{OTHER}/build/include/config/kernel.release"), format!("{K}\n"));
     let ended = world.dkms(&["build", "m/1.0", "-k", OTHER]);
-    ended.exits(7).complains("The headers that were used say that they are those of the former.");
+    ended.exits(7).complains("The headers that were used belong to the former.");
     ended.is_silent_about("KVERSION");
 }
 

@@ -224,7 +224,7 @@ impl fmt::Display for Error {
                     build.package
                 )?;
                 if headers.as_ref() == Some(release) {
-                    f.write_str("\nThe headers that were used say that they are those of the former.")?;
+                    f.write_str("\nThe headers that were used belong to the former.")?;
                 } else {
                     f.write_str(
                         "\nIts Makefile probably takes the running kernel's headers; let dkms say which kernel it is:\n\

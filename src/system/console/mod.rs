@@ -36,8 +36,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     progress: Progress,
-    /// Whether a step's title stands at the end of standard output, without a line's end.
-    is_line_open: bool,
+    /// Where a step's title stands at the end, without a line's end.
+    open_line: Option<Stream>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +204,7 @@ impl Shared {
         }
         let mut state = self.lock();
         self.write(&mut state, Stream::Out, title);
-        state.is_line_open = true;
+        state.open_line = Some(self.actual(Stream::Out));
     }
 
     /// What follows a title: on its line if that is still the last one.
@@ -213,8 +213,7 @@ impl Shared {
             return;
         }
         let mut state = self.lock();
-        let is_open = std::mem::take(&mut state.is_line_open);
-        let title = if is_open { "" } else { title };
+        let title = if state.open_line.take().is_some() { "" } else { title };
         self.write(&mut state, Stream::Out, &format!("{title}{end}\n"));
     }
 
@@ -224,20 +223,30 @@ impl Shared {
 
     /// Writes what holds no control characters but ours.
     fn write_checked(&self, state: &mut State, stream: Stream, text: &str) {
-        let to_stderr = stream == Stream::Err || self.lines_to_stderr.load(Ordering::Relaxed);
-        let open = std::mem::take(&mut state.is_line_open);
+        let open = state.open_line.take();
         state.progress.suspend(|| {
-            let mut out = std::io::stdout().lock();
-            if open {
-                let _ = out.write_all(b"\n").and_then(|()| out.flush());
+            if let Some(stream) = open {
+                write_to(stream, "\n");
             }
-            let _ = if to_stderr {
-                std::io::stderr().lock().write_all(text.as_bytes())
-            } else {
-                out.write_all(text.as_bytes()).and_then(|()| out.flush())
-            };
+            write_to(self.actual(stream), text);
         });
     }
+
+    /// Where lines of a stream go now.
+    fn actual(&self, stream: Stream) -> Stream {
+        if self.lines_to_stderr.load(Ordering::Relaxed) { Stream::Err } else { stream }
+    }
+}
+
+/// Writes, and forgets it where no one reads.
+fn write_to(stream: Stream, text: &str) {
+    let _ = match stream {
+        Stream::Out => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        }
+        Stream::Err => std::io::stderr().lock().write_all(text.as_bytes()),
+    };
 }
 
 /// A step under way: a title, three dots, then ` done.` or the status in parentheses.

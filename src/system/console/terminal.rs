@@ -40,7 +40,7 @@ impl Terminal {
         Self {
             is_live: is_capable && !shared && std::io::stderr().is_terminal(),
             has_colour: is_capable && !no_colour,
-            width: ::console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)),
+            width: Some(columns().filter(|columns| *columns > 0).unwrap_or(USUAL_WIDTH)),
             seconds_between_lines,
         }
     }
@@ -99,6 +99,13 @@ impl Painted {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Where the terminal does not know its size, as on a serial line.
+const USUAL_WIDTH: usize = 80;
+
+fn columns() -> Option<usize> {
+    ::console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
 }
 
 /// What a colour means.
