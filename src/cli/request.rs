@@ -9,13 +9,14 @@ use crate::kernel::default_arch;
 use crate::model::similar::most_similar;
 use crate::model::{
     Arch, ArchiveProblem, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, Target,
+    compare_versions,
 };
 use crate::plan::request::{
     Change, ConfFormat, Content, Extent, Filter, Force, Job, PackageQuery, Removal, Request, StatusFormat,
     Subject, Targets,
 };
-use crate::system::System;
 use crate::system::files::check_writable;
+use crate::system::{System, dir};
 use crate::tree::Tree;
 use std::path::{Path, PathBuf};
 
@@ -389,6 +390,7 @@ impl Checker<'_> {
         let known: Vec<&PackageId> = snapshot.versions(name).iter().map(|package| &package.id).collect();
         let list = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let makes = matches!(self.action, Action::Build | Action::Install | Action::Conf | Action::Lint);
+        let makes_or_adds = makes || self.action == Action::Add;
         match known.first() {
             Some(newest) if makes => {
                 if known.len() > 1 {
@@ -406,12 +408,32 @@ impl Checker<'_> {
                 let names = snapshot.names();
                 let similar = most_similar(name.as_str(), names.iter().map(|known| known.as_str()));
                 let meant = similar.map(|known| format!(" Did you mean {known}?")).unwrap_or_default();
+                // Removal works on what is registered alone.
+                let source = makes_or_adds.then(|| self.newest_source(name)).flatten();
+                let source = source.map(|id| format!("\nTry: dkms {} {id}", self.action.word()));
+                let source = source.unwrap_or_default();
                 Err(Error::Usage {
                     code: 1,
-                    text: format!("{missing}\nNo package {name} is registered.{meant}"),
+                    text: format!("{missing}\nNo package {name} is registered.{meant}{source}"),
                 })
             }
         }
+    }
+
+    /// The newest version of a package whose source lies in the source tree.
+    fn newest_source(&self, name: &PackageName) -> Option<PackageId> {
+        let entries = dir::entries(&self.settings.source_tree);
+        let version = |entry: &fs_err::DirEntry| {
+            let directory = entry.file_name();
+            let version = directory.to_str()?.strip_prefix(name.as_str())?.strip_prefix('-')?;
+            // `hello-world-1.0` is another package.
+            let is_version = version.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+            let has_conf = is_version && entry.path().join("dkms.conf").is_file();
+            PackageVersion::new(version).ok().filter(|_| has_conf)
+        };
+        let newest =
+            entries.iter().filter_map(version).max_by(|a, b| compare_versions(a.as_str(), b.as_str()))?;
+        Some(PackageId::new(name.clone(), newest))
     }
 
     fn built_targets(&self, targets: Vec<Target>) -> Targets {

@@ -134,3 +134,24 @@ fn directory_of_an_added_package_is_built() {
     // Installers of drivers know the status of a package that is there.
     world.dkms(&["install", &dir]).exits(3);
 }
+
+#[rstest]
+#[case::install("install", Some("Try: dkms install hello/0.10"))]
+#[case::add("add", Some("Try: dkms add hello/0.10"))]
+#[case::remove("remove", None)]
+fn source_that_is_not_registered_is_suggested(#[case] action: &str, #[case] expected: Option<&str>) {
+    let world = World::new();
+    world.package("hello", "0.9");
+    world.package("hello", "0.10");
+    world.package("hello-world", "1.0");
+    let ended = world.dkms(&[action, "hello"]);
+    ended.exits(1).complains("No package hello is registered.");
+    match expected {
+        Some(text) => ended.complains(text),
+        None => ended.is_silent_about("Try:"),
+    };
+    let command = ended.stderr.lines().find_map(|line| line.strip_prefix("Try: dkms "));
+    if let Some(line) = command {
+        world.ok(&line.split(' ').collect::<Vec<_>>());
+    }
+}
