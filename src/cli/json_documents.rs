@@ -74,7 +74,7 @@ pub(crate) const DOCUMENTS: [JsonDocument; 6] = [
             ("`at`, `duration_ms`", "when it began (RFC 3339); how long it took"),
             (
                 "`trigger`, `tree`",
-                "what set it off: `by hand`, `boot`, `apt` with the package, or the name of a hook; the DKMS tree",
+                "what set it off: `by hand`, the package manager with the package where it is known, or the name of the hook, as `boot`; the DKMS tree",
             ),
             (
                 "`name`, `version`, `kernel`, `arch`, `result`",

@@ -83,7 +83,7 @@ impl Hook {
         crate::system::prepare_process();
         let mut system = System::capture();
         system.patience.get_or_insert(PATIENCE);
-        system.triggered_by(program);
+        system.called_as(program);
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
         let syslog = Syslog::open(&format!("dkms-{program}"), &system);
         Self { system, args, syslog, repeats: false, is_packer: false }

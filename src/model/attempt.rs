@@ -35,7 +35,7 @@ impl AttemptResult {
 pub(crate) struct Attempt {
     /// When it began: RFC 3339, with the offset from UTC.
     pub at: String,
-    /// What set it off: `by hand`, `boot`, `apt` with the package, another hook's name.
+    /// What set it off: `by hand`, a package manager, or the name of a hook.
     pub trigger: String,
     /// The DKMS tree.
     pub tree: PathBuf,

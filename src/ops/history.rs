@@ -39,7 +39,7 @@ pub(crate) fn note(
     error: Option<&Error>,
 ) {
     let mut attempt = Attempt::new(id, success, took);
-    attempt.trigger.clone_from(&session.system.trigger);
+    attempt.trigger = session.system.trigger();
     attempt.tree = session.tree().root().to_owned();
     let existing = |log: PathBuf| Some(log).filter(|log| log.is_file());
     if let Some(error) = error {

@@ -39,8 +39,8 @@ pub(crate) struct System {
     pub env: Environment,
     pub host: Host,
     pub console: Console,
-    /// What set this run off, for the history: `by hand`, `boot`, `apt (linux-headers-6.1.0-50-amd64)`.
-    pub trigger: String,
+    /// What this run is, for the history: `by hand`, or the hook that was called.
+    called_as: String,
     /// How long this run waits for another one that holds the lock; `None` where a person waits, who can interrupt it.
     pub patience: Option<Duration>,
     /// Whether the environment is that of a caller whose variables are no affair of builds and scripts.
@@ -65,19 +65,25 @@ impl System {
         let host = Host::capture(&root, &env);
         let patience =
             env.get("DKMS_LOCK_TIMEOUT").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        let trigger = package_manager(&env).unwrap_or_else(|| "by hand".to_owned());
-        Self { root, env, host, console: Console::default(), trigger, patience, foreign: false }
+        let called_as = "by hand".to_owned();
+        Self { root, env, host, console: Console::default(), called_as, patience, foreign: false }
     }
 
     /// From now on the terminal, if there is one, shows what takes long. For the command: hooks write lines into what their
     /// caller shows.
     pub(crate) fn use_terminal(&mut self) {
-        self.console = Console::on(Terminal::capture(&self.env, package_manager(&self.env).is_some()));
+        self.console = Console::on(Terminal::capture(&self.env, || package_manager(&self.env).is_some()));
     }
 
-    /// Names the program of ours that was called, unless a package manager is behind it.
-    pub(crate) fn triggered_by(&mut self, program: &str) {
-        self.trigger = package_manager(&self.env).unwrap_or_else(|| program.to_owned());
+    /// Notes the hook that was called.
+    pub(crate) fn called_as(&mut self, hook: &str) {
+        hook.clone_into(&mut self.called_as);
+    }
+
+    /// What set this run off: `apt (linux-headers-6.1.0-50-amd64)`, `dnf`, `boot`, `by hand`.
+    #[must_use]
+    pub(crate) fn trigger(&self) -> String {
+        package_manager(&self.env).unwrap_or_else(|| self.called_as.clone())
     }
 
     /// From now on programs get only the variables that are for every program, because the others were meant for the caller's
@@ -146,10 +152,30 @@ impl System {
     }
 }
 
-/// The package manager whose script or hook this is, with the package where it is known: deb-postinst(5), kernel-install(8).
+/// Package managers by the names of their processes, which the kernel cuts after 15 bytes.
+const PACKAGE_MANAGERS: [(&str, &str); 11] = [
+    ("unattended-upgr", "unattended-upgrades"),
+    ("packagekitd", "PackageKit"),
+    ("apt", "apt"),
+    ("apt-get", "apt"),
+    ("dpkg", "apt"),
+    ("dnf", "dnf"),
+    ("dnf5", "dnf"),
+    ("yum", "yum"),
+    ("zypper", "zypper"),
+    ("rpm", "rpm"),
+    ("pacman", "pacman"),
+];
+
+/// The package manager that this process runs below, the outermost, with the package where a script of dpkg runs
+/// (deb-postinst(5)).
 fn package_manager(env: &Environment) -> Option<String> {
+    let known =
+        |process: ancestors::Ancestor| PACKAGE_MANAGERS.iter().find(|(name, _)| process.command == *name);
     let package = env.get("DPKG_MAINTSCRIPT_PACKAGE").filter(|name| !name.is_empty());
-    package.map(|package| format!("apt ({package})"))
+    let manager = ancestors::ancestors().filter_map(known).last().map(|(_, manager)| *manager);
+    let manager = manager.or(package.map(|_| "apt"))?;
+    Some(package.map_or_else(|| manager.to_owned(), |package| format!("{manager} ({package})")))
 }
 
 /// Files and directories get their usual modes, and signals arrive, whatever the caller's masks.

@@ -304,3 +304,20 @@ fn report_is_printed_where_nothing_can_be_done() {
     assert_eq!(report["exit_code"], ended.code.unwrap());
     assert!(report["error"].as_str().is_some_and(|text| !text.is_empty()), "{report}");
 }
+
+#[rstest]
+#[case::dnf("dnf", "dnf")]
+#[case::unattended("unattended-upgrade", "unattended-upgrades")]
+#[case::pacman("pacman", "pacman")]
+#[case::other("make", "header-postinst")]
+fn history_knows_the_package_manager(#[case] program: &str, #[case] trigger: &str) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    // A process of that name, which starts the hook.
+    let shell = world.scratch(program);
+    std::fs::copy("/bin/sh", &shell).unwrap();
+    world.shell(&format!("{} -c '$header_postinst {K}; exit $?'", shell.display())).exits(0);
+    let document = document(&world.ok(&["history", "--format", "json"]).stdout);
+    assert_eq!(document["attempts"][0]["trigger"], trigger);
+}

@@ -24,9 +24,9 @@ impl Default for Terminal {
 }
 
 impl Terminal {
-    /// Asks the terminal, if there is one. `shared`: another program shows its own progress there, as apt does.
+    /// Asks the terminal, if there is one. `is_shared`: whether another program shows its own progress there, as apt does.
     #[must_use]
-    pub(crate) fn capture(env: &Environment, shared: bool) -> Self {
+    pub(crate) fn capture(env: &Environment, is_shared: impl FnOnce() -> bool) -> Self {
         let seconds = env.get("DKMS_PROGRESS_SECONDS").and_then(|text| text.parse().ok());
         let seconds_between_lines =
             seconds.filter(|n| *n > 0).unwrap_or(Self::default().seconds_between_lines);
@@ -38,7 +38,7 @@ impl Terminal {
         // https://no-color.org
         let no_colour = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
-            is_live: is_capable && !shared && std::io::stderr().is_terminal(),
+            is_live: is_capable && std::io::stderr().is_terminal() && !is_shared(),
             has_colour: is_capable && !no_colour,
             width: Some(columns().filter(|columns| *columns > 0).unwrap_or(USUAL_WIDTH)),
             seconds_between_lines,
