@@ -47,7 +47,11 @@ impl Results {
     /// What was tried.
     pub(crate) fn take_attempts(&mut self, session: &WriteSession<'_>) {
         let attempts = std::mem::take(&mut *session.attempts.lock().unwrap_or_else(PoisonError::into_inner));
-        self.packages.extend(attempts.into_iter().map(PackageResult::from_attempt));
+        for result in attempts.into_iter().map(PackageResult::from_attempt) {
+            // An installation that was taken back, because the kernel could not be indexed, is followed by a failure.
+            self.packages.retain(|known| !known.is_of_same_build(&result));
+            self.packages.push(result);
+        }
     }
 
     /// What was not tried: that is in the report alone.
@@ -73,12 +77,8 @@ impl Results {
     }
 
     fn add(&mut self, result: PackageResult) {
-        let is_same = |known: &PackageResult| known.name == result.name && known.version == result.version;
-        match self.packages.iter_mut().find(|known| is_same(known)) {
-            // An installation that was taken back, because the kernel could not be indexed.
-            Some(known) if known.result == "installed" => *known = result,
-            Some(_) => {}
-            None => self.packages.push(result),
+        if !self.packages.iter().any(|known| known.is_of_same_build(&result)) {
+            self.packages.push(result);
         }
     }
 
@@ -101,6 +101,12 @@ impl Results {
 }
 
 impl PackageResult {
+    fn is_of_same_build(&self, other: &Self) -> bool {
+        let build =
+            |result: &Self| [&result.name, &result.version, &result.kernel, &result.arch].map(String::clone);
+        build(self) == build(other)
+    }
+
     fn from_attempt(attempt: Attempt) -> Self {
         Self {
             name: attempt.name,

@@ -69,7 +69,7 @@ pub(crate) fn install_pending(hook: &mut Hook, release: &str, settings: &Setting
 }
 
 /// Kernels other than `release` that waited for their headers, and have them now.
-pub(crate) fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, Pending)> {
+fn ready_pending(release: &str, settings: &Settings) -> Vec<(Target, Pending)> {
     let is_ready = |target: &Target| {
         let kernel = settings.kernel(&target.release);
         target.release.as_str() != release && kernel.exists() && kernel.has_headers()

@@ -16,12 +16,13 @@ use crate::model::{AttemptResult, BuildId, BuildState, Error, PackageName, Resul
 use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::dependents::rebuild_dependents;
-use crate::ops::history::attempt;
+use crate::ops::history::{attempt, note};
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
 use crate::session::{Session, WriteSession};
 use crate::tree::{Added, Built, Installed};
+use std::time::Duration;
 
 /// Runs `each` for every target; goes on after failures and returns the first one.
 fn for_each_target(
@@ -238,6 +239,7 @@ pub(crate) fn finish(
     let release = &target.release;
     if let Err(error) = depmod(session, release) {
         for installed in installed {
+            note(session, installed.id(), AttemptResult::Installed, Duration::ZERO, Some(&error));
             if let Err(undo) = uninstall(session, installed, RemoveCaller::Command) {
                 session.tell(&undo);
             }

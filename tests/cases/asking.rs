@@ -321,3 +321,20 @@ fn history_knows_the_package_manager(#[case] program: &str, #[case] trigger: &st
     let document = document(&world.ok(&["history", "--format", "json"]).stdout);
     assert_eq!(document["attempts"][0]["trigger"], trigger);
 }
+
+#[rstest]
+#[case::install(&["install", "m/1.0"], 6)]
+#[case::autoinstall(&["autoinstall"], 11)]
+fn installation_that_was_taken_back_is_a_failure(#[case] line: &[&str], #[case] code: i32) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.tool_does("depmod", "exit 1");
+    let ended = world.dkms(&[line, &["--format", "json"]].concat());
+    ended.exits(code);
+    let report = document(&ended.stdout);
+    assert_eq!((&report["changed"], &report["packages"][0]["result"]), (&json!(false), &json!("failed")));
+    assert_eq!(report["packages"].as_array().unwrap().len(), 1, "{report}");
+    let last = world.ok(&["history"]).stdout.lines().last().unwrap().to_owned();
+    assert!(last.contains("FAILED: Problems with depmod detected"), "{last}");
+}

@@ -421,7 +421,6 @@ const INHIBIT: &str =
 #[case::switched_off("inhibit_shutdown=no\n", false)]
 fn shutdown_waits_for_builds(#[case] conf: &str, #[case] waits: bool) {
     let world = World::new();
-    std::fs::create_dir_all(world.path("/run/systemd/seats")).unwrap();
     world.write("/etc/dkms/framework.conf", conf);
     world.program("systemd-inhibit", INHIBIT);
     let held = "if [ -e $HOME/../log/held ]; then echo held >> $HOME/seen; fi";
@@ -430,8 +429,7 @@ fn shutdown_waits_for_builds(#[case] conf: &str, #[case] waits: bool) {
         world.ok(&["add", &format!("{name}/1.0")]);
     }
     world.hook("header-postinst", &[K]).exits(0);
-    let expected =
-        "--what=shutdown --mode=block --who=dkms --why=Kernel modules are being built: a/1.0, b/1.0 cat";
+    let expected = "--what=shutdown:sleep --mode=block --who=dkms --why=Kernel modules are being built: a/1.0, b/1.0 cat";
     assert_eq!(world.calls("inhibit"), if waits { vec![expected] } else { vec![] });
     assert_eq!(world.scratch("seen").exists(), waits);
     assert!(world.calls("held").is_empty() && !world.scratch("../log/held").exists());
