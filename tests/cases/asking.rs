@@ -71,7 +71,7 @@ fn log_names_what_is_missing() {
 }
 
 #[test]
-fn log_of_any_bytes_reaches_a_pipe_and_a_terminal_safely() {
+fn any_log_reaches_pipe_and_terminal_safely() {
     let world = World::new();
     world
         .package("m", "1.0")

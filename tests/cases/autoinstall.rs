@@ -348,7 +348,7 @@ fn builds_with_their_own_job_number_take_turns() {
 }
 
 #[test]
-fn package_gets_a_line_and_with_verbose_its_steps() {
+fn verbose_adds_steps_to_the_package_lines() {
     let world = World::new();
     for name in ["a", "b", "c"] {
         world.package(name, "1.0").recipe("sleep 0.1");

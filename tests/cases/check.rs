@@ -330,7 +330,7 @@ fn locked_down_kernel_refuses_unsigned_modules() {
 }
 
 #[test]
-fn package_that_is_disabled_is_named_with_the_reason() {
+fn disabled_package_is_named_with_the_reason() {
     let world = World::new();
     world.kernel(NEW).headers();
     world.package("m", "1.0");

@@ -161,7 +161,7 @@ fn finished_work_survives_a_signal_indexed() {
 }
 
 #[test]
-fn who_waits_can_be_stopped() {
+fn waiting_run_can_be_stopped() {
     let world = World::new();
     let first = slow_build(&world);
     let second = world.start_in_terminal(&["autoinstall"]);

@@ -135,7 +135,7 @@ fn journal_has_an_entry_while_drivers_are_missing() {
 }
 
 #[test]
-fn desktop_shows_what_the_message_of_the_day_says() {
+fn desktop_notification_shows_the_message_of_the_day() {
     let world = failing();
     world.hook("kernel-postinst", &[K]);
     world.program("notify-send", "printf '%s\\n' \"$@\" > @LOG@/shown");

@@ -139,7 +139,7 @@ fn log_gets_lines_while_a_build_goes_on() {
 }
 
 #[test]
-fn log_can_be_read_by_others_while_it_is_written() {
+fn running_log_is_readable_for_others() {
     let world = World::new();
     world
         .package("a", "1.0")
@@ -162,7 +162,7 @@ fn log_can_be_read_by_others_while_it_is_written() {
 }
 
 #[test]
-fn interrupted_run_says_in_one_line_what_is_left() {
+fn interrupted_run_names_what_is_left() {
     let world = World::new();
     for name in ["a", "b", "c"] {
         world.package(name, "1.0").recipe("touch $HOME/started; sleep 20");

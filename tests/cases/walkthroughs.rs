@@ -88,7 +88,7 @@ fn two_kernels_and_a_debian_package() {
 }
 
 #[test]
-fn debian_package_of_source_alone_is_for_every_architecture() {
+fn debian_package_of_source_alone_is_architecture_all() {
     let world = hello();
     world.package("hello", "0.1");
     shown(&world, "dkms add hello/0.1");
@@ -137,7 +137,7 @@ dkms_remove:
 ";
 
 #[test]
-fn rules_of_a_makefile_do_what_they_are_called() {
+fn rules_of_a_makefile_do_their_work() {
     let world = hello();
     world.package("hello", "0.1");
     world.write("/home/Makefile", RULES);

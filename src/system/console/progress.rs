@@ -144,6 +144,9 @@ impl Progress {
         }
         let shown = |running: &Running| running.work.in_short(now.saturating_duration_since(running.since));
         let running: Vec<String> = self.running.iter().map(shown).collect();
+        if let [only] = self.running.as_slice() {
+            return line + &shown_in_line(&format!("{}  log: {}", running.concat(), only.work.log.display()));
+        }
         line + &shown_in_line(&running.join(" | "))
     }
 
@@ -263,6 +266,14 @@ mod tests {
         let expected =
             "Building 9 packages for 6.1.0-56-amd64  [6/9]  openafs/1.8.9 2m14s of ~3m50s | evdi/1.12 3s";
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn line_of_one_build_ends_with_its_log() {
+        let mut progress = Progress::default();
+        progress.begin(1, work("evdi/1.12", None));
+        let line = progress.line(progress.running[0].since);
+        assert_eq!(line, "Building evdi/1.12 0s  log: /t/build/make.log");
     }
 
     #[test]

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_cut_at_the_width_of_the_terminal() {
+    fn text_is_cut_at_the_terminals_width() {
         let terminal = Terminal { width: Some(20), ..Terminal::default() };
         assert_eq!(terminal.fit("too few arguments to function", 5), "too few argu...");
         assert_eq!(terminal.fit("fits", 5), "fits");
