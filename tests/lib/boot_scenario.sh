@@ -75,7 +75,7 @@ echo "# in an emulated machine with nothing else to do: the boot program $(cost 
 start "$new_kernel" "hooks left out"
 assert_match "the unit catches up" "^hello/1\.0, $new_kernel, x86_64: installed\$" "$(reported status)"
 assert_match "when multi-user.target is reached the module is loaded" '^hello$' "$(reported loaded)"
-assert_match "progress is on the console" 'hello/1\.0: Building module' "$(<"$console")"
+assert_match "progress is on the console" 'Building hello/1\.0 for ' "$(<"$console")"
 assert_match "a package that fails is on the console" 'broken/1\.0 for kernel' "$(<"$console")"
 assert_match "and in the journal" 'could not be built' "$(reported journal)"
 assert_match "and the unit says so" 'dkms\.service' "$(reported failed)"
