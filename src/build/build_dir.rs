@@ -62,12 +62,14 @@ impl<'a> BuildDir<'a> {
             files::remove_tree(&shown)?;
             (shown.clone(), Vec::new())
         };
+        // A bind mount needs the directory itself, not a link to it.
         let source = fs_err::canonicalize(session.tree().source(&id.package))?;
         // A source below the tree is only a dkms.conf.
         if !binds.is_empty() && !source.starts_with(session.tree().root()) {
             binds.push(Bind { from: stage.join("source"), onto: source.clone() });
         }
         let (out, modules) = (stage.join("out"), stage.join("modules"));
+        // Mount points exist on both sides before the first program starts.
         for dir in binds.iter().map(|bind| &bind.from).chain([&real, &out, &modules]) {
             files::create_dirs(dir)?;
         }

@@ -71,6 +71,7 @@ fn by_program(
         return Err(io::Error::other(format!("{line}: {}", outcome.stderr_tail())));
     }
     let packed = fs_err::read(dir.path().join(format!("module.ko{}", compression.suffix())))?;
+    // Options can make an archive that only user space unpacks; the kernel would refuse it at boot.
     let unpacked = decompress(packed.clone(), content.len() as u64)?;
     if unpacked != content {
         return Err(io::Error::other(format!("{line}: the result does not unpack to the module")));

@@ -66,14 +66,17 @@ pub(crate) fn build(
             renew_source(session, &built).map(|()| built)
         }),
     };
+    // A make that a signal ended looks like one that failed: the signal is the reason.
     let result = if result.is_err() { session.go_on().and(result) } else { result };
     drop(shown);
     let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
+    // The directory of a failed build stays for its author; an interrupted one tells nothing.
     let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
     if let Err(error) = tidied {
         session.system.console.warn(format!("{id}: {error}"));
         under_way.keep();
     }
+    // A success recorded its inputs with the build.
     let mut inputs = preparation.inputs.filter(|_| result.is_err());
     if let (true, Some(inputs)) = (writes_source, &mut inputs) {
         inputs.source = Fingerprint::take(&source_paths(session, id)).unwrap_or_default();
@@ -96,6 +99,7 @@ fn build_in(
 ) -> Result<Built> {
     place.fill(&patch_overlay(session, &preparation.id))?;
     let mut log = StepLog::for_build(&place.real.join("make.log"), &preparation.id)?;
+    // From here on people can follow the build.
     place.show_log(log.path());
     apply_patches(session, place, &preparation.conf, &mut log)?;
     if let Some(line) = preparation.conf.script(Script::PreBuild) {
@@ -122,6 +126,7 @@ fn apply_patches(
         {
             return Err(Error::PatchOutside { patch: patch.to_owned() });
         }
+        // Read from our copy: in the source its owner could exchange it for a link meanwhile.
         let file = place.real.join("patches").join(patch);
         if !file.is_file() {
             let path = place.shown.join("patches").join(patch);
@@ -160,12 +165,14 @@ fn make(
     };
     let line =
         make::command_line(conf, &kernel.build_dir, &place.shown, release, preparation.toolchain.llvm, jobs);
+    // Its own -j does not take part in the jobserver: beside others it would double the load.
     if let Some(turn) = turn.filter(|_| make::sets_jobs(&line)) {
         turn.be_alone();
     }
     let title = if session.system.console.is_verbose() { line.as_str() } else { "Building module(s)" };
     let step = session.system.console.step(&place.owner, title);
     let mut environment = place.environment.clone();
+    // The usual place, not the real one: two machines then make the same module.
     let source = Path::new("/usr/src").join(place.id.package.source_dir_name());
     if let Some(option) = kernel.config().and_then(|c| make::prefix_map(c, &place.shown, &source)) {
         environment.append("KCFLAGS", &option, session.system);
@@ -200,6 +207,7 @@ fn publish(
     preparation: &Preparation,
     mut log: StepLog,
 ) -> Result<Built> {
+    // The record of what stands in the kernel belongs to the place, not to the build: it must survive the exchange.
     if let Some(installed) = session.tree().installed(&place.id) {
         installed.carry_record(&place.out)?;
     }
@@ -229,6 +237,7 @@ fn report_to_apport(session: &WriteSession<'_>, id: &BuildId) {
     if session.system.program("/usr/share/apport/apport").is_none() || !hook.is_file() {
         return;
     }
+    // The script that Ubuntu's own dkms calls.
     let command = session.system.command("python3").arg(hook);
     let _ = command
         .args(["-m", id.name().as_str(), "-v", id.package.version.as_str()])

@@ -44,6 +44,7 @@ pub(crate) fn sign_if_pending(session: &WriteSession<'_>, built: Built) -> Resul
     let Some(signer) = signer else { return Ok(built) };
     session.system.console.note(format!("{id}: signing its modules, without compiling: {why}."));
     let under_way = session.writer.journal.begin(Entry::Build { build: Key::from_build(&id) })?;
+    // Never in place: a kernel may load the module at any moment, and a power failure may come at any moment.
     let stage = session.writer.stage(&id)?;
     let signed = sign_copy(session, &built, &signer, &stage);
     if let Err(error) = files::remove_tree(&stage) {
@@ -86,6 +87,7 @@ fn sign_copy(session: &WriteSession<'_>, built: &Built, signer: &Signer, stage: 
         session.writer.amend(built, &record)?;
         return Ok(built.clone());
     }
+    // The copy has the old record under its name; a new one is staged, not written through it.
     files::remove_file(&out.join(BuildRecord::FILE))?;
     record.stage(&out)?;
     let (built, _replaced) = session.writer.publish(id, &out)?;
@@ -102,6 +104,7 @@ fn sign_stored(
 ) -> Result<Option<Result<(), String>>> {
     let path = dir.join(&module.file);
     let content = fs_err::read(&path)?;
+    // It was signed or packed by hand since the build, and stays as it is.
     if sha256(&content) != module.sha256 {
         return Ok(None);
     }

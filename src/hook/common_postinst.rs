@@ -61,14 +61,17 @@ fn load_and_install(
 ) -> Result<Vec<Failure>> {
     let system = &hook.system;
     let session = ops::change(settings, system)?;
+    // The package manager has replaced the source already: what was registered is of the old one.
     let mut to_index = remove::clear_for_upgrade(&session, id, releases)?;
     let any = target_of(hook, releases.first().or(system.host.running.as_ref()), settings)?;
     add(hook, &session, id, &any)?;
     let conf = session.conf(id, &session.tree().source(id).join("dkms.conf"), &any, Strictness::Lenient)?;
+    // The package wants to be registered only; the administrator installs it.
     if !conf.autoinstall.is_yes() {
         to_index.iter().for_each(|release| index_after_removal(&session, release));
         return Ok(Vec::new());
     }
+    // A package with built modules serves kernels without headers too.
     let mut releases = releases.to_vec();
     let more = with_builds(&session, id).into_iter().filter(|release| !releases.contains(release));
     releases.extend(more.collect::<Vec<_>>());
@@ -141,6 +144,7 @@ fn add(hook: &Hook, session: &WriteSession<'_>, id: &PackageId, target: &Target)
     }
     let loaded = ops::add::add(session, &Subject::Archive(tarball.clone()), AddOptions::default(), target);
     let why = match loaded {
+        // A tarball of another package must not be taken for this one: dpkg would record a package that is not there.
         Ok(added) if added.id() == id => return Ok(()),
         Ok(added) => format!("It holds {} instead of {id}.", added.id()),
         Err(error) => error.to_string(),

@@ -19,10 +19,12 @@ use std::process::ExitCode;
 pub(super) fn initramfs() -> ExitCode {
     run("initramfs", |hook| {
         (hook.repeats, hook.is_packer) = (true, true);
+        // The generator exports names like MODULES and COMPRESS, which makefiles of drivers read.
         hook.system.hide_callers_variables();
         let release = hook.arg(0).to_owned();
         let overrides = Overrides { no_post_transaction: true, ..Overrides::default() };
         let settings = Settings::load(overrides, &hook.system);
+        // We would wait for the run that waits for us.
         if lock::is_held_by_ancestor(&settings.dkms_tree) {
             hook.syslog.write(Severity::Info, "packed by a run of dkms, which knows what it installs");
         } else if release.is_empty() || !settings.install_tree.join(&release).is_dir() {

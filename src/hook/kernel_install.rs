@@ -23,6 +23,7 @@ pub(super) fn kernel_install() -> ExitCode {
             "add" => {
                 install_pending(hook, &release, &settings);
             }
+            // The kernel goes, and its directory with it: only the tree has to be put in order.
             "remove" => {
                 if let Err(error) = take_out(hook, &release, &settings) {
                     hook.error(&error.to_string());

@@ -27,6 +27,7 @@ pub(crate) enum When {
 /// Asks for a new image of a kernel if one of these packages, just installed, belongs into it.
 pub(crate) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], when: When, settings: &Settings) {
     let Ok(release) = KernelRelease::parse(release) else { return };
+    // An image that is being packed gets the modules anyway.
     if installed.is_empty() || hook.system.variable(PACKING).is_some() {
         return;
     }
@@ -35,6 +36,7 @@ pub(crate) fn ask(hook: &mut Hook, release: &str, installed: &[PackageId], when:
     let Some(reason) = reason(&hook.system, &kernel, &image, installed, settings) else { return };
     let Some(generator) = Generator::find(&kernel, &hook.system) else { return };
     let by_hand = generator.words(&release, &image);
+    // A trigger makes one image at the end of the transaction, however many packages ask for it.
     let words = deferred(&generator, &release, settings, &hook.system).unwrap_or_else(|| by_hand.clone());
     let shown = initramfs::shown(&words);
     hook.note(&format!("{reason}, so the initramfs of kernel {release} is made again: {shown}"));

@@ -16,6 +16,7 @@ pub(crate) fn depmod(session: &WriteSession<'_>, release: &KernelRelease) -> Res
     // Of a run that was killed.
     files::remove_tree(&kernel.dir.join(KeptIndex::ASIDE))?;
     let step = session.system.console.step("depmod", "depmod");
+    // Without an index the kernel is not set up yet: its own package indexes it, with our modules.
     if session.settings.no_depmod || !kernel.dir.join("modules.dep").is_file() {
         step.done();
         session.writer.journal.indexed(release);
@@ -38,6 +39,7 @@ pub(crate) fn depmod(session: &WriteSession<'_>, release: &KernelRelease) -> Res
         command = command.arg("-F").arg(map);
     }
     let failed = |why: String| Error::DepmodFailed { release: release.clone(), why };
+    // depmod writes in place and exits with 0 on a full disk, leaving an empty index: no driver would load.
     let kept = KeptIndex::from_dir(&kernel.dir);
     let outcome = command.stdout(Output::Null).stderr(Output::Capture).run().map_err(|e| {
         kept.put_back();

@@ -49,6 +49,7 @@ pub(crate) fn install(
         session.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;
     let modules = modules_to_install(session, &built, &conf)?;
     let environment = install_environment(session, &id);
+    // Before the journal: a script that refuses has changed nothing that would have to be finished.
     pre_install(session, &id, &conf, &force, &environment)?;
     let entry = Entry::Install {
         build: Key::from_build(&id),
@@ -57,6 +58,7 @@ pub(crate) fn install(
         version_override: force.version_override,
         safe_upgrade: force.safe_upgrade,
     };
+    // The index is noted first: whatever is killed from here on, the next run indexes the kernel.
     let is_new = session.writer.journal.begin_index(&id.target.release)?;
     let under_way = session.writer.journal.begin(entry)?;
     let work = installation(session, &built, &id, force, &conf);
@@ -76,10 +78,13 @@ pub(crate) fn install(
             return Err(error);
         }
     };
+    // From here on the installation is complete; a crash is finished forward, not taken back.
     undo.keep();
+    // What could not be cleaned up is left to the next holder of the lock.
     if installed.built().dir().join(UNDO_DIR).symlink_metadata().is_ok() {
         under_way.keep();
     }
+    // Only now that the new modules stand: at no moment is the kernel without the driver.
     remove_superseded(session, &work, installed.built(), &record, &kernel)?;
     let placed = record.files.iter().map(|file| &file.path);
     tell_weak_modules(session, WeakChange::Added, installed.built(), placed);

@@ -41,6 +41,7 @@ pub(crate) fn install_module(
     let kernel = session.kernel(&work.id.target.release);
     let dir = kernel.dir.join(module.location.trim_start_matches('/'));
     let path = dir.join(file.file_name().unwrap_or_default());
+    // A link to the built file has the same content, and would dangle when the build goes.
     let is_plain = path.symlink_metadata().is_ok_and(|data| data.is_file());
     if is_plain && !session.settings.symlink_modules && same_content(file, &path) {
         finish_removing_origins(session, work.id, &module.dest_name, &path)?;
@@ -71,6 +72,7 @@ pub(crate) fn install_module(
             _ => refusal.to_string(),
         };
         let why = others.map_or(why.clone(), |other| format!("{why}, which {other} has installed"));
+        // The file of an earlier version that stays is recorded again, else removal would not know that it is ours.
         let ours = |entry: &&InstalledFile| Some(&entry.path) == existing.as_ref();
         let kept = work.former.iter().flat_map(|record| &record.files).find(ours).cloned();
         let built = sha256(&fs_err::read(file)?);
@@ -92,12 +94,14 @@ pub(crate) fn install_module(
     } else {
         Vec::new()
     };
+    // It was put there by hand in the place of ours: its owner may want it back.
     if standing == Owner::Unknown && recorded.is_some() {
         set_aside(session, &path)?;
     }
     place(session, &dir, file, &path, undo)
         .map_err(|e| Error::InstallFailed { path: path.clone(), why: e.to_string() })?;
     drop_other_forms(session, work, &dir, &module.dest_name, &path, undo)?;
+    // The old places are cleared last: two modules of one name do less harm than none.
     remove_origins(&originals, &path)?;
     Ok(Placed::Ours(describe(&path, file)?))
 }

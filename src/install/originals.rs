@@ -46,6 +46,7 @@ pub(crate) fn keep_originals(
             originals.push(stored.clone());
             continue;
         }
+        // Every dkms finds the preferred one directly in the directory.
         let direct = dir.join(origin.file_name().unwrap_or_default());
         let taken = originals.iter().any(|original: &Original| original.stored == direct)
             || direct.symlink_metadata().is_ok();
@@ -106,6 +107,7 @@ pub(crate) fn restore_originals(
     let mut originals = stored_originals(&dir);
     let active = session.tree().active(id.name(), &id.target);
     let recorded = active.and_then(|installed| record_of(session, &installed)).map(|record| record.originals);
+    // Another dkms may have deleted the .origin files; our own record still knows the places.
     for moved in recorded.unwrap_or_default() {
         if moved.stored.is_file() && originals.iter().all(|known| known.stored != moved.stored) {
             originals.push(Original { origin: moved.origin, stored: moved.stored });
@@ -131,6 +133,7 @@ fn restore_one(
     ours: &[PathBuf],
 ) -> Result<Option<PathBuf>> {
     let Original { origin, stored } = original;
+    // The .origin files are text in the tree: they do not decide where root writes outside of the kernel.
     if has_dots(origin) || !files::lies_below(origin, &kernel.dir) {
         session.system.console.warn(format!(
             "{} came from {}, which is not below {}; it stays where it is.",
@@ -141,6 +144,7 @@ fn restore_one(
         return Ok(None);
     }
     if stored.is_file() {
+        // The kernel was upgraded meanwhile and brought its module again: the newer one stays.
         let is_free = origin.symlink_metadata().is_err() || ours.contains(origin);
         if !is_free && !same_content(stored, origin) {
             session.system.console.warn(format!(
@@ -199,6 +203,7 @@ fn candidates(module: &Module, kernel: &Kernel) -> Vec<PathBuf> {
     let mut seen = Vec::new();
     let mut add = |path: PathBuf| {
         let Some(data) = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file) else { return };
+        // Merged /usr and links between directories show one file under several paths.
         let file = (data.dev(), data.ino(), path.file_name().map(ToOwned::to_owned), path.parent().map(real));
         if !seen.contains(&file) {
             seen.push(file);

@@ -71,6 +71,7 @@ impl Undo {
 
     fn undo(&mut self) -> bool {
         let mut done = true;
+        // Backwards: a place that was written twice gets what stood there first.
         for (path, old) in self.placed.iter().rev() {
             done &= match old {
                 Some(old) => files::move_file(old, path),
@@ -83,6 +84,7 @@ impl Undo {
         }
         for original in self.originals.iter().rev() {
             if original.stored.symlink_metadata().is_ok() {
+                // An original is moved only after ours stands; if its old place is still taken it never left it.
                 done &= if original.origin.symlink_metadata().is_err() {
                     files::move_file(&original.stored, &original.origin)
                 } else {

@@ -39,6 +39,7 @@ pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
         std::iter::once(dir.join("include")).chain(of_arches)
     });
     let parts: Vec<HeaderPart> = includes.flat_map(|include| parts(&include)).collect();
+    // The directories differ in size: threads take the next one instead of an equal share.
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_THREADS);
     let mut digests: Vec<(usize, [u8; 32])> = std::thread::scope(|scope| {
@@ -54,6 +55,7 @@ pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
         let own = work();
         others.into_iter().filter_map(|other| other.join().ok()).flatten().chain(own).collect()
     });
+    // Threads finish in any order; the digest must not depend on it.
     digests.sort_unstable();
     let hash = digests
         .iter()

@@ -44,6 +44,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     for error in plan.broken.iter().chain(&plan.failed).map(|(_, error)| error).filter(is_news) {
         session.tell(error);
     }
+    // Without headers nothing can be compiled, but what is built can still be installed or signed.
     let kernel = session.kernel(&target.release);
     if !kernel.has_headers() {
         report.without_headers = plan.drop_builds();

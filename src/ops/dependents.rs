@@ -20,6 +20,7 @@ pub(crate) fn rebuild_dependents(session: &WriteSession<'_>, target: &Target) {
         let id = planned.id;
         console.say(format!("{id} is built again for kernel {target}: {}.", planned.why));
         let id_for_target = BuildId::new(id.clone(), target.clone());
+        // What was only built is built again, and not installed.
         let success = match session.tree().installed(&id_for_target) {
             Some(_) => AttemptResult::Installed,
             None => AttemptResult::Built,

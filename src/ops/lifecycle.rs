@@ -233,12 +233,14 @@ pub(crate) fn finish(
     if installed.is_empty() {
         return Ok(());
     }
+    // As in every dkms: --force installs this package and touches no other one.
     if !force.force {
         rebuild_dependents(session, target);
     }
     let release = &target.release;
     if let Err(error) = depmod(session, release) {
         for installed in installed {
+            // The history has it as installed already, which is not true any more.
             note(session, installed.id(), AttemptResult::Installed, Duration::ZERO, Some(&error));
             if let Err(undo) = uninstall(session, installed, RemoveCaller::Command) {
                 session.tell(&undo);

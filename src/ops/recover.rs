@@ -31,6 +31,8 @@ fn recover(session: &WriteSession<'_>) {
         return;
     }
     session.system.console.note("dkms: recovering from an earlier run that was interrupted.");
+    // Builds first: an installation that is finished below must not find half of one. Removals come before installations, which may
+    // use the same places.
     let order = |entry: &&Entry| match entry {
         Entry::Build { .. } => 0,
         Entry::Uninstall { .. } | Entry::Unbuild { .. } => 1,
@@ -86,6 +88,7 @@ fn settle(session: &WriteSession<'_>, entry: &Entry) -> Result<()> {
                 safe_upgrade: *safe_upgrade,
                 ..Force::default()
             };
+            // A file given by -c may be gone; the package has its own.
             let conf = conf.as_deref().filter(|conf| conf.is_file());
             install(session, built, &InstallOptions { conf, force }).map(|_| ())
         }
@@ -113,6 +116,7 @@ fn sweep(session: &WriteSession<'_>, id: &BuildId, kernel: &Kernel) -> Result<()
     files::remove_tree(&out.join(UNDO_DIR))?;
     let mut dirs =
         vec![out, session.tree().name_dir(id.name()), session.tree().originals(id.name(), &id.target)];
+    // Temporary files can only be where an installation writes: the recorded places, and the usual ones.
     let built = session.tree().built(id).and_then(|built| built.record());
     let recorded =
         built.iter().flat_map(|record| record.modules.iter().map(|module| module.location.as_str()));

@@ -40,11 +40,13 @@ pub(crate) fn run(
     let _shutdown_waits = hold_shutdown(session, &built);
     let limit = session.settings.jobs.limit();
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
+    // A single build gets its -j on the command line, where every make understands it.
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
     session.system.console.expect_work(builds);
     let at_once = builds_at_once(limit, memory::available(session.system));
     let run = Run { session, target, force, jobs: jobs.as_ref(), at_once };
     let mut ended = run.all(longest_first(session, steps));
+    // Reports and exit codes must not depend on which build was faster.
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
     Ok(ended)
 }
@@ -93,6 +95,7 @@ impl Run<'_> {
                         let began = Instant::now();
                         let result = match failed {
                             Some(name) => {
+                                // After Ctrl-C a missing dependency is not the reason.
                                 self.session.go_on().and_then(|()| Err(self.blocked(&step.id, &name)))
                             }
                             None => self.make_ready(&step),

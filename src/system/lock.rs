@@ -80,6 +80,7 @@ impl Lock {
                 system.console.note(line);
             }
             match deadline {
+                // A person can interrupt this; the kernel wakes us up at once when the lock is free.
                 None => match wait_for(file, &holder, system, work) {
                     Ok(held) if is_at(&held, &path) => {
                         return Ok(Self { _held: signed(held), nested: name != NAME });
@@ -94,6 +95,7 @@ impl Lock {
                         why: format!("{holder} still holds it after {waited} seconds"),
                     });
                 }
+                // flock(2) has no timeout: where the wait is limited, the lock is tried again and again.
                 Some(_) => std::thread::sleep(Duration::from_millis(50)),
             }
         }

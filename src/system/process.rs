@@ -235,6 +235,7 @@ impl Command {
         if let Some(mark) = &mark {
             self.env.insert(MARK.into(), Some(mark.into()));
         }
+        // Pipes are fed and drained by threads: a program that fills one while we write the other would block both.
         let mut child = self.prepare(&input)?.spawn().map_err(named)?;
         let feeder = match (input, child.stdin.take()) {
             (Input::Bytes(bytes), Some(mut pipe)) => Some(std::thread::spawn(move || {

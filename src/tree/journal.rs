@@ -82,6 +82,7 @@ impl Tree {
             }
         });
         let since = |id: BuildId| {
+            // The directory of a build is made when it starts, and gone when it ends.
             let begun = self.staged(&id.package).iter().filter_map(|dir| begun(dir)).min();
             let for_how_long = begun.map(|begun| format!(" for {}", clock(begun))).unwrap_or_default();
             format!("{}{for_how_long}", id.package)
