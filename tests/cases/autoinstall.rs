@@ -397,7 +397,7 @@ fn longest_build_starts_first() {
     // By what is known of a first build, and by the size of the source where nothing is.
     world.package("a-short", "1.0");
     world.package("b-large", "1.0").file("big.c", "x".repeat(1 << 20));
-    world.package("c-long", "1.0").recipe("sleep 1.2");
+    world.package("c-long", "1.0").recipe("sleep 3");
     world.package("d-needed", "1.0");
     world.package("e-user", "1.0").conf("BUILD_DEPENDS=d-needed").file("big.c", "x".repeat(2 << 20));
     for name in ["a-short", "b-large", "c-long", "d-needed", "e-user"] {
@@ -446,7 +446,7 @@ fn memory_limits_how_many_builds_run(#[case] available: &str, #[case] expected: 
     world.write("/proc/meminfo", format!("MemTotal: 8000000 kB\nMemAvailable: {available} kB\n"));
     for name in ["a", "b"] {
         let recipe = format!(
-            "touch $HOME/run-{name}; sleep 0.6; ls $HOME | grep -c run- >> $HOME/counts; rm $HOME/run-{name}"
+            "touch $HOME/run-{name}; sleep 2; ls $HOME | grep -c run- >> $HOME/counts; rm $HOME/run-{name}"
         );
         world.package(name, "1.0").recipe(&recipe);
         world.ok(&["add", &format!("{name}/1.0")]);

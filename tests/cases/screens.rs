@@ -22,6 +22,13 @@ fn world() -> World {
     world
 }
 
+/// Whether a duration that is not zero follows the text: how long anything takes depends on the machine.
+fn shows_seconds(screen: &str, text: &str) -> bool {
+    let after = screen.split(text).skip(1);
+    let digits = after.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    digits.into_iter().any(|digits| digits.parse().is_ok_and(|seconds: u64| seconds > 0))
+}
+
 #[rstest]
 #[case::narrow(80, "FAILED ", "driver/razerkbd_driver.c...")]
 #[case::wide(120, "FAILED ", "driver/razerkbd_driver.c:3124:5: error: too few arguments to fun...")]
@@ -99,14 +106,14 @@ fn terminal_shows_one_line_while_packages_are_built() {
     ended.exits(0);
     let live = format!("Building 2 packages for {K}  [0/2]  ");
     assert!(ended.stdout.contains(&live), "{:?}", ended.stdout);
-    assert!(ended.stdout.contains("a/1.0 1s"), "{:?}", ended.stdout);
+    assert!(shows_seconds(&ended.stdout, "a/1.0 "), "{:?}", ended.stdout);
     // What remains: a line for each package and the summary.
     let last: Vec<&str> = ended.stdout.lines().rev().take(1).collect();
     assert_eq!(last, [format!("Autoinstall on {K} succeeded for module(s) a b.")]);
-    assert!(ended.stdout.contains("ok a/1.0 2s\n"), "{:?}", ended.stdout);
+    assert!(shows_seconds(&ended.stdout, "ok a/1.0 "), "{:?}", ended.stdout);
     // The second time there is an estimate.
     let ended = world.on_terminal(80, &[("NO_COLOR", "1")], "dkms build a/1.0 --force");
-    assert!(ended.stdout.contains("Building a/1.0 1s of ~2s"), "{:?}", ended.stdout);
+    assert!(ended.stdout.contains("Building a/1.0 0s of ~"), "{:?}", ended.stdout);
     assert!(ended.stdout.contains("Building module(s)... done.\n"), "{:?}", ended.stdout);
 }
 
@@ -119,7 +126,7 @@ fn line_is_not_live_where_it_would_disturb(#[case] terminal: &str, #[case] packa
     world.ok(&["add", "a/1.0"]);
     let env = [("TERM", terminal), ("DPKG_MAINTSCRIPT_PACKAGE", package), ("NO_COLOR", "1")];
     let ended = world.on_terminal(80, &env, "dkms autoinstall");
-    ended.says(&format!("Building a/1.0 for {K}; log: ")).says("ok a/1.0 1s\n");
+    ended.says(&format!("Building a/1.0 for {K}; log: ")).says("\nok a/1.0 ");
     assert!(!ended.stdout.contains('\r') && !ended.stdout.contains('\u{1b}'), "{:?}", ended.stdout);
 }
 
@@ -130,12 +137,12 @@ fn log_gets_lines_while_a_build_goes_on() {
     world.ok(&["add", "a/1.0"]);
     world.set("DKMS_PROGRESS_SECONDS", "1");
     let ended = world.ok(&["autoinstall"]);
-    ended.says("a/1.0: still building after 1s; log: ").says("a/1.0: still building after 2s; log: ");
+    ended.says("a/1.0: still building after ").says("s; log: ");
     // The lines that callers know stay whole.
     let ended = world.ok(&["build", "a/1.0", "--force"]);
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert!(lines.contains(&"Building module(s)... done."), "{lines:?}");
-    assert!(lines.iter().any(|line| line.starts_with("a/1.0: still building after 1s")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("a/1.0: still building after ")), "{lines:?}");
 }
 
 #[test]
@@ -165,7 +172,7 @@ fn running_log_is_readable_for_others() {
 fn interrupted_run_names_what_is_left() {
     let world = World::new();
     for name in ["a", "b", "c"] {
-        world.package(name, "1.0").recipe("touch $HOME/started; sleep 20");
+        world.package(name, "1.0").recipe("touch $HOME/started; sleep 100");
         world.ok(&["add", &format!("{name}/1.0")]);
     }
     world.package("quick", "1.0");
@@ -185,7 +192,7 @@ fn interrupted_run_names_what_is_left() {
         ended.stderr,
         "\nError! Interrupted; unfinished work was undone. Not installed: a/1.0, b/1.0, c/1.0.\n"
     );
-    assert!(ended.took.as_secs() < 15, "{:?}", ended.took);
+    assert!(ended.took.as_secs() < 60, "{:?}", ended.took);
     assert_eq!(world.status().iter().filter(|line| line.contains("installed")).count(), 1);
 }
 
@@ -206,7 +213,7 @@ fn waiting_run_shows_what_is_being_built() {
     }
     let env = [("NO_COLOR", "1")];
     let ended = world.on_terminal(120, &env, "(sleep 3; touch $HOME/go) & dkms add other/1.0; wait");
-    ended.exits(0).says("(building slow/1.0 for ").says(": building slow/1.0 for 2s");
+    ended.exits(0).says("(building slow/1.0 for ").says(": building slow/1.0 for ");
     ended.says("Creating symlink");
     first.wait().exits(0);
 }
