@@ -4,7 +4,6 @@ use crate::model::{BuildId, KernelRelease, PackageId, Target};
 use crate::plan::request::PackageQuery;
 use crate::session::Session;
 use crate::system::files;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -77,8 +76,7 @@ fn logs_of(session: &Session<'_>, id: &PackageId, built: &[Target], found: &mut 
         found.extend(log(id, target.release.to_string(), LogKind::Failed, path.clone()));
     }
     let usual = tree.failure_log(id);
-    let inode = |path: &Path| fs_err::metadata(path).ok().map(|data| (data.dev(), data.ino()));
-    if kept.iter().all(|(_, path)| inode(path) != inode(&usual)) {
+    if !kept.iter().any(|(_, path)| files::is_same_file(path, &usual)) {
         let kind = if tree.staged(id).is_empty() { LogKind::Failed } else { LogKind::Running };
         found.extend(log(id, kernel_in(&usual).unwrap_or_default(), kind, usual));
     }

@@ -501,6 +501,14 @@ pub(crate) fn lies_below(path: &Path, top: &Path) -> bool {
         || matches!((real(path), real(top)), (Some(path), Some(top)) if path.starts_with(&top))
 }
 
+/// Whether two names are of one file.
+#[must_use]
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = |path: &Path| fs_err::metadata(path).ok().map(|data| (data.dev(), data.ino()));
+    file(a).is_some_and(|found| file(b) == Some(found))
+}
+
 /// Whether two files hold the same bytes.
 #[must_use]
 pub(crate) fn same_content(a: &Path, b: &Path) -> bool {

@@ -24,8 +24,7 @@ pub(crate) use writer::Writer;
 use crate::model::module_name::{is_module_file, module_name};
 use crate::model::{BuildId, Error, PackageId, PackageName, Result, SourceState, Target};
 use crate::system::System;
-use crate::system::dir;
-use std::os::unix::fs::MetadataExt;
+use crate::system::{dir, files};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -105,12 +104,10 @@ impl Tree {
     #[must_use]
     pub(crate) fn log_of_failure(&self, id: &BuildId) -> Option<PathBuf> {
         let (usual, kept) = (self.failure_log(&id.package), self.kept_failure_log(id));
-        let inode = |path: &Path| fs_err::metadata(path).ok().map(|data| (data.dev(), data.ino()));
-        match (inode(&usual), inode(&kept)) {
-            (usual, Some(of_kept)) if usual != Some(of_kept) => Some(kept),
-            (Some(_), _) => Some(usual),
-            (None, _) => None,
+        if kept.is_file() && !files::is_same_file(&usual, &kept) {
+            return Some(kept);
         }
+        Some(usual).filter(|log| log.is_file())
     }
 
     /// `T/M/V/tarball`: where mktarball writes by default.

@@ -350,7 +350,14 @@ impl Writer {
         let out = self.tree.out_dir(id);
         let Some(kernel_dir) = out.parent() else { return Ok(()) };
         let is_finished = |dir: &Path| dir.join("log/make.log").is_file();
-        for staged in staged(kernel_dir, &id.target.arch) {
+        let staged = staged(kernel_dir, &id.target.arch);
+        // While it was written, the log had a second name where people look for it.
+        let logs = staged.iter().map(|staged| staged.join("build/make.log"));
+        let shown = self.tree.failure_log(&id.package);
+        if logs.chain([out.join("log/make.log")]).any(|log| files::is_same_file(&log, &shown)) {
+            files::remove_file(&shown)?;
+        }
+        for staged in staged {
             let old = ["out", "out.old"].map(|name| staged.join(name));
             let old = old.iter().find(|dir| is_finished(dir));
             match old {

@@ -135,7 +135,8 @@ impl Scenario {
 /// Everything on the machine but what tells times: logs, records, and directories of tools.
 fn state(world: &World) -> BTreeMap<String, Vec<u8>> {
     let mut all = world.everything();
-    all.retain(|name, _| !name.ends_with("make.log") && !name.ends_with(".lock.nested"));
+    let is_log = |name: &str| name.ends_with("make.log") || name.starts_with("var/log/");
+    all.retain(|name, _| !is_log(name) && !name.ends_with(".lock.nested"));
     for (name, content) in &mut all {
         let file = name.rsplit('/').next().unwrap();
         if file.starts_with(".dkms-") && file.ends_with(".json") {
