@@ -222,8 +222,8 @@ pub(crate) const ACTIONS: [ActionSpec; 27] = [
         is_common: false,
         summary: "find mistakes in a dkms.conf",
         manual: "Finds mistakes in a dkms.conf and its package: unknown directives, values that are lost or deprecated, a MAKE that \
-                 builds for the running kernel, missing scripts and patches, names that mkdeb would refuse. It runs nothing of \
-                 the package. The exit status is 0 if there are at most hints, else 1.",
+                 builds for the running kernel, missing scripts and patches, names that mkdeb would refuse. Nothing is built; a \
+                 dkms.conf that needs bash is evaluated by it, as always. The exit status is 0 if there are at most hints, else 1.",
         example: "dkms lint ./hello-0.1",
     },
     ActionSpec {

@@ -33,11 +33,13 @@ use crate::model::similar::most_similar;
 use crate::model::{Error, ExitCode, KernelRelease, PackageId, PackageName};
 use crate::ops::notice;
 use crate::plan::request::Request;
+use crate::system::process::quote;
 use crate::system::syslog::{Severity, Syslog};
 use crate::system::{System, prepare_process, signals};
 use crate::tree::Tree;
 use args::Arguments;
 use line::Line;
+use results::Results;
 use std::time::{Duration, Instant};
 use usage::{usage, usage_of};
 
@@ -69,6 +71,7 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
         Err(error) => {
             tell(&error, system);
             hint(&error, &settings, system);
+            hint_directory(&error, &args, system);
             error.exit_code()
         }
     }
@@ -105,7 +108,14 @@ fn help(word: &str) -> Result<String, Error> {
 }
 
 fn execute(args: &Arguments, settings: &Settings, system: &System) -> Result<ExitCode, Error> {
-    let request = request::request(args, settings, system)?;
+    let request = request::request(args, settings, system).inspect_err(|error| {
+        // Who asked for a document gets one in any case.
+        if matches!(args.action, Some(Action::Install | Action::Autoinstall))
+            && args.format.as_deref() == Some("json")
+        {
+            system.console.document(&Results::default().document(&Err(error.clone())));
+        }
+    })?;
     if !matches!(request, Request::Status { .. } | Request::Conf { .. } | Request::Check { .. }) {
         for (name, value) in &settings.directives {
             system.console.say(format!("Directive from the command line: {name}={value}"));
@@ -189,6 +199,16 @@ fn hint(error: &Error, settings: &Settings, system: &System) {
     }
     if let Error::NotInTree(PackageId { name, .. }) | Error::NameNotInTree(name) = error {
         hint_packages(name, settings, system);
+    }
+}
+
+/// What takes the content of a directory over, for the author of a package that is added already.
+fn hint_directory(error: &Error, args: &Arguments, system: &System) {
+    if let (Error::AlreadyAdded(_), Some(dir), Some(action)) = (error, &args.source_dir, args.action) {
+        let dir = quote(dir);
+        system
+            .console
+            .note(format!("To take over what {dir} holds now: dkms {} --force {dir}", action.word()));
     }
 }
 

@@ -48,6 +48,9 @@ pub(crate) fn request(args: &Arguments, settings: &Settings, system: &System) ->
         let word = args.module.clone().filter(|_| args.version.is_none());
         return Err(Error::UnknownAction(word.unwrap_or_default()));
     };
+    if args.follow && action != A::Log {
+        return Err(Error::UnknownOption("--follow".to_owned()));
+    }
     if matches!(action, A::KernelPreinst | A::KernelPostinst | A::KernelPrerm) {
         if args.all {
             return usage(5, &format!("The action {} does not support the --all parameter.", action.word()));

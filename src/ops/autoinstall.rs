@@ -49,7 +49,9 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     if !kernel.has_headers() {
         report.without_headers = plan.drop_builds();
     }
-    if let Err(error) = session.writer.note_pending(target, &report.without_headers) {
+    // A kernel that is not there waits for nothing; its name may be a mistake.
+    let pending: &[PackageId] = if kernel.exists() { &report.without_headers } else { &[] };
+    if let Err(error) = session.writer.note_pending(target, pending) {
         session.tell(&error);
     }
     let ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force)?;

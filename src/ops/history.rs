@@ -6,8 +6,8 @@
 use crate::model::{Attempt, AttemptResult, BuildId, Error, Result};
 use crate::session::{Session, WriteSession};
 use crate::system::{System, files};
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,9 @@ fn append(attempt: &Attempt, system: &System) -> io::Result<()> {
     let path = file(system);
     let mut line = serde_json::to_vec(attempt)?;
     line.push(b'\n');
+    if ends_in_the_middle(&path) {
+        line.insert(0, b'\n');
+    }
     if let Some(dir) = path.parent() {
         files::create_dirs(dir)?;
     }
@@ -93,6 +96,18 @@ fn append(attempt: &Attempt, system: &System) -> io::Result<()> {
     }
     // One append is one write(2): lines of two runs do not mix, and no lock is needed.
     files::append(&path, &line, 0o644)
+}
+
+/// Whether the last line has no end: its writer was killed, or the disk was full.
+fn ends_in_the_middle(path: &Path) -> bool {
+    let last = || {
+        let mut file = fs_err::File::open(path).ok()?;
+        file.seek(SeekFrom::End(-1)).ok()?;
+        let mut byte = [0];
+        file.read_exact(&mut byte).ok()?;
+        Some(byte[0])
+    };
+    last().is_some_and(|byte| byte != b'\n')
 }
 
 /// The lines of the second half.

@@ -118,7 +118,7 @@ fn history_names_trigger_and_end_of_each_attempt() {
 fn history_survives_garbage_and_does_not_follow_links() {
     let world = World::new();
     world.ok(&["history"]).says("No attempt is recorded.");
-    world.write("/var/log/dkms/history.jsonl", "{\nnot json\n");
+    world.write("/var/log/dkms/history.jsonl", "{\nnot json\n{\"at\": \"torn");
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
     assert_eq!(world.ok(&["history"]).stdout.lines().count(), 2);
@@ -337,4 +337,48 @@ fn installation_that_was_taken_back_is_a_failure(#[case] line: &[&str], #[case] 
     assert_eq!(report["packages"].as_array().unwrap().len(), 1, "{report}");
     let last = world.ok(&["history"]).stdout.lines().last().unwrap().to_owned();
     assert!(last.contains("FAILED: Problems with depmod detected"), "{last}");
+}
+
+#[rstest]
+#[case::unknown(&["install", "nosuch"], 1)]
+#[case::path(&["install", "/nope"], 1)]
+#[case::two_kernels(&["autoinstall", "-k", "1", "-k", "2"], 4)]
+fn document_is_printed_for_a_refused_command_line(#[case] line: &[&str], #[case] code: i32) {
+    let world = World::new();
+    let ended = world.dkms(&[line, &["--format", "json"]].concat());
+    ended.exits(code);
+    let report = document(&ended.stdout);
+    assert_eq!((&report["changed"], &report["exit_code"]), (&json!(false), &json!(code)));
+}
+
+#[test]
+fn follow_is_for_the_log_alone() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.dkms(&["install", "m/1.0", "-f"]).exits(2).complains("Unknown option: --follow");
+    assert!(world.status().is_empty());
+}
+
+#[test]
+fn author_learns_to_take_a_directory_over() {
+    let world = World::new();
+    let dir = world.scratch("src");
+    world.package_in(&dir, "m", "1.0");
+    let dir = dir.to_str().unwrap();
+    world.ok(&["install", dir]);
+    std::fs::write(world.scratch("src/m.c"), "int edited;").unwrap();
+    let ended = world.dkms(&["install", dir]);
+    ended.exits(3).complains(&format!("To take over what {dir} holds now: dkms install --force {dir}"));
+    world.ok(&["install", "--force", dir]);
+    assert_eq!(world.read("/usr/src/m-1.0/m.c"), "int edited;");
+}
+
+#[test]
+fn mistyped_kernel_leaves_nothing_behind() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.dkms(&["autoinstall", "-k", "9.9"]).exits(21);
+    assert!(!world.has("/var/lib/dkms/.dkms-pending.json"));
+    world.ok(&["fsck"]);
 }
