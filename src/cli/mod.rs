@@ -165,14 +165,32 @@ fn tell(error: &Error, system: &System) {
         error => system.console.error(error.to_string()),
     }
     if let Error::UnknownOption(word) | Error::UnknownAction(word) = error {
-        let similar = most_similar(
-            word.split('=').next().unwrap_or_default(),
-            action::words().chain(options::spellings()),
-        );
+        let similar = meant_word(word.split('=').next().unwrap_or_default());
         let meant = similar.map(|known| format!("Did you mean {known}? ")).unwrap_or_default();
         system.console.note(format!("{meant}See dkms --help."));
         system.console.say(usage::synopsis());
     }
+}
+
+/// The action or option that a word was probably meant for.
+fn meant_word(word: &str) -> Option<&'static str> {
+    // What other programs call these actions.
+    const OTHER_WORDS: [(&str, &str); 6] = [
+        ("list", "status"),
+        ("ls", "status"),
+        ("rm", "remove"),
+        ("delete", "remove"),
+        ("purge", "remove"),
+        ("logs", "log"),
+    ];
+    let other = OTHER_WORDS.iter().find(|(known, _)| *known == word).map(|(_, action)| *action);
+    other.or_else(|| match word.starts_with('-') {
+        // One letter is similar to every other.
+        true => most_similar(word, options::spellings().filter(|spelling| spelling.len() > 2)),
+        false => action::words()
+            .find(|known| known.eq_ignore_ascii_case(word))
+            .or_else(|| most_similar(&word.to_ascii_lowercase(), action::words())),
+    })
 }
 
 /// What helps with an error, where this machine has to be asked for it.

@@ -155,3 +155,20 @@ fn source_that_is_not_registered_is_suggested(#[case] action: &str, #[case] expe
         world.ok(&line.split(' ').collect::<Vec<_>>());
     }
 }
+
+#[rstest]
+#[case::other_word("list", Some("Did you mean status?"))]
+#[case::removal("rm", Some("Did you mean remove?"))]
+#[case::letter_case("INSTALL", Some("Did you mean install?"))]
+#[case::option("--forse", Some("Did you mean --force?"))]
+#[case::one_letter("-n", None)]
+#[case::nothing_like_it("frobnicate", None)]
+fn unknown_word_is_answered_with_its_like(#[case] word: &str, #[case] expected: Option<&str>) {
+    let world = World::new();
+    let ended = world.dkms(&[word]);
+    ended.exits(2);
+    match expected {
+        Some(text) => ended.complains(text),
+        None => ended.is_silent_about("Did you mean"),
+    };
+}
