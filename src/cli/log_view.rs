@@ -5,7 +5,7 @@ use crate::inspect::logs::{Log, LogKind, logs};
 use crate::model::{Error, KernelRelease, Result};
 use crate::plan::request::PackageQuery;
 use crate::session::Session;
-use crate::system::{Colour, Console};
+use crate::system::{Colour, Console, files};
 use fs_err::File;
 use std::io::Read;
 use std::time::Duration;
@@ -50,7 +50,12 @@ pub(crate) fn print(
     console.note(format!("{}: {}", newest.path.display(), newest.what()));
     let mut file = File::open(&newest.path)?;
     if follow && newest.kind == LogKind::Running {
-        return Ok(self::follow(&mut file, &newest, session)?);
+        self::follow(&mut file, &newest, session)?;
+        let kept = session.tree().kept_failure_logs(&newest.id);
+        let has_failed = kept.iter().any(|(_, log)| files::is_same_file(log, &newest.path));
+        let how = if has_failed { "failed" } else { "ended" };
+        console.note(format!("The build of {} has {how}.", newest.id));
+        return Ok(());
     }
     copy(&mut file, console)?;
     if follow {

@@ -164,7 +164,13 @@ fn running_log_is_readable_for_others() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     std::fs::write(world.scratch("go"), "").unwrap();
     running.wait().exits(0);
-    follower.wait().exits(0).says("so far").says("the end\n").says("# exit code: 0");
+    follower
+        .wait()
+        .exits(0)
+        .says("so far")
+        .says("the end\n")
+        .says("# exit code: 0")
+        .complains("The build of a/1.0 has ended.");
     assert!(!world.has(log), "{:?}", world.tree());
 }
 
@@ -226,4 +232,27 @@ fn terminal_without_size_has_the_usual_width() {
         .says("FAILED ")
         .says("driver/razerkbd_driver.c...\n")
         .says("installed, stale: its source has changed");
+}
+
+#[test]
+fn follower_of_a_log_learns_that_the_build_failed() {
+    let world = World::new();
+    world
+        .package("a", "1.0")
+        .recipe("while [ ! -e $HOME/go ]; do sleep 0.05; done; echo 'a.c:1: error: no'; exit 2");
+    world.ok(&["add", "a/1.0"]);
+    let running = world.start(&["build", "a/1.0"]);
+    let begin = std::time::Instant::now();
+    while !world.has("/var/lib/dkms/a/1.0/build/make.log") {
+        assert!(begin.elapsed().as_secs() < 20, "no log");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let follower = world.start(&["log", "-f", "a"]);
+    while !follower.stderr().contains("running") {
+        assert!(begin.elapsed().as_secs() < 40, "it does not follow");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::fs::write(world.scratch("go"), "").unwrap();
+    running.wait().exits(10);
+    follower.wait().exits(0).says("a.c:1: error: no").complains("The build of a/1.0 has failed.");
 }

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// On a narrower terminal the packages need the room more than the kernel does.
+const WIDE: usize = 60;
+
 /// One build, as it is shown while it runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
@@ -138,9 +141,10 @@ impl Progress {
     fn line(&self, now: Instant) -> String {
         let mut line = String::from("Building ");
         if self.expected > 1 {
-            let kernel = self.running.first().map_or("", |running| running.work.kernel.as_str());
-            let _ =
-                write!(line, "{} packages for {kernel}  [{}/{}]  ", self.expected, self.done, self.expected);
+            let is_wide = self.terminal.width.is_none_or(|width| width >= WIDE);
+            let kernel = self.running.first().filter(|_| is_wide);
+            let kernel = kernel.map(|running| format!(" for {}", running.work.kernel)).unwrap_or_default();
+            let _ = write!(line, "{} packages{kernel}  [{}/{}]  ", self.expected, self.done, self.expected);
         }
         let shown = |running: &Running| running.work.in_short(now.saturating_duration_since(running.since));
         let running: Vec<String> = self.running.iter().map(shown).collect();
@@ -266,6 +270,16 @@ mod tests {
         let expected =
             "Building 9 packages for 6.1.0-56-amd64  [6/9]  openafs/1.8.9 2m14s of ~3m50s | evdi/1.12 3s";
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn narrow_terminal_has_room_for_the_packages() {
+        let mut progress = Progress::on(Terminal { width: Some(40), ..Terminal::default() });
+        progress.expect(2);
+        progress.begin(1, work("evdi/1.12", None));
+        progress.begin(2, work("a/1", None));
+        let line = progress.line(progress.running[0].since);
+        assert_eq!(line, "Building 2 packages  [0/2]  evdi/1.12 0s | a/1 0s");
     }
 
     #[test]
