@@ -2,11 +2,11 @@
 
 use crate::inspect::pending::gather;
 use crate::inspect::subject::identify;
-use crate::model::{BuildId, Error, PackageName, Result, Target};
+use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::ops::lifecycle::facts;
 use crate::plan::autoinstall::{Need, Plan, plan_autoinstall};
 use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
-use crate::plan::request::{Change, Force, Job, PackageQuery, Removal, Targets};
+use crate::plan::request::{Change, Force, Job, PackageQuery, Removal, Subject, Targets};
 use crate::session::Session;
 
 /// What autoinstall would do with each package, or with one.
@@ -98,14 +98,19 @@ pub(crate) fn change(session: &Session<'_>, change: &Change) -> Result<()> {
             })
         }
         Change::Install(job) => {
+            if let (Subject::Directory(_), Some(target)) = (&job.subject, job.targets.first()) {
+                refuse_added(session, &identify(session, &job.subject, target)?, job.force.force)?;
+            }
             each(session, job, |id, force| match plan_install(id, facts(session, id, force)) {
                 InstallPlan::Skip(skip) => skip.to_string(),
                 InstallPlan::Install => format!("would install {id}: it is built"),
                 InstallPlan::BuildThenInstall(why) => format!("would build and install {id}{}", reason(why)),
             })
         }
-        Change::Add { subject, target, .. } => {
-            console.say(format!("would add {}", identify(session, subject, target)?));
+        Change::Add { subject, target, force, .. } => {
+            let id = identify(session, subject, target)?;
+            refuse_added(session, &id, *force)?;
+            console.say(format!("would add {id}"));
             Ok(())
         }
         Change::Match { .. }
@@ -116,6 +121,13 @@ pub(crate) fn change(session: &Session<'_>, change: &Change) -> Result<()> {
             Err(Error::Usage { code: 2, text: text.to_owned() })
         }
     }
+}
+
+/// # Errors
+/// The package is added already, and that is not forced.
+fn refuse_added(session: &Session<'_>, id: &PackageId, force: bool) -> Result<()> {
+    let is_added = session.tree().added(id, &session.settings.source_tree).is_ok();
+    if is_added && !force { Err(Error::AlreadyAdded(id.clone())) } else { Ok(()) }
 }
 
 fn reason(why: Option<impl std::fmt::Display>) -> String {

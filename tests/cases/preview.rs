@@ -80,3 +80,19 @@ fn status_as_json_names_failures_and_staleness() {
     assert_eq!(package("kept")["builds"][0]["stale"], "its source has changed");
     assert_eq!(package("stale")["builds"][0]["stale"], serde_json::Value::Null);
 }
+
+#[rstest]
+#[case::install("install")]
+#[case::add("add")]
+fn preview_of_a_directory_ends_as_the_action_would(#[case] action: &str) {
+    let world = World::new();
+    let dir = world.scratch("src");
+    world.package_in(&dir, "m", "1.0");
+    let dir = dir.to_str().unwrap();
+    world.ok(&[action, dir, "--dry-run"]).says("would");
+    world.ok(&["add", dir]);
+    let shown = world.dkms(&[action, dir, "--dry-run"]);
+    let done = world.dkms(&[action, dir]);
+    assert_eq!((shown.code, &shown.stderr), (done.code, &done.stderr));
+    shown.exits(3);
+}
