@@ -9,6 +9,7 @@ mod documents;
 mod exit_codes;
 mod fsck_view;
 mod history_view;
+mod identity;
 #[cfg(test)]
 mod json_documents;
 mod line;
@@ -110,9 +111,7 @@ fn help(word: &str) -> Result<String, Error> {
 fn execute(args: &Arguments, settings: &Settings, system: &System) -> Result<ExitCode, Error> {
     let request = request::request(args, settings, system).inspect_err(|error| {
         // Who asked for a document gets one in any case.
-        if matches!(args.action, Some(Action::Install | Action::Autoinstall))
-            && args.format.as_deref() == Some("json")
-        {
+        if request::wants_report(args) {
             system.console.document(&Results::default().document(&Err(error.clone())));
         }
     })?;
