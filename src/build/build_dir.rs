@@ -5,7 +5,7 @@
 //! there ends with it. Where namespaces are not allowed, the build happens at `T/M/V/build` itself and sees the source.
 
 use crate::build::jobs::SharedJobs;
-use crate::model::{BuildId, Error, Result};
+use crate::model::{BuildId, Error, Result, millis};
 use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
 use crate::system::files;
@@ -95,7 +95,7 @@ impl<'a> BuildDir<'a> {
     /// How long the build has been running, in milliseconds.
     #[must_use]
     pub(crate) fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.began.elapsed())
     }
 
     /// Whether programs see a copy in the place of the package's source.

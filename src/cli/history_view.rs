@@ -42,8 +42,12 @@ pub(crate) fn print(
 }
 
 fn row(attempt: &Attempt) -> Vec<Cell> {
+    let word = match attempt.result {
+        AttemptResult::Failed => "FAILED",
+        other => other.word(),
+    };
     let reason = attempt.reason.iter().filter(|_| attempt.result != AttemptResult::Interrupted);
-    let result = reason.fold(attempt.result.word().to_owned(), |text, reason| format!("{text}: {reason}"));
+    let result = reason.fold(word.to_owned(), |text, reason| format!("{text}: {reason}"));
     let colour = match attempt.result {
         AttemptResult::Built | AttemptResult::Installed => Colour::Good,
         AttemptResult::Failed => Colour::Bad,

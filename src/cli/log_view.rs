@@ -6,6 +6,7 @@ use crate::model::{Error, KernelRelease, Result};
 use crate::plan::request::PackageQuery;
 use crate::session::Session;
 use crate::system::{Colour, Console, files};
+use crate::tree::Package;
 use fs_err::File;
 use std::io::Read;
 use std::time::Duration;
@@ -22,29 +23,25 @@ pub(crate) fn print(
     session: &Session<'_>,
 ) -> Result<()> {
     let console = &session.system.console;
-    let mut found = logs(session, package, release);
-    let is_building = || {
-        let snapshot = session.tree().scan(&session.settings.source_tree);
-        let mut wanted =
-            snapshot.packages.iter().filter(|known| package.is_some_and(|package| package.is(&known.id)));
-        wanted.any(|known| !session.tree().staged(&known.id).is_empty())
-    };
-    // A build that has just begun copies the source before it has a log.
-    while follow && found.iter().all(|log| log.kind != LogKind::Running) && is_building() {
-        std::thread::sleep(INTERVAL);
-        found = logs(session, package, release);
-    }
-    let Some(package) = package else {
-        list(&found, console);
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let Some(query) = package else {
+        list(&logs(session, &snapshot.packages, release), console);
         return Ok(());
     };
-    let snapshot = session.tree().scan(&session.settings.source_tree);
-    if !snapshot.packages.iter().any(|known| package.is(&known.id)) {
-        return Err(Error::NameNotInTree(package.name.clone()));
+    let packages: Vec<&Package> = snapshot.packages.iter().filter(|known| query.is(&known.id)).collect();
+    if packages.is_empty() {
+        return Err(Error::NameNotInTree(query.name.clone()));
+    }
+    let mut found = logs(session, packages.iter().copied(), release);
+    // A build that has just begun copies the source before it has a log.
+    let is_building = || packages.iter().any(|known| !session.tree().staged(&known.id).is_empty());
+    while follow && found.iter().all(|log| log.kind != LogKind::Running) && is_building() {
+        std::thread::sleep(INTERVAL);
+        found = logs(session, packages.iter().copied(), release);
     }
     let Some(newest) = found.pop() else {
         let kernel = release.map(|release| format!(" for kernel {release}")).unwrap_or_default();
-        let text = format!("{} has no log{kernel}: it has not been built.", package.name);
+        let text = format!("{} has no log{kernel}: it has not been built.", query.name);
         return Err(Error::Usage { code: 1, text });
     };
     console.note(format!("{}: {}", newest.path.display(), newest.what()));

@@ -4,7 +4,7 @@ use crate::inspect::pending::gather;
 use crate::inspect::subject::identify;
 use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::ops::lifecycle::facts;
-use crate::plan::autoinstall::{Need, Plan, plan_autoinstall};
+use crate::plan::autoinstall::{Need, Plan, plan_autoinstall, unregistered};
 use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Change, Force, Job, PackageQuery, Removal, Subject, Targets};
 use crate::session::Session;
@@ -76,10 +76,7 @@ fn lines(plan: &Plan, target: &Target, has_headers: bool) -> Vec<(PackageName, S
         add(&id.name, format!("would not build {id}: {why}"));
     }
     for (id, names) in &plan.deferred {
-        add(
-            &id.name,
-            format!("would not build {id}: needs {}, which is not registered with dkms", names.join(", ")),
-        );
+        add(&id.name, format!("would not build {id}: {}", unregistered(names)));
     }
     lines
 }

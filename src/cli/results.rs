@@ -3,8 +3,9 @@
 //!
 //! `schema` is raised when a field goes or changes its meaning; new fields may come at any time.
 
-use crate::model::{Attempt, AttemptResult, Error, ExitCode, PackageId, Result, Target};
+use crate::model::{Attempt, Error, ExitCode, PackageId, Result, Target};
 use crate::ops::autoinstall::Report;
+use crate::plan::autoinstall::unregistered;
 use crate::session::WriteSession;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -67,8 +68,7 @@ impl Results {
             self.add(PackageResult::untried(id, target, "waiting", why.to_string()));
         }
         for (id, names) in &report.deferred {
-            let why = format!("needs {}, which is not registered with dkms", names.join(", "));
-            self.add(PackageResult::untried(id, target, "waiting", why));
+            self.add(PackageResult::untried(id, target, "waiting", unregistered(names)));
         }
         for id in &report.without_headers {
             let why = format!("the headers of kernel {} are not installed", target.release);
@@ -113,13 +113,7 @@ impl PackageResult {
             version: attempt.version,
             kernel: attempt.kernel,
             arch: attempt.arch,
-            result: match attempt.result {
-                AttemptResult::Built => "built",
-                AttemptResult::Installed => "installed",
-                AttemptResult::Failed => "failed",
-                AttemptResult::Skipped => "skipped",
-                AttemptResult::Interrupted => "interrupted",
-            },
+            result: attempt.result.word(),
             code: attempt.code,
             reason: attempt.reason,
             log: attempt.log,

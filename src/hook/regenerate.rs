@@ -7,6 +7,7 @@ use crate::inspect::initramfs::listed_for_images;
 use crate::kernel::initramfs::{self, Generator, releases_with_image};
 use crate::kernel::{Kernel, default_arch};
 use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
+use crate::ops::inhibit::INHIBIT;
 use crate::system::System;
 use crate::system::process::Output;
 use crate::tree::Tree;
@@ -121,10 +122,9 @@ fn beside_the_boot(words: Vec<String>, release: &KernelRelease, system: &System)
         return words;
     }
     let unit = format!("--unit=dkms-initramfs-{release}");
-    let inhibit = ["systemd-inhibit", "--what=shutdown:sleep", "--mode=block", "--who=dkms"];
     let run = ["systemd-run", "--quiet", "--no-block", "--collect", unit.as_str()];
     let why = "--why=An initramfs is being made";
-    run.into_iter().chain(inhibit).chain([why]).map(str::to_owned).chain(words).collect()
+    run.into_iter().chain(INHIBIT).chain([why]).map(str::to_owned).chain(words).collect()
 }
 
 /// Whether no image is of a newer kernel.

@@ -1,9 +1,11 @@
 //! The logs of builds that are kept, with what they are of.
 
+use crate::model::text::minute;
 use crate::model::{BuildId, KernelRelease, PackageId, Target};
-use crate::plan::request::PackageQuery;
 use crate::session::Session;
 use crate::system::files;
+use crate::tree::Package;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -42,23 +44,21 @@ impl Log {
     /// When it was last written, in local time.
     #[must_use]
     pub(crate) fn minute(&self) -> String {
-        let time = jiff::Timestamp::try_from(self.written).unwrap_or_default();
-        time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+        minute(jiff::Timestamp::try_from(self.written).unwrap_or_default())
     }
 }
 
-/// The logs of a package or of all, for a kernel or for all, the newest last.
+/// The logs of some packages, for a kernel or for all, the newest last.
 #[must_use]
-pub(crate) fn logs(
+pub(crate) fn logs<'a>(
     session: &Session<'_>,
-    package: Option<&PackageQuery>,
+    packages: impl IntoIterator<Item = &'a Package>,
     release: Option<&KernelRelease>,
 ) -> Vec<Log> {
-    let snapshot = session.tree().scan(&session.settings.source_tree);
     let mut found = Vec::new();
-    for known in snapshot.packages.iter().filter(|known| package.is_none_or(|wanted| wanted.is(&known.id))) {
-        let targets: Vec<Target> = known.builds.iter().map(|build| build.target.clone()).collect();
-        logs_of(session, &known.id, &targets, &mut found);
+    for package in packages {
+        let targets: Vec<Target> = package.builds.iter().map(|build| build.target.clone()).collect();
+        logs_of(session, &package.id, &targets, &mut found);
     }
     found.retain(|log| release.is_none_or(|wanted| wanted.as_str() == log.kernel));
     found.sort_by_key(|log| log.written);
@@ -87,10 +87,15 @@ fn log(id: &PackageId, kernel: String, kind: LogKind, path: PathBuf) -> Option<L
     Some(Log { id: id.clone(), kernel, kind, written: data.modified().ok()?, path })
 }
 
+/// The first line of a log is shorter; a file of that name that is not a log may have any.
+const LONGEST_HEADER: u64 = 4096;
+
 /// The kernel that a log's first line names: `DKMS (dkms-3.4.3) make.log for M/V for kernel K (A)`.
 fn kernel_in(log: &Path) -> Option<String> {
-    let bytes = files::read_ends(log).ok()?;
-    let first = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').next()?).into_owned();
+    let mut first = Vec::new();
+    let file = BufReader::new(fs_err::File::open(log).ok()?);
+    file.take(LONGEST_HEADER).read_until(b'\n', &mut first).ok()?;
+    let first = String::from_utf8_lossy(&first).into_owned();
     let (_, kernel) = first.split_once(" for kernel ")?;
     Some(kernel.split(' ').next()?.to_owned())
 }

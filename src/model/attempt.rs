@@ -1,9 +1,16 @@
 //! One attempt to build or install a package: what was tried when, what set it off, and how it ended.
 
+use crate::model::text::minute;
 use crate::model::{BuildId, ExitCode};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Whole milliseconds, as records and documents have durations.
+#[must_use]
+pub(crate) fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +30,7 @@ impl AttemptResult {
         match self {
             Self::Built => "built",
             Self::Installed => "installed",
-            Self::Failed => "FAILED",
+            Self::Failed => "failed",
             Self::Skipped => "skipped",
             Self::Interrupted => "interrupted",
         }
@@ -69,7 +76,7 @@ impl Attempt {
             result,
             code: ExitCode::SUCCESS.0,
             reason: None,
-            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: millis(took),
             log: None,
         }
     }
@@ -83,7 +90,6 @@ impl Attempt {
     /// The day and minute of the beginning, in this time zone.
     #[must_use]
     pub(crate) fn minute(&self) -> String {
-        let begun: jiff::Timestamp = self.at.parse().unwrap_or_default();
-        begun.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+        minute(self.at.parse().unwrap_or_default())
     }
 }

@@ -12,7 +12,7 @@ mod state;
 pub(crate) mod text;
 mod version;
 
-pub(crate) use attempt::{Attempt, AttemptResult};
+pub(crate) use attempt::{Attempt, AttemptResult, millis};
 pub(crate) use error::{ArchiveProblem, Error, ExitCode, PackagingProblem, Result};
 pub(crate) use name::{NameError, PackageId, PackageName, PackageVersion};
 pub(crate) use release::{Arch, BuildId, KernelRelease, Target};

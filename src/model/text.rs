@@ -14,6 +14,12 @@ pub(crate) fn is_invisible(c: char) -> bool {
     )
 }
 
+/// A moment as people read it, in the time zone of this machine.
+#[must_use]
+pub(crate) fn minute(time: jiff::Timestamp) -> String {
+    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 /// Text of several lines: anything but a line break, tab or visible character stands there as an escape (`\u001b`).
 #[must_use]
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {

@@ -6,16 +6,19 @@
 use crate::session::Session;
 use crate::system::process::Held;
 
+/// The command without its reason and the program that it runs.
+pub(crate) const INHIBIT: [&str; 4] =
+    ["systemd-inhibit", "--what=shutdown:sleep", "--mode=block", "--who=dkms"];
+
 /// Holds a shutdown back until the value is dropped. Users who ask for one see for which packages it waits.
 pub(crate) fn hold_shutdown(session: &Session<'_>, packages: &[String]) -> Option<Held> {
     let system = session.system;
     if !session.settings.inhibit_shutdown || packages.is_empty() {
         return None;
     }
-    system.program("systemd-inhibit")?;
+    let [program, arguments @ ..] = INHIBIT;
+    system.program(program)?;
     let why = format!("--why=Kernel modules are being built: {}", packages.join(", "));
     // cat(1) ends with the pipe that it reads, and the lock with it.
-    let command =
-        system.command("systemd-inhibit").args(["--what=shutdown:sleep", "--mode=block", "--who=dkms"]);
-    command.arg(why).arg("cat").hold().ok()
+    system.command(program).args(arguments).arg(why).arg("cat").hold().ok()
 }

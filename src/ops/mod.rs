@@ -4,7 +4,7 @@ pub(crate) mod add;
 pub(crate) mod autoinstall;
 mod dependents;
 pub(crate) mod history;
-mod inhibit;
+pub(crate) mod inhibit;
 pub(crate) mod kernel;
 pub(crate) mod lifecycle;
 pub(crate) mod notice;

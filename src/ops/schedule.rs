@@ -34,6 +34,9 @@ pub(crate) fn run(
     steps: Vec<Step>,
     force: &Force,
 ) -> Result<Vec<Ended>> {
+    if steps.is_empty() {
+        return Ok(Vec::new());
+    }
     let built = steps.iter().filter(|step| step.need.compiles());
     let built: Vec<String> = built.map(|step| step.id.to_string()).collect();
     let builds = built.len();

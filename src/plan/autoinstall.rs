@@ -146,6 +146,12 @@ impl std::fmt::Display for Blocked {
     }
 }
 
+/// Why a package waits: it depends on others that are not registered.
+#[must_use]
+pub(crate) fn unregistered(names: &[String]) -> String {
+    format!("needs {}, which is not registered with dkms", names.join(", "))
+}
+
 /// What to do with each package.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {

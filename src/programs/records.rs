@@ -1,7 +1,7 @@
 //! Keeps the records of builds true where programs change what they were made from, and remembers how builds ended.
 
 use crate::inspect::inputs::{tool_files, *};
-use crate::model::{BuildId, Error, PackageId, Result};
+use crate::model::{BuildId, Error, PackageId, Result, millis};
 use crate::session::WriteSession;
 use crate::system::files;
 use crate::system::fingerprint::{Comparison, Fingerprint};
@@ -73,7 +73,7 @@ pub(crate) fn remember(
     let mut record = FailureRecord::new(inputs, (tools, tool_files), at);
     record.reason = error.in_one_line();
     record.log = error.log().cloned();
-    record.duration_ms = u64::try_from(took.as_millis()).ok();
+    record.duration_ms = Some(millis(took));
     record.exit_code = error.exit_code().0;
     warn_of(session, id, session.writer.remember_failure(id, &record));
 }

@@ -7,7 +7,6 @@
 mod deb;
 mod dsc;
 mod modules_deb;
-
 mod rpm;
 mod template;
 

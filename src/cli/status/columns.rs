@@ -1,7 +1,7 @@
 //! `status` on a terminal: aligned columns, with failures, staleness and their reasons. A pipe gets the lines of `text`.
 
 use super::filter::Patterns;
-use super::items::{Item, Row, RowFlaw, View};
+use super::items::{Item, Row, View};
 use crate::cli::table::{self, Cell};
 use crate::inspect::inputs::staleness;
 use crate::model::{Arch, BuildState, PackageId, Target};
@@ -9,24 +9,19 @@ use crate::system::{Colour, Painted};
 use crate::tree::FailureRecord;
 use std::time::SystemTime;
 
-/// The items of one filter, and the failures that it lets pass.
+/// A remembered failure, and when it was written.
+type Failure = (Target, FailureRecord, Option<SystemTime>);
+
+/// The items of every filter, and the failures that they let pass.
 pub(crate) struct Table<'a> {
     view: &'a View<'a>,
-    /// Whether rows name the architecture: some are for another one than the machine's.
-    has_arch: bool,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<(PackageId, Option<Target>, Cell)>,
 }
 
 impl<'a> Table<'a> {
     #[must_use]
-    pub(crate) fn new(
-        view: &'a View<'a>,
-        mut items: impl Iterator<Item = &'a Item>,
-        machine: Option<&Arch>,
-    ) -> Self {
-        let differs = |target: &Target| machine != Some(&target.arch);
-        let has_arch = items.any(|item| item.target().is_some_and(differs));
-        Self { view, has_arch, rows: Vec::new() }
+    pub(crate) fn new(view: &'a View<'a>) -> Self {
+        Self { view, rows: Vec::new() }
     }
 
     /// Adds the rows of one package.
@@ -51,16 +46,10 @@ impl<'a> Table<'a> {
     }
 
     fn push(&mut self, id: &PackageId, target: Option<&Target>, state: Cell) {
-        let text = |part: fn(&Target) -> String| Cell::plain(target.map(part).unwrap_or_default());
-        let mut row = vec![Cell::plain(id.to_string()), text(|target| target.release.to_string())];
-        if self.has_arch {
-            row.push(text(|target| target.arch.to_string()));
-        }
-        row.push(state);
-        self.rows.push(row);
+        self.rows.push((id.clone(), target.cloned(), state));
     }
 
-    fn state(&self, item: &Item, failures: &[(Target, FailureRecord, Option<SystemTime>)]) -> Cell {
+    fn state(&self, item: &Item, failures: &[Failure]) -> Cell {
         match item {
             Item::Broken { source, .. } => {
                 Cell::painted(format!("broken: {} leads to no directory", source.display()), Colour::Bad)
@@ -71,22 +60,14 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn build(&self, row: &Row, failures: &[(Target, FailureRecord, Option<SystemTime>)]) -> Cell {
+    fn build(&self, row: &Row, failures: &[Failure]) -> Cell {
         let stale = self.view.tree.built(&row.id).and_then(|built| staleness(self.view.session, &built));
         let mut text = row.state.to_string();
         if row.originals {
             text += " (original modules exist)";
         }
         if let Some(flaw) = &row.flaw {
-            let text = match flaw {
-                RowFlaw::Differs(path) if path.exists() => {
-                    format!("{text}: {} is not the built module", path.display())
-                }
-                RowFlaw::Incomplete(path) | RowFlaw::Differs(path) => {
-                    format!("{text}: {} is missing", path.display())
-                }
-            };
-            return Cell::painted(text, Colour::Bad);
+            return Cell::painted(format!("{text}: {flaw}"), Colour::Bad);
         }
         if let Some((_, record, written)) = failures.iter().find(|(target, ..)| *target == row.id.target) {
             let text = format!("{text}; a newer build failed {}: {}", when(*written), record.reason);
@@ -101,14 +82,24 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The lines, with a heading.
+    /// The lines, with a heading. Rows name the architecture where some are for another one than the machine's.
     #[must_use]
-    pub(crate) fn lines(&self) -> Vec<Painted> {
-        let heading: &[&str] = match self.has_arch {
+    pub(crate) fn lines(&self, machine: Option<&Arch>) -> Vec<Painted> {
+        let differs = |target: &Target| machine != Some(&target.arch);
+        let has_arch = self.rows.iter().any(|(_, target, _)| target.as_ref().is_some_and(differs));
+        let heading: &[&str] = match has_arch {
             true => &["PACKAGE", "KERNEL", "ARCH", "STATE"],
             false => &["PACKAGE", "KERNEL", "STATE"],
         };
-        table::lines(heading, &self.rows, &self.view.session.system.console.terminal())
+        let cells = |(id, target, state): &(PackageId, Option<Target>, Cell)| {
+            let text =
+                |part: fn(&Target) -> String| Cell::plain(target.as_ref().map(part).unwrap_or_default());
+            let arch = has_arch.then(|| text(|target| target.arch.to_string()));
+            let first = [Cell::plain(id.to_string()), text(|target| target.release.to_string())];
+            first.into_iter().chain(arch).chain([state.clone()]).collect()
+        };
+        let rows: Vec<Vec<Cell>> = self.rows.iter().map(cells).collect();
+        table::lines(heading, &rows, &self.view.session.system.console.terminal())
     }
 }
 

@@ -69,6 +69,15 @@ pub(crate) enum RowFlaw {
     Differs(PathBuf),
 }
 
+impl std::fmt::Display for RowFlaw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Differs(path) if path.exists() => write!(f, "{} is not the built module", path.display()),
+            Self::Incomplete(path) | Self::Differs(path) => write!(f, "{} is missing", path.display()),
+        }
+    }
+}
+
 pub(crate) struct View<'a> {
     pub tree: &'a Tree,
     pub settings: &'a Settings,

@@ -2,7 +2,7 @@
 //!
 //! `schema` is raised when a field goes or changes its meaning; new fields may come at any time.
 
-use super::items::{Item, Row, RowFlaw, View};
+use super::items::{Item, Row, View};
 use crate::inspect::inputs::staleness;
 use crate::kernel::module_file::{ModuleFile, split_signature};
 use crate::model::BuildState;
@@ -169,11 +169,7 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
         kernel: row.id.target.release.to_string(),
         arch: row.id.target.arch.to_string(),
         state: row.state.to_string(),
-        reason: row.flaw.as_ref().map(|flaw| match flaw {
-            RowFlaw::Incomplete(path) => format!("{} is missing", path.display()),
-            RowFlaw::Differs(path) if path.exists() => format!("{} is not the built module", path.display()),
-            RowFlaw::Differs(path) => format!("{} is missing", path.display()),
-        }),
+        reason: row.flaw.as_ref().map(ToString::to_string),
         stale: built.as_ref().and_then(|built| staleness(view.session, built)).map(|why| why.to_string()),
         from: None,
         original_modules: row.originals,

@@ -36,14 +36,17 @@ pub(crate) fn print(filters: &[Filter], format: StatusFormat, settings: &Setting
     let lines: Vec<String> = match format {
         StatusFormat::Json => return system.console.say(json::document(items(), &view)),
         StatusFormat::Text if system.console.terminal().width.is_some() => {
-            let mut table = Table::new(&view, items(), system.host.machine.as_ref());
+            let mut table = Table::new(&view);
             groups.iter().for_each(|(filter, id, items)| table.add(id, items, filter));
             return match (snapshot.packages.is_empty(), groups.is_empty()) {
                 (true, _) => {
                     system.console.say("No package is registered. To register one: dkms add DIRECTORY");
                 }
                 (false, true) => system.console.say("No registered package matches."),
-                (false, false) => table.lines().iter().for_each(|line| system.console.say_painted(line)),
+                (false, false) => {
+                    let lines = table.lines(system.host.machine.as_ref());
+                    lines.iter().for_each(|line| system.console.say_painted(line));
+                }
             };
         }
         StatusFormat::Text => items().map(text::line).collect(),

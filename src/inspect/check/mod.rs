@@ -14,7 +14,7 @@ use crate::inspect::pending::{gather, is_switched_off};
 use crate::kernel::{Kernel, header_package};
 use crate::model::remedy::Remedy;
 use crate::model::{Error, KernelRelease, PackageId, PackageName, Target};
-use crate::plan::autoinstall::{Blocked, Need, Plan, plan_autoinstall};
+use crate::plan::autoinstall::{Blocked, Need, Plan, plan_autoinstall, unregistered};
 use crate::plan::request::{Force, PackageQuery};
 use crate::session::Session;
 use crate::system::dir;
@@ -167,8 +167,7 @@ fn check_packages(
         add(Kind::Missing, id, why.to_string(), after(why, id, snapshot, &target));
     }
     for (id, names) in &plan.deferred {
-        let why = format!("needs {}, which is not registered with dkms", names.join(", "));
-        add(Kind::Missing, id, why, None);
+        add(Kind::Missing, id, unregistered(names), None);
     }
     let headers = || header_package::install_command(kernel, session.system).map(Remedy::InstallHeaders);
     for step in &plan.steps {
