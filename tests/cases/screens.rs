@@ -1,6 +1,6 @@
 //! What the screen shows: on terminals of two widths, on one that can do nothing, without colour, and in a pipe.
 
-use crate::world::{A, K, World};
+use crate::world::{A, K, World, wait_until};
 use rstest::rstest;
 
 const RED: &str = "\u{1b}[1;31m";
@@ -154,11 +154,7 @@ fn running_log_is_readable_for_others() {
     world.ok(&["add", "a/1.0"]);
     let running = world.start(&["build", "a/1.0"]);
     let log = "/var/lib/dkms/a/1.0/build/make.log";
-    let begin = std::time::Instant::now();
-    while !(world.has(log) && world.read(log).contains("so far")) {
-        assert!(begin.elapsed().as_secs() < 20, "no log");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_until("the log is there", || world.has(log) && world.read(log).contains("so far"));
     world.as_ordinary_user(&["log", "a"], &[]).exits(0).says("so far").complains("running");
     let follower = world.start(&["log", "--follow", "a"]);
     std::thread::sleep(std::time::Duration::from_millis(300));
@@ -184,11 +180,7 @@ fn interrupted_run_names_what_is_left() {
     world.package("quick", "1.0");
     world.ok(&["add", "quick/1.0"]);
     let running = world.start_in_terminal(&["autoinstall", "-j", "4"]);
-    let begin = std::time::Instant::now();
-    while !world.scratch("started").exists() || world.calls("make").len() < 4 {
-        assert!(begin.elapsed().as_secs() < 20, "not started");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_until("all have started", || world.scratch("started").exists() && world.calls("make").len() == 4);
     std::thread::sleep(std::time::Duration::from_millis(300));
     let pid = nix::unistd::Pid::from_raw(i32::try_from(running.pid()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
@@ -212,11 +204,7 @@ fn waiting_run_shows_what_is_being_built() {
     }
     world.ok(&["add", "slow/1.0"]);
     let first = world.start(&["build", "slow/1.0"]);
-    let begin = std::time::Instant::now();
-    while !world.scratch("started").exists() {
-        assert!(begin.elapsed().as_secs() < 20, "not started");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_until("the build has started", || world.scratch("started").exists());
     let env = [("NO_COLOR", "1")];
     let ended = world.on_terminal(120, &env, "(sleep 3; touch $HOME/go) & dkms add other/1.0; wait");
     ended.exits(0).says("(building slow/1.0 for ").says(": building slow/1.0 for ");
@@ -242,16 +230,9 @@ fn follower_of_a_log_learns_that_the_build_failed() {
         .recipe("while [ ! -e $HOME/go ]; do sleep 0.05; done; echo 'a.c:1: error: no'; exit 2");
     world.ok(&["add", "a/1.0"]);
     let running = world.start(&["build", "a/1.0"]);
-    let begin = std::time::Instant::now();
-    while !world.has("/var/lib/dkms/a/1.0/build/make.log") {
-        assert!(begin.elapsed().as_secs() < 20, "no log");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_until("the log is there", || world.has("/var/lib/dkms/a/1.0/build/make.log"));
     let follower = world.start(&["log", "-f", "a"]);
-    while !follower.stderr().contains("running") {
-        assert!(begin.elapsed().as_secs() < 40, "it does not follow");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_until("it follows", || follower.stderr().contains("running"));
     std::fs::write(world.scratch("go"), "").unwrap();
     running.wait().exits(10);
     follower.wait().exits(0).says("a.c:1: error: no").complains("The build of a/1.0 has failed.");
