@@ -195,6 +195,7 @@ fn make(
     Err(Error::MakeFailed {
         build: place.id.clone(),
         log: session.tree().failure_log(&place.id.package),
+        command: line,
         first_error: crate::programs::log::first_error(log.path()),
     })
 }

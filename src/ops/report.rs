@@ -1,5 +1,6 @@
 //! What became of an autoinstall, as people and callers read it.
 
+use crate::model::text::shown_in_line;
 use crate::model::{Error, KernelRelease};
 use crate::ops::autoinstall::Report;
 use crate::system::System;
@@ -25,6 +26,12 @@ pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &Sys
         "failed",
         report.failed.iter().map(|(id, error)| format!("{}({})", id.name, error.exit_code().0)).collect(),
     );
+    for (id, error) in &report.failed {
+        if let Error::MakeFailed { command, log, .. } = error {
+            let (command, log) = (shown_in_line(command), log.display());
+            system.console.say(format!("{id}: Failed command: {command} (log: {log})"));
+        }
+    }
     for (id, why) in &report.blocked {
         system.console.error(format!("{id} cannot be installed for kernel {release}: {why}."));
     }

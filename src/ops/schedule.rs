@@ -46,6 +46,10 @@ pub(crate) fn run(
     // A single build gets its -j on the command line, where every make understands it.
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
     session.system.console.expect_work(builds);
+    if builds > 1 && session.system.console.terminal().is_live {
+        let log = session.tree().root().join("PACKAGE/VERSION/build/make.log");
+        session.system.console.say(format!("Logs: {} (to follow one: dkms log -f PACKAGE)", log.display()));
+    }
     let at_once = builds_at_once(limit, memory::available(session.system));
     let run = Run { session, target, force, jobs: jobs.as_ref(), at_once };
     let mut ended = run.all(longest_first(session, steps));

@@ -146,6 +146,45 @@ fn log_gets_lines_while_a_build_goes_on() {
 }
 
 #[test]
+fn summary_names_failed_command_and_its_log() {
+    let world = World::new();
+    for name in ["a", "b"] {
+        world.package(name, "1.0").recipe("echo 'm.c:1:2: error: no'; exit 2");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let ended = world.dkms(&["autoinstall"]);
+    ended.exits(11);
+    for name in ["a", "b"] {
+        let command =
+            ended.stdout.lines().find(|line| line.starts_with(&format!("{name}/1.0: Failed command: make")));
+        let log =
+            format!("(log: {})", world.path(format!("/var/lib/dkms/{name}/1.0/build/make.log")).display());
+        assert!(command.unwrap().ends_with(&log), "{}", ended.stdout);
+    }
+    ended.complains(&format!("Hardware that depends on a, b will not work with kernel {K}."));
+    // What an error says has two lines.
+    let errors = ended.stderr.split("\nError! ").skip(1);
+    assert!(errors.into_iter().all(|error| error.trim_end().lines().count() <= 3), "{}", ended.stderr);
+    let again = world.dkms(&["autoinstall"]);
+    again.exits(11);
+    let errors: Vec<&str> = again.stderr.split("\nError! ").skip(1).collect();
+    assert!(errors.iter().all(|error| error.trim_end().lines().count() == 2), "{}", again.stderr);
+}
+
+#[test]
+fn terminal_says_where_several_logs_are() {
+    let world = World::new();
+    for name in ["a", "b"] {
+        world.package(name, "1.0");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let ended = world.on_terminal(120, &[("NO_COLOR", "1")], "dkms autoinstall -j 4");
+    ended.exits(0).says("/var/lib/dkms/PACKAGE/VERSION/build/make.log (to follow one: dkms log -f PACKAGE)");
+    let again = world.on_terminal(120, &[("NO_COLOR", "1")], "dkms autoinstall -j 4");
+    again.exits(0).is_silent_about("PACKAGE/VERSION");
+}
+
+#[test]
 fn running_log_is_readable_for_others() {
     let world = World::new();
     world

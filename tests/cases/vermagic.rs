@@ -19,7 +19,7 @@ fn world() -> World {
 fn wrong_vermagic_fails_with_both_releases() {
     let world = world();
     let ended = world.dkms(&["build", "m/1.0", "-k", OTHER]);
-    ended.exits(7).complains(K).complains(OTHER).complains("KVERSION ?= $(shell uname -r)");
+    ended.exits(7).complains(K).complains(OTHER).complains("see dkms.conf(5)");
     ended.complains("MAKE[0]=\"make KVERSION=$kernelver\"").complains("--force-vermagic");
     assert_eq!(world.status(), ["m/1.0: added"]);
     assert!(world.has("/var/lib/dkms/m/1.0/build/make.log"));
@@ -31,7 +31,7 @@ fn headers_that_are_another_kernels_are_named() {
     let world = world();
     world.write(&format!("/lib/modules/{OTHER}/build/include/config/kernel.release"), format!("{K}\n"));
     let ended = world.dkms(&["build", "m/1.0", "-k", OTHER]);
-    ended.exits(7).complains("The headers that were used belong to the former.");
+    ended.exits(7).complains("the headers that were used belong to the former");
     ended.is_silent_about("KVERSION");
 }
 

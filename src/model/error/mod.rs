@@ -126,6 +126,8 @@ pub(crate) enum Error {
         status: u8,
     },
     MakeFailed {
+        /// As bash was given it.
+        command: String,
         build: BuildId,
         log: PathBuf,
         first_error: Option<String>,

@@ -6,7 +6,7 @@ use crate::model::module_name::module_stem;
 use crate::model::remedy::Remedy;
 use crate::model::text::shown_in_line;
 use crate::model::{Arch, BuildId};
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// How the C library calls EROFS.
 const READ_ONLY: &str = "Read-only file system";
@@ -65,6 +65,10 @@ impl fmt::Display for Error {
                     "The directory {} doesn't exist.\nYou cannot install a module onto a non-existent kernel.",
                     path.display()
                 )
+            }
+            // For a kernel that does not exist, which is asked elsewhere, no package helps.
+            Self::HeadersMissing { release, path } if f.alternate() => {
+                write!(f, "Your kernel headers for kernel {release} cannot be found at {}.", path.display())
             }
             Self::HeadersMissing { release, path } => write!(
                 f,
@@ -180,7 +184,7 @@ impl fmt::Display for Error {
                 "{script} cannot run: {} is on a file system that is mounted noexec.\nMount it without that option, or name another tree with --dkmstree or --sourcetree.",
                 path.display()
             ),
-            Self::MakeFailed { build, log, first_error } => {
+            Self::MakeFailed { build, log, first_error, .. } => {
                 write!(
                     f,
                     "Bad return status for module build on kernel: {}\nConsult {} for more information.",
@@ -193,13 +197,13 @@ impl fmt::Display for Error {
                 }
             }
             Self::FailedBefore { build, reason, log, at, .. } => {
+                write!(f, "{} failed to build for kernel {} on {at}: {reason}", build.package, build.target)?;
+                log.iter().try_for_each(|log| write!(f, " (log: {})", log.display()))?;
                 write!(
                     f,
-                    "{} failed to build for kernel {} on {at}; nothing has changed since, so dkms will not retry it automatically.\n{reason}",
-                    build.package, build.target
-                )?;
-                log.iter().try_for_each(|log| write!(f, " (log: {})", log.display()))?;
-                write!(f, "\nTo try again: {}", install(build))
+                    "; nothing has changed since, so dkms will not retry it automatically.\nTo try again: {}",
+                    install(build)
+                )
             }
             Self::BuildDirectoryGone { build, path } => write!(
                 f,
@@ -217,25 +221,18 @@ impl fmt::Display for Error {
                 fmt_made(file, made, f)
             }
             Self::OtherVermagic { build, file, release, headers, log } => {
-                let target = &build.target.release;
+                let why = match headers.as_ref() == Some(release) {
+                    true => "the headers that were used belong to the former",
+                    // Why, and what to write instead, is in dkms.conf(5).
+                    false => {
+                        "pass the kernel to its Makefile, as in MAKE[0]=\"make KVERSION=$kernelver\" (see dkms.conf(5))"
+                    }
+                };
                 write!(
                     f,
-                    "{file} of {} was built for kernel {release}, not for kernel {target}, which would not load it.",
-                    build.package
-                )?;
-                if headers.as_ref() == Some(release) {
-                    f.write_str("\nThe headers that were used belong to the former.")?;
-                } else {
-                    f.write_str(
-                        "\nIts Makefile probably takes the running kernel's headers; let dkms say which kernel it is:\n\
-                         \x20   Makefile:   KVERSION ?= $(shell uname -r)\n\
-                         \x20               KDIR ?= /lib/modules/$(KVERSION)/build\n\
-                         \x20   dkms.conf:  MAKE[0]=\"make KVERSION=$kernelver\"",
-                    )?;
-                }
-                write!(
-                    f,
-                    "\nConsult {} for more information.\nYou may override by specifying --force-vermagic.",
+                    "{file} of {} was built for kernel {release}, not for kernel {}, which would not load it: {why}.\nConsult {} for more information, or override by specifying --force-vermagic.",
+                    build.package,
+                    build.target.release,
                     log.display()
                 )
             }
@@ -281,23 +278,17 @@ impl fmt::Display for Error {
                 "Problems with depmod detected for kernel {release}: {why}\nAutomatically uninstalling this version of the module."
             ),
             Self::AutoinstallFailed { release, failed, unresolved } => {
-                let mut text = String::from("One or more modules failed to install during autoinstall.");
-                if !failed.is_empty() || !unresolved.is_empty() {
-                    text.push_str("\nRefer to previous errors for more information.");
-                }
-                for name in unresolved {
-                    let _ = write!(text, "\n{name}: a package that it depends on is not installed.");
-                }
+                f.write_str("One or more modules failed to install during autoinstall.")?;
                 let lost: Vec<&str> =
                     failed.iter().map(|(name, _)| name).chain(unresolved).map(String::as_str).collect();
-                if !lost.is_empty() {
-                    let lost = lost.join(", ");
-                    let _ = write!(
-                        text,
-                        "\nHardware that depends on {lost} will not work with kernel {release}."
-                    );
+                match lost.as_slice() {
+                    [] => Ok(()),
+                    lost => write!(
+                        f,
+                        "\nRefer to previous errors for more information. Hardware that depends on {} will not work with kernel {release}.",
+                        lost.join(", ")
+                    ),
                 }
-                f.write_str(&text)
             }
             Self::KernelRemovalFailed { target, failed } => {
                 write!(f, "Could not remove every module of kernel {target}:")?;
