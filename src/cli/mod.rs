@@ -70,7 +70,12 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
     match execute(&args, &settings, system) {
         Ok(code) => code,
         Err(error) => {
-            tell(&error, system);
+            match &error {
+                Error::HeadersMissing { release, .. } if !settings.kernel(release).exists() => {
+                    system.console.error(format!("{error:#}"));
+                }
+                error => tell(error, system),
+            }
             hint(&error, &settings, system);
             hint_directory(&error, &args, system);
             error.exit_code()

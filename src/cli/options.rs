@@ -339,7 +339,7 @@ pub(crate) const OPTIONS: [OptionSpec; 39] = [
         "FORMAT",
         Complete::Words(&["text", "legacy", "json"]),
         |args, value| {
-            args.format = text(value);
+            args.format = Some(value.to_owned());
         },
     )
     .only(&[Status, Conf, Check, History, Lint, Install, Autoinstall])

@@ -129,6 +129,11 @@ impl Checker<'_> {
             A::Autoinstall | A::KernelPostinst => {
                 let target = self.one_kernel(targets)?;
                 self.root()?;
+                // Triggers of old packages pass words; a person who does expects one package alone.
+                if let Some(module) = self.args.module.as_ref().filter(|module| !module.is_empty()) {
+                    let text = format!("{} works on every package, {module} is ignored.", self.action.word());
+                    self.system.console.warn(format!("{text} One package: dkms install {module}"));
+                }
                 Ok(Request::Autoinstall { target, force: self.force() })
             }
             A::KernelPreinst | A::KernelPrerm => {
@@ -411,7 +416,12 @@ fn format<T: Copy>(args: &Arguments, known: &[(&str, T)]) -> Result<T> {
     let word = args.format.as_deref().unwrap_or(known[0].0);
     let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     known.iter().find(|(name, _)| *name == word).map(|(_, format)| *format).ok_or_else(|| {
-        let text = format!("Unknown format: {word}\nThe formats are {}.", names());
+        let what = if word.is_empty() {
+            "--format needs a value.".to_owned()
+        } else {
+            format!("Unknown format: {word}")
+        };
+        let text = format!("{what}\nThe formats are {}.", names());
         Error::Usage { code: 2, text }
     })
 }

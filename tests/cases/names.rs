@@ -172,3 +172,32 @@ fn unknown_word_is_answered_with_its_like(#[case] word: &str, #[case] expected: 
         None => ended.is_silent_about("Did you mean"),
     };
 }
+
+#[test]
+fn header_package_is_not_offered_for_mistyped_kernel() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let mistyped = K.replace("amd64", "amd46");
+    let ended = world.dkms(&["install", "m/1.0", "-k", &mistyped]);
+    ended.exits(21);
+    ended.complains(&format!("Your kernel headers for kernel {mistyped} cannot be found at "));
+    ended.complains(&format!("Did you mean {K}?")).is_silent_about("linux-headers-");
+}
+
+#[test]
+fn format_without_value_is_an_error() {
+    let world = World::new();
+    for action in ["status", "check", "history", "autoinstall"] {
+        world.dkms(&[action, "--format"]).exits(2).complains("--format needs a value.");
+    }
+}
+
+#[test]
+fn autoinstall_says_that_it_ignores_a_package() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.ok(&["autoinstall", "nosuch"]).complains("nosuch is ignored").says("ok m/1.0 ");
+    world.ok(&["autoinstall"]).is_silent_about("ignored");
+}
