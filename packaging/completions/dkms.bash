@@ -39,8 +39,8 @@ _dkms_options() {
             " ;;
         install)
             echo "
-            -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j -c
-            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
+            -m --module -v -k --kernelver -a --arch --all --force --force-version-override --force-vermagic -j
+            -c --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
             --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --dry-run --verbose -q --quiet
             --debug -V --version -h --help
             " ;;

@@ -197,7 +197,7 @@ const EVALUATING: &[Action] = &[
     KernelPostinst,
     KernelPrerm,
 ];
-const REMOVAL: &[Action] = &[Uninstall, Unbuild, Remove, Mktarball, DEB, MODULES_DEB, RPM];
+const ALL: &[Action] = &[Install, Uninstall, Unbuild, Remove, Mktarball, DEB, MODULES_DEB, RPM];
 const COMPILING: &[Action] = &[Build, Install, Autoinstall, Match, KernelPostinst];
 const INSTALLING: &[Action] = &[Install, Autoinstall, Match, KernelPostinst];
 const INDEXING: &[Action] =
@@ -250,8 +250,8 @@ pub(crate) const OPTIONS: [OptionSpec; 39] = [
     .adds("Repeatable: one for all kernels, or one for each."),
     OptionSpec::switch("--all", |args| args.all = true)
         .common()
-        .only(REMOVAL)
-        .says("every kernel the package is built for"),
+        .only(ALL)
+        .says("every kernel the package is built for; for install, every kernel with headers"),
     OptionSpec::switch("--all-kernels", |args| args.all_kernels = true)
         .only(&[Check])
         .says("every kernel that can be booted"),

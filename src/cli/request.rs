@@ -5,7 +5,7 @@ use super::args::Arguments;
 use crate::archive::tarball::is_rpm;
 use crate::conf::Settings;
 use crate::inspect::check::Kernels;
-use crate::kernel::default_arch;
+use crate::kernel::{default_arch, with_headers};
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, PackageName, Result, Target};
 use crate::plan::request::{
     Change, ConfFormat, Content, Extent, Filter, Force, Job, Removal, Request, StatusFormat, Subject, Targets,
@@ -118,7 +118,6 @@ impl Checker<'_> {
                 self.job(conf, targets, Change::Build)
             }
             A::Install => {
-                self.no_all()?;
                 self.root()?;
                 self.job(conf, targets, Change::Install)
             }
@@ -300,7 +299,10 @@ impl Checker<'_> {
         let (subject, force) = (self.subject()?, self.force());
         match rpm(&subject) {
             Some(archive) => Ok(Request::InstallRpm { archive, target: first(targets)?, force }),
-            None => Ok(Request::Change(change(Job { subject, conf, targets, force }))),
+            None => {
+                let every_kernel = self.args.all;
+                Ok(Request::Change(change(Job { subject, conf, targets, every_kernel, force })))
+            }
         }
     }
 
@@ -363,8 +365,28 @@ impl Checker<'_> {
         }
     }
 
+    /// Every kernel that a module can be built for.
+    fn every_kernel(&self) -> Result<Vec<Target>> {
+        let kernels = with_headers(&self.settings.install_tree);
+        if kernels.is_empty() {
+            let text = format!(
+                "No kernel in {} has its headers installed.\nInstall the headers of a kernel first.",
+                self.settings.install_tree.display()
+            );
+            return Err(Error::Usage { code: 21, text });
+        }
+        let target = |release: KernelRelease| {
+            let arch = Arch::parse(&self.default_arch(release.as_str())?)?;
+            Ok(Target::new(release, arch))
+        };
+        kernels.into_iter().map(target).collect()
+    }
+
     /// The pairs of kernels and architectures, with the defaults.
     fn targets(&self) -> Result<Vec<Target>> {
+        if self.args.all && self.action == Action::Install {
+            return self.every_kernel();
+        }
         if self.args.all && self.action != Action::Ldtarball {
             return Ok(Vec::new());
         }

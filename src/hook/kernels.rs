@@ -1,6 +1,7 @@
 //! For which kernels a driver package is built when it is installed.
 
 use crate::conf::Settings;
+use crate::kernel::with_headers;
 use crate::model::{KernelRelease, compare_versions};
 use crate::system::System;
 use crate::system::dir;
@@ -12,7 +13,7 @@ use std::cmp::Ordering;
 /// the running one: all, or on an upgrade the newest.
 #[must_use]
 pub(crate) fn choose(settings: &Settings, system: &System, upgrade: bool) -> Vec<KernelRelease> {
-    let all = with_build_dir(settings);
+    let all = with_headers(&settings.install_tree);
     if settings.autoinstall_all_kernels {
         return all;
     }
@@ -26,18 +27,6 @@ pub(crate) fn choose(settings: &Settings, system: &System, upgrade: bool) -> Vec
         None if upgrade && newest.is_some() => newest.into_iter().collect(),
         None => all,
     }
-}
-
-/// Every kernel with a build directory, in version order. Names with `BOOT` are installers' kernels.
-fn with_build_dir(settings: &Settings) -> Vec<KernelRelease> {
-    let entries = dir::entries(&settings.install_tree).into_iter();
-    let mut releases: Vec<KernelRelease> = entries
-        .filter(|entry| entry.path().join("build").exists())
-        .filter_map(|entry| KernelRelease::new(entry.file_name().to_str()?).ok())
-        .filter(|release| !release.as_str().contains("BOOT"))
-        .collect();
-    releases.sort_by(|a, b| compare_versions(a.as_str(), b.as_str()));
-    releases
 }
 
 /// The newest kernel that has a configuration in /boot, if it is not older than the running one.

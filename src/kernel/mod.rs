@@ -21,8 +21,9 @@ pub(crate) use index::ModuleIndex;
 pub(crate) use toolchain::Toolchain;
 pub(crate) use weak::WeakLinks;
 
-use crate::model::KernelRelease;
 use crate::model::module_name::module_stem;
+use crate::model::{KernelRelease, compare_versions};
+use crate::system::dir;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -148,4 +149,17 @@ impl Kernel {
 fn default_config(build_dir: &Path) -> PathBuf {
     let auto = build_dir.join("include/config/auto.conf");
     if auto.is_file() { auto } else { build_dir.join(".config") }
+}
+
+/// Every kernel with a build directory, in version order. Names with `BOOT` are installers' kernels.
+#[must_use]
+pub(crate) fn with_headers(install_tree: &Path) -> Vec<KernelRelease> {
+    let entries = dir::entries(install_tree).into_iter();
+    let mut releases: Vec<KernelRelease> = entries
+        .filter(|entry| entry.path().join("build").exists())
+        .filter_map(|entry| KernelRelease::new(entry.file_name().to_str()?).ok())
+        .filter(|release| !release.as_str().contains("BOOT"))
+        .collect();
+    releases.sort_by(|a, b| compare_versions(a.as_str(), b.as_str()));
+    releases
 }

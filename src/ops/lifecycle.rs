@@ -67,10 +67,23 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
 /// The first target's that failed.
 pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, false)? else { return Ok(()) };
+    let (mut excluded, mut is_wanted) = (None, false);
     for_each_target(session, &job.targets, |target| {
-        let installed = install_one(session, job, &added, target)?;
+        let installed = match install_one(session, job, &added, target) {
+            Err(error @ Error::Excluded { .. }) if job.every_kernel => {
+                session.tell(&error);
+                excluded = Some(error);
+                return Ok(());
+            }
+            other => other?,
+        };
+        is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
-    })
+    })?;
+    match excluded.filter(|_| !is_wanted) {
+        Some(error) => Err(Error::Reported(Box::new(error))),
+        None => Ok(()),
+    }
 }
 
 /// The action `match`: what one kernel has, another one gets.
@@ -111,6 +124,7 @@ pub(crate) fn match_kernel(
             subject: Subject::Package(id),
             conf: None,
             targets: vec![target.clone()],
+            every_kernel: false,
             force: force.clone(),
         };
         let result = job_package(session, &job, false).and_then(|added| match added {

@@ -328,5 +328,7 @@ pub(crate) struct Job {
     pub subject: Subject,
     pub conf: Option<PathBuf>,
     pub targets: Vec<Target>,
+    /// Whether the targets were not chosen, but are all that there are: one that the package does not want is no failure.
+    pub every_kernel: bool,
     pub force: Force,
 }

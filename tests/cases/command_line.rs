@@ -47,7 +47,6 @@ fn a_package_can_be_spelled_in_many_ways(#[case] args: &[&str]) {
 #[case(&["status", "--all", "-a", "x"], 3)]
 #[case(&["add", "m/1.0", "--all"], 5)]
 #[case(&["build", "m/1.0", "--all"], 5)]
-#[case(&["install", "m/1.0", "--all"], 5)]
 #[case(&["match", "--all", "--templatekernel", "x"], 5)]
 #[case(&["autoinstall", "--all"], 5)]
 #[case(&["kernel_postinst", "--all"], 5)]
@@ -72,7 +71,7 @@ fn a_package_can_be_spelled_in_many_ways(#[case] args: &[&str]) {
 #[case(&["add", "--binaries-only", "--source-only", "--all", "-k", "x"], 8)]
 #[case(&["kernel_prerm", "--all", "-k", "x"], 2)]
 #[case(&["build", "--all", "-k", "", "m"], 2)]
-#[case(&["install", "m", "--all"], 5)]
+#[case(&["install", "m", "--all", "-k", "x"], 2)]
 fn contradictions_are_refused_with_their_code(#[case] args: &[&str], #[case] code: i32) {
     let world = World::new();
     world.package("m", "1.0");

@@ -201,3 +201,53 @@ fn autoinstall_says_that_it_ignores_a_package() {
     world.ok(&["autoinstall", "nosuch"]).complains("nosuch is ignored").says("ok m/1.0 ");
     world.ok(&["autoinstall"]).is_silent_about("ignored");
 }
+
+#[test]
+fn install_all_takes_every_kernel_with_headers() {
+    let world = World::new();
+    world.kernel(OTHER).headers();
+    std::fs::create_dir_all(world.path("/lib/modules/6.3.0-1-amd64/kernel")).unwrap();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let preview = world.ok(&["install", "m", "--all", "--dry-run"]);
+    preview.says(&format!("m/1.0 for kernel {K}")).says(&format!("m/1.0 for kernel {OTHER}"));
+    world.ok(&["install", "m/1.0", "--all"]);
+    let status = world.ok(&["status"]).stdout;
+    let expected = [K, OTHER].map(|kernel| format!("m/1.0, {kernel}, {}: installed\n", *crate::world::A));
+    assert_eq!(status, expected.concat());
+    world.ok(&["install", "m/1.0", "--all"]);
+    world.ok(&["install", "m", "--all", "--format", "json"]).says("\"changed\": false");
+}
+
+#[test]
+fn install_all_passes_over_unwanted_kernels() {
+    let world = World::new();
+    world.kernel(OTHER).headers();
+    world.package("m", "1.0").conf("BUILD_EXCLUSIVE_KERNEL_MIN=6.2");
+    world.ok(&["add", "m/1.0"]);
+    world.ok(&["install", "m/1.0", "--all"]).complains("BUILD_EXCLUSIVE");
+    assert_eq!(world.ok(&["status"]).stdout, format!("m/1.0, {OTHER}, {}: installed\n", *crate::world::A));
+    // No kernel that it wants: that is a failure as for one kernel.
+    world.package("n", "1.0").conf("BUILD_EXCLUSIVE_KERNEL_MIN=9");
+    world.ok(&["add", "n/1.0"]);
+    world.dkms(&["install", "n/1.0", "--all"]).exits(77);
+}
+
+#[test]
+fn install_all_goes_on_after_a_failure() {
+    let world = World::new();
+    world.kernel(OTHER).headers();
+    world.package("m", "1.0").recipe(&format!("test $kernelver != {K} || exit 2"));
+    world.ok(&["add", "m/1.0"]);
+    world.dkms(&["install", "m/1.0", "--all"]).exits(10);
+    world.ok(&["status"]).says(&format!("m/1.0, {OTHER}, {}: installed", *crate::world::A));
+}
+
+#[test]
+fn install_all_needs_a_kernel_with_headers() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    std::fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap();
+    world.dkms(&["install", "m/1.0", "--all"]).exits(21).complains("has its headers installed");
+}

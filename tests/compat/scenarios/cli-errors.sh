@@ -14,7 +14,6 @@ run dkms status -j3
 run dkms status -m=foo
 run dkms add foo/1.0 --all
 run dkms build foo/1.0 --all
-run dkms install foo/1.0 --all
 run dkms remove foo/1.0 --all -k "$K1"
 run dkms remove foo/1.0 --all -a "$A"
 run dkms status --all -k "$K1"
