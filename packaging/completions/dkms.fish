@@ -82,7 +82,7 @@ complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unb
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
-complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remove mktarball mkdeb mkbmdeb mkrpm' -l all -d 'every kernel the package is built for; for install, every kernel with headers'
+complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remove mktarball mkdeb mkbmdeb mkrpm' -l all -d 'every kernel concerned'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l all-kernels -d 'every kernel that can be booted'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l full -d 'read every installed file, and list the initramfs'
 complete -c dkms -n '__fish_seen_subcommand_from fsck' -l repair -d 'fix what is found'

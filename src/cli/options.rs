@@ -251,7 +251,8 @@ pub(crate) const OPTIONS: [OptionSpec; 39] = [
     OptionSpec::switch("--all", |args| args.all = true)
         .common()
         .only(ALL)
-        .says("every kernel the package is built for; for install, every kernel with headers"),
+        .says("every kernel concerned")
+        .adds("For install every kernel that has headers, else every kernel that the package is built for."),
     OptionSpec::switch("--all-kernels", |args| args.all_kernels = true)
         .only(&[Check])
         .says("every kernel that can be booted"),

@@ -45,6 +45,12 @@ pub(crate) fn request(args: &Arguments, settings: &Settings, system: &System) ->
     if args.follow && action != A::Log {
         return Err(Error::UnknownOption("--follow".to_owned()));
     }
+    // Of the actions that only we have; those of every dkms ignore what they do not know.
+    if matches!(action, A::Why | A::Log | A::Fsck)
+        && args.format.as_deref().is_some_and(|word| word != "text")
+    {
+        return usage(2, &format!("The action {} prints text only.", action.word()));
+    }
     if matches!(action, A::KernelPreinst | A::KernelPostinst | A::KernelPrerm) {
         if args.all {
             return usage(5, &format!("The action {} does not support the --all parameter.", action.word()));

@@ -251,3 +251,18 @@ fn install_all_needs_a_kernel_with_headers() {
     std::fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap();
     world.dkms(&["install", "m/1.0", "--all"]).exits(21).complains("has its headers installed");
 }
+
+#[rstest]
+#[case(&["why", "m"])]
+#[case(&["log"])]
+#[case(&["fsck"])]
+fn document_that_does_not_exist_is_refused(#[case] line: &[&str]) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let json = [line, &["--format", "json"]].concat();
+    let ended = world.dkms(&json);
+    ended.exits(2).complains(&format!("The action {} prints text only.", line[0]));
+    assert_eq!(ended.stdout, "");
+    world.dkms(&[line, &["--format", "text"]].concat()).is_silent_about("prints text only");
+}
