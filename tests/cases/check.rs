@@ -343,3 +343,29 @@ fn disabled_package_is_named_with_the_reason() {
     let why = "n/1.0  works on the running kernel, will not exist on this one (its dkms.conf does not say AUTOINSTALL=yes)";
     world.dkms(&["check", "-k", NEW]).exits(1).says(why).says("fix: dkms install n/1.0");
 }
+
+#[test]
+fn failed_build_is_named_with_its_log() {
+    let world = machine();
+    world.package("m", "1.0").recipe("echo 'oh.c:1: error: no'; exit 2");
+    world.ok(&["add", "m/1.0"]);
+    world.dkms(&["install", "m/1.0"]).exits(10);
+    let log = world.path("/var/lib/dkms/m/1.0/build/make.log");
+    world.dkms(&["check"]).says(&format!("; log: {})", log.display()));
+    assert!(fs::read_to_string(log).unwrap().contains("oh.c:1: error: no"));
+}
+
+#[test]
+fn package_without_source_says_what_to_do() {
+    let world = machine();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    fs::remove_dir_all(world.path("/usr/src/m-1.0")).unwrap();
+    let source = world.path("/var/lib/dkms/m/1.0/source");
+    let ended = world.dkms(&["check"]);
+    ended.says(&format!("its source is missing: {}", source.display()));
+    // What is named helps.
+    ended.says("dkms remove m/1.0 --all");
+    world.ok(&["remove", "m/1.0", "--all"]);
+    world.ok(&["check"]);
+}

@@ -398,6 +398,11 @@ impl Error {
                     "{reason} (on {at}; nothing has changed since, so dkms will not retry it automatically)"
                 )
             }
+            // The first line says only that it is broken.
+            Self::Broken { package, source } => format!(
+                "its source is missing: {} (put it back, or remove the package: dkms remove {package} --all)",
+                source.display()
+            ),
             _ => match self.first_compiler_error() {
                 Some(line) => line.to_owned(),
                 None => self.to_string().lines().next().unwrap_or_default().to_owned(),
