@@ -60,8 +60,8 @@ fn lines(plan: &Plan, target: &Target, has_headers: bool) -> Vec<(PackageName, S
         };
         add(&id.name, format!("{what}{after}"));
     }
-    for name in &plan.satisfied {
-        add(name, format!("would keep {name}: it is up to date, or the kernel has it"));
+    for (name, why) in &plan.satisfied {
+        add(name, format!("would keep {name}: {why}"));
     }
     for (id, why) in &plan.skipped {
         add(&id.name, format!("would skip {id}: {why}"));

@@ -4,7 +4,7 @@ use crate::inspect::pending::gather;
 use crate::model::{Error, PackageId, PackageName, Result, Target};
 use crate::ops::lifecycle::finish;
 use crate::ops::schedule;
-use crate::plan::autoinstall::{Blocked, plan_autoinstall};
+use crate::plan::autoinstall::{Blocked, Satisfied, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
 use crate::session::WriteSession;
@@ -61,7 +61,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
         match result {
             Ok(proof) => installed.push((id, proof)),
             // The kernel has it: there is nothing to install, now or later.
-            Err(Error::NothingInstalled { .. }) => plan.satisfied.push(id.name),
+            Err(Error::NothingInstalled { .. }) => plan.satisfied.push((id.name, Satisfied::Provided)),
             Err(Error::Interrupted { .. }) => left.push(id.to_string()),
             Err(error) if error.is_refusal() => report.skipped.push((id, error.in_one_line())),
             Err(error) => report.failed.push((id, error)),
@@ -81,7 +81,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     if let Some(signal) = signals::received().filter(|_| !left.is_empty()) {
         return Err(Error::Interrupted { signal, complete: false, left });
     }
-    report.succeeded.splice(0..0, plan.satisfied);
+    report.succeeded.splice(0..0, plan.satisfied.into_iter().map(|(name, _)| name));
     report.skipped.splice(0..0, plan.declined.into_iter().map(|(id, error)| (id, error.in_one_line())));
     report.skipped.splice(0..0, plan.skipped.into_iter().map(|(id, why)| (id, why.to_string())));
     report.failed.splice(0..0, plan.failed);

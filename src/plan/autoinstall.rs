@@ -128,6 +128,27 @@ pub(crate) struct Step {
     pub after: Vec<PackageName>,
 }
 
+/// Why nothing is to be done for a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Satisfied {
+    /// This version is installed, as it would be built now.
+    Installed(PackageId),
+    /// Another kernel lends its modules.
+    Lent,
+    /// The kernel's own modules are as good or better.
+    Provided,
+}
+
+impl std::fmt::Display for Satisfied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Installed(id) => write!(f, "{} is installed and up to date", id.version),
+            Self::Lent => f.write_str("the kernel uses the modules that are installed for another one"),
+            Self::Provided => f.write_str("the kernel's own modules are as new or newer"),
+        }
+    }
+}
+
 /// Why a package cannot be installed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Blocked {
@@ -157,7 +178,7 @@ pub(crate) fn unregistered(names: &[String]) -> String {
 pub(crate) struct Plan {
     /// In an order that respects `after`; otherwise in listing order.
     pub steps: Vec<Step>,
-    pub satisfied: Vec<PackageName>,
+    pub satisfied: Vec<(PackageName, Satisfied)>,
     pub skipped: Vec<(PackageId, Exclusion)>,
     /// Packages that said before, by their own script, that they do not want the kernel.
     pub declined: Vec<(PackageId, Error)>,
@@ -221,7 +242,12 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
     for (id, version) in candidate.versions {
         match version {
             Version::Installed { intact: true } | Version::Weak | Version::Provided => {
-                plan.satisfied.push(candidate.name);
+                let why = match version {
+                    Version::Weak => Satisfied::Lent,
+                    Version::Provided => Satisfied::Provided,
+                    _ => Satisfied::Installed(id),
+                };
+                plan.satisfied.push((candidate.name, why));
                 plan.broken.extend(broken);
                 return;
             }
@@ -426,7 +452,7 @@ mod tests {
         ));
         assert_eq!(steps(&plan), ["a/1"]);
         assert_eq!(plan.failed.len(), 1);
-        assert_eq!(plan.satisfied, [PackageName::new("y").unwrap()]);
+        assert_eq!(plan.satisfied, [(PackageName::new("y").unwrap(), Satisfied::Installed(id("y/1")))]);
     }
 
     #[test]

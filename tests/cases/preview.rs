@@ -27,7 +27,7 @@ fn world() -> World {
     "would build and install user/1.0: it is not built, after fresh",
     "would rebuild and install stale/1.0: its source has changed",
     "would skip old/1.0: ",
-    "would keep kept",
+    "would keep kept: 1.0 is installed and up to date",
 ])]
 #[case::install(&["install", "stale/1.0", "--dry-run"], &["would build and install stale/1.0", "its source has changed"])]
 #[case::install_kept(&["install", "kept/1.0", "--dry-run"], &["already installed"])]

@@ -80,7 +80,8 @@ pub(super) fn check_lost(
         let is_told = check.findings.iter().any(|finding| {
             finding.package.as_deref().is_some_and(|package| package.split('/').next() == Some(name.as_str()))
         });
-        let has_it = session.tree().active(name, &check.target).is_some() || plan.satisfied.contains(name);
+        let has_it = session.tree().active(name, &check.target).is_some()
+            || plan.satisfied.iter().any(|(satisfied, _)| satisfied == name);
         if is_told || has_it {
             continue;
         }
