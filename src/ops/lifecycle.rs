@@ -12,7 +12,7 @@ use crate::install::install;
 use crate::install::transaction::{load_for_devices, post_transaction};
 use crate::install::uninstall::{RemoveCaller, uninstall};
 use crate::install::work::InstallOptions;
-use crate::model::{AttemptResult, BuildId, BuildState, Error, PackageName, Result, Target};
+use crate::model::{AttemptResult, BuildId, BuildState, Error, PackageId, PackageName, Result, Target};
 use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::dependents::rebuild_dependents;
@@ -27,6 +27,7 @@ use std::time::Duration;
 /// Runs `each` for every target; goes on after failures and returns the first one.
 fn for_each_target(
     session: &WriteSession<'_>,
+    package: &PackageId,
     targets: &[Target],
     mut each: impl FnMut(&Target) -> Result<()>,
 ) -> Result<()> {
@@ -37,7 +38,10 @@ fn for_each_target(
     let mut failures = Failures::default();
     for target in targets {
         session.go_on()?;
-        failures.note(session, each(target));
+        // The next kernel's build writes its log to the usual place.
+        let kept = session.tree().kept_failure_log(&BuildId::new(package.clone(), target.clone()));
+        let result = each(target).map_err(|error| if kept.is_file() { error.with_log(kept) } else { error });
+        failures.note(session, result);
     }
     failures.result()
 }
@@ -48,7 +52,7 @@ fn for_each_target(
 /// The first target's that failed.
 pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, true)? else { return Ok(()) };
-    for_each_target(session, &job.targets, |target| {
+    for_each_target(session, added.id(), &job.targets, |target| {
         let id = BuildId::new(added.id().clone(), target.clone());
         match plan_build(&id, facts(session, &id, job.force.force)) {
             BuildPlan::Skip(skip) => session.system.console.say(skip.to_string()),
@@ -68,7 +72,7 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
 pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, false)? else { return Ok(()) };
     let (mut excluded, mut is_wanted) = (None, false);
-    for_each_target(session, &job.targets, |target| {
+    for_each_target(session, added.id(), &job.targets, |target| {
         let installed = match install_one(session, job, &added, target) {
             Err(error @ Error::Excluded { .. }) if job.every_kernel => {
                 session.tell(&error);

@@ -24,6 +24,14 @@ fn world() -> World {
 #[test]
 fn each_kernel_keeps_its_failure_log() {
     let world = world();
+    let ended = world.dkms(&["build", "bad/2.0", "--force", "-k", K, "-k", OTHER]);
+    let consulted: Vec<&str> =
+        ended.stderr.split("Consult ").skip(1).map(|rest| rest.split(" for more").next().unwrap()).collect();
+    for (kernel, log) in [K, OTHER].into_iter().zip(&consulted) {
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains(&format!("no luck on {kernel}")), "{log}");
+    }
+    assert_eq!(consulted.len(), 2, "{}", ended.stderr);
     for kernel in [K, OTHER] {
         world.ok(&["log", "bad", "-k", kernel]).says(&format!("no luck on {kernel}")).says("# command: make");
         world.ok(&["log", "good", "-k", kernel]).says(&format!("made for {kernel}"));

@@ -366,6 +366,21 @@ impl Error {
         }
     }
 
+    /// The same failure, with another name of its log.
+    #[must_use]
+    pub(crate) fn with_log(mut self, path: PathBuf) -> Self {
+        if let Self::MakeFailed { log, .. }
+        | Self::ModuleNotProduced { log, .. }
+        | Self::NotAModule { log, .. }
+        | Self::OtherVermagic { log, .. }
+        | Self::PatchFailed { log, .. }
+        | Self::ScriptFailed { log: Some(log), .. } = &mut self
+        {
+            *log = path;
+        }
+        self
+    }
+
     /// Whether the package itself is the cause: the same build would fail in the same way again.
     #[must_use]
     pub(crate) fn is_of_the_package(&self) -> bool {
