@@ -304,7 +304,11 @@ impl Checker<'_> {
     fn job(&self, conf: Option<PathBuf>, targets: Vec<Target>, change: fn(Job) -> Change) -> Result<Request> {
         let (subject, force) = (self.subject()?, self.force());
         match rpm(&subject) {
-            Some(archive) => Ok(Request::InstallRpm { archive, target: first(targets)?, force }),
+            Some(archive) => {
+                // Its scriptlets choose the kernels.
+                self.no_all()?;
+                Ok(Request::InstallRpm { archive, target: first(targets)?, force })
+            }
             None => {
                 let every_kernel = self.args.all;
                 Ok(Request::Change(change(Job { subject, conf, targets, every_kernel, force })))
