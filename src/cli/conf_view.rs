@@ -10,6 +10,9 @@ use crate::tree::Tree;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
+/// Raised when a field goes or changes its meaning.
+const SCHEMA: u32 = 1;
+
 pub(crate) fn print(
     subject: &Subject,
     conf: Option<&Path>,
@@ -130,5 +133,6 @@ fn json_text(effective: &Effective) -> String {
         entry(&mut sources, origin.map(String::as_str).unwrap_or_default());
     }
     let evaluator = effective.evaluator().to_string();
-    json!({ "directives": directives, "sources": sources, "evaluator": evaluator }).to_string()
+    json!({ "schema": SCHEMA, "directives": directives, "sources": sources, "evaluator": evaluator })
+        .to_string()
 }

@@ -415,3 +415,22 @@ fn change_is_no_failure_without_its_output() {
     world.shell("dkms install m/1.0 > /dev/full").exits(0);
     world.ok(&["status"]).says("m/1.0, ");
 }
+
+#[test]
+fn each_document_has_its_schema_number() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    for line in [
+        &["status"][..],
+        &["conf", "m/1.0"],
+        &["check"],
+        &["history"],
+        &["lint", "m/1.0"],
+        &["install", "m/1.0"],
+    ] {
+        let ended = world.dkms(&[line, &["--format", "json"]].concat());
+        let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(document["schema"], 1, "{line:?}: {}", ended.stdout);
+    }
+}
