@@ -390,32 +390,6 @@ fn mistyped_kernel_leaves_nothing_behind() {
     assert!(!world.has("/var/lib/dkms/.dkms-pending.json"));
     world.ok(&["fsck"]);
 }
-
-#[rstest]
-#[case("dkms status --format json > /dev/full", 1)]
-#[case("dkms status > /dev/full", 1)]
-#[case("dkms history > /dev/full", 1)]
-#[case("dkms status | true", 0)]
-#[case("dkms status >&-", 0)]
-#[case("dkms status", 0)]
-fn answer_that_is_lost_is_an_error(#[case] line: &str, #[case] code: i32) {
-    let world = World::new();
-    world.package("m", "1.0");
-    world.ok(&["install", "m/1.0"]);
-    let ended = world.shell(line);
-    ended.exits(code);
-    assert_eq!(ended.stderr.contains("Cannot write to standard output"), code == 1, "{}", ended.stderr);
-}
-
-#[test]
-fn change_is_no_failure_without_its_output() {
-    let world = World::new();
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    world.shell("dkms install m/1.0 > /dev/full").exits(0);
-    world.ok(&["status"]).says("m/1.0, ");
-}
-
 #[test]
 fn each_document_has_its_schema_number() {
     let world = World::new();

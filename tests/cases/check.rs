@@ -345,17 +345,6 @@ fn disabled_package_is_named_with_the_reason() {
 }
 
 #[test]
-fn failed_build_is_named_with_its_log() {
-    let world = machine();
-    world.package("m", "1.0").recipe("echo 'oh.c:1: error: no'; exit 2");
-    world.ok(&["add", "m/1.0"]);
-    world.dkms(&["install", "m/1.0"]).exits(10);
-    let log = world.path("/var/lib/dkms/m/1.0/build/make.log");
-    world.dkms(&["check"]).says(&format!("; log: {})", log.display()));
-    assert!(fs::read_to_string(log).unwrap().contains("oh.c:1: error: no"));
-}
-
-#[test]
 fn package_without_source_says_what_to_do() {
     let world = machine();
     world.package("m", "1.0");

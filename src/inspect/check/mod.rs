@@ -157,9 +157,8 @@ fn check_packages(
         let kind = if stays { Kind::Stale } else { Kind::Missing };
         match error {
             // What made it fail is in the reason; when that is fixed, this tries again.
-            Error::FailedBefore { reason, at, log, .. } => {
-                let log = log.as_ref().map(|log| format!("; log: {}", log.display())).unwrap_or_default();
-                add(kind, id, format!("it failed to build: {reason} (on {at}{log})"), Some(install(id)));
+            Error::FailedBefore { reason, at, .. } => {
+                add(kind, id, format!("it failed to build: {reason} (on {at})"), Some(install(id)));
             }
             error => add(kind, id, error.in_one_line(), None),
         }

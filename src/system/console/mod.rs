@@ -10,7 +10,7 @@ pub(crate) use terminal::{Colour, Painted, Terminal};
 
 use crate::model::text::shown;
 use progress::Progress;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,8 +30,6 @@ struct Shared {
     quiet: AtomicBool,
     /// Whether standard output is kept for one document.
     lines_to_stderr: AtomicBool,
-    /// Whether standard output took not all that was written, although someone reads it.
-    is_cut: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -173,12 +171,6 @@ impl Console {
         progress::lend(&self.shared)
     }
 
-    /// Whether a part of what was printed is missing where it went, as on a full disk.
-    #[must_use]
-    pub(crate) fn is_cut(&self) -> bool {
-        self.shared.is_cut.load(Ordering::Relaxed)
-    }
-
     /// Announces how many builds follow, for the progress line.
     pub(crate) fn expect_work(&self, builds: usize) {
         self.shared.lock().progress.expect(builds);
@@ -234,31 +226,27 @@ impl Shared {
         let open = state.open_line.take();
         state.progress.suspend(|| {
             if let Some(stream) = open {
-                self.write_to(stream, "\n");
+                write_to(stream, "\n");
             }
-            self.write_to(self.actual(stream), text);
+            write_to(self.actual(stream), text);
         });
-    }
-
-    /// Writes, and forgets it where no one reads.
-    fn write_to(&self, stream: Stream, text: &str) {
-        match stream {
-            Stream::Out => {
-                let mut out = std::io::stdout().lock();
-                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-                if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
-                    self.is_cut.store(true, Ordering::Relaxed);
-                }
-            }
-            // Who reads no errors cannot be told of one.
-            Stream::Err => drop(std::io::stderr().lock().write_all(text.as_bytes())),
-        }
     }
 
     /// Where lines of a stream go now.
     fn actual(&self, stream: Stream) -> Stream {
         if self.lines_to_stderr.load(Ordering::Relaxed) { Stream::Err } else { stream }
     }
+}
+
+/// Writes, and forgets it where no one reads.
+fn write_to(stream: Stream, text: &str) {
+    let _ = match stream {
+        Stream::Out => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        }
+        Stream::Err => std::io::stderr().lock().write_all(text.as_bytes()),
+    };
 }
 
 /// A step under way: a title, three dots, then ` done.` or the status in parentheses.
