@@ -116,6 +116,11 @@ fn tell_exposures(session: &WriteSession<'_>, id: &BuildId, conf: Option<&Path>)
     ));
 }
 
+pub(crate) fn headers_missing(kernel: &Kernel) -> Error {
+    let (release, path) = (kernel.release.clone(), kernel.build_dir.clone());
+    Error::HeadersMissing { release, path, kernel_exists: kernel.exists() }
+}
+
 /// # Errors
 /// The kernel's headers are not installed.
 pub(crate) fn require_headers(
@@ -126,7 +131,7 @@ pub(crate) fn require_headers(
     if kernel.has_headers() {
         return Ok(());
     }
-    Err(Error::HeadersMissing { release: release.clone(), path: kernel.build_dir.clone() })
+    Err(headers_missing(&kernel))
 }
 
 /// What stands in the way of a build.
@@ -147,6 +152,7 @@ fn obstacles(
         only_conf: !has_sources(added.source()),
         source: added.source().to_owned(),
         headers_missing: !kernel.has_headers(),
+        kernel_exists: kernel.exists(),
         headers: kernel.build_dir.clone(),
         dependencies_missing: conf.depends.iter().filter(is_missing).cloned().collect(),
     }

@@ -70,12 +70,7 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
     match execute(&args, &settings, system) {
         Ok(code) => code,
         Err(error) => {
-            match &error {
-                Error::HeadersMissing { release, .. } if !settings.kernel(release).exists() => {
-                    system.console.error(format!("{error:#}"));
-                }
-                error => tell(error, system),
-            }
+            tell(&error, system);
             hint(&error, &settings, system);
             hint_directory(&error, &args, system);
             error.exit_code()
@@ -202,11 +197,10 @@ fn hint(error: &Error, settings: &Settings, system: &System) {
     if let Error::Reported(error) = error {
         hint(error, settings, system);
     }
-    if let Error::HeadersMissing { release, .. } = error {
-        let kernel = settings.kernel(release);
-        if !kernel.exists() {
+    if let Error::HeadersMissing { release, kernel_exists, .. } = error {
+        if !kernel_exists {
             hint_kernels(release.as_str(), settings, system);
-        } else if let Some(command) = header_package::install_command(&kernel, system) {
+        } else if let Some(command) = header_package::install_command(&settings.kernel(release), system) {
             system.console.note(format!("To install them: {command}"));
         }
     }

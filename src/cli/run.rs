@@ -5,6 +5,7 @@ use super::results::Results;
 use super::{check_view, conf_view, fsck_view, history_view, lint_view, log_view, preview, status};
 use crate::archive::source::AddOptions;
 use crate::archive::{package, tarball};
+use crate::build::preparation::headers_missing;
 use crate::build::signer::generate_mok;
 use crate::conf::Settings;
 use crate::inspect::check::CheckOptions;
@@ -174,8 +175,7 @@ fn conclude_autoinstall(session: &WriteSession<'_>, target: &Target, report: &Re
     }
     tell_report(report, &target.release, session.system);
     if !report.without_headers.is_empty() {
-        let kernel = session.settings.kernel(&target.release);
-        return Err(Error::HeadersMissing { release: target.release.clone(), path: kernel.build_dir });
+        return Err(headers_missing(&session.settings.kernel(&target.release)));
     }
     match report_error(report, &target.release) {
         Some(error) => Err(error),

@@ -71,12 +71,12 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
 /// The first target's that failed.
 pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, false)? else { return Ok(()) };
-    let (mut excluded, mut is_wanted) = (None, false);
+    let (mut refusal, mut is_wanted) = (None, false);
     for_each_target(session, added.id(), &job.targets, |target| {
         let installed = match install_one(session, job, &added, target) {
-            Err(error @ Error::Excluded { .. }) if job.every_kernel => {
+            Err(error) if job.every_kernel && error.is_refusal() => {
                 session.tell(&error);
-                excluded = Some(error);
+                refusal = Some(error);
                 return Ok(());
             }
             other => other?,
@@ -84,7 +84,7 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
         is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
     })?;
-    match excluded.filter(|_| !is_wanted) {
+    match refusal.filter(|_| !is_wanted) {
         Some(error) => Err(Error::Reported(Box::new(error))),
         None => Ok(()),
     }

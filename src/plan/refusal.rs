@@ -14,6 +14,7 @@ pub(crate) struct Obstacles {
     pub only_conf: bool,
     pub source: PathBuf,
     pub headers_missing: bool,
+    pub kernel_exists: bool,
     /// Where the headers were looked for.
     pub headers: PathBuf,
     /// Packages that it is built against and that the kernel does not have.
@@ -42,7 +43,8 @@ impl Obstacles {
         }
         if self.headers_missing {
             let release = build.target.release.clone();
-            return Verdict::Refused(Error::HeadersMissing { release, path: self.headers });
+            let (path, kernel_exists) = (self.headers, self.kernel_exists);
+            return Verdict::Refused(Error::HeadersMissing { release, path, kernel_exists });
         }
         if self.dependencies_missing.is_empty() {
             return Verdict::Go;
@@ -71,6 +73,7 @@ mod tests {
             only_conf: true,
             source: "/s".into(),
             headers_missing: true,
+            kernel_exists: true,
             headers: "/h".into(),
             dependencies_missing: vec!["dep".into()],
         }

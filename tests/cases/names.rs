@@ -183,6 +183,8 @@ fn header_package_is_not_offered_for_mistyped_kernel() {
     ended.exits(21);
     ended.complains(&format!("Your kernel headers for kernel {mistyped} cannot be found at "));
     ended.complains(&format!("Did you mean {K}?")).is_silent_about("linux-headers-");
+    let ended = world.dkms(&["install", "m/1.0", "-k", &mistyped, "-k", "9.9"]);
+    ended.exits(21).is_silent_about("linux-headers-");
 }
 
 #[test]
@@ -227,6 +229,15 @@ fn install_all_passes_over_unwanted_kernels() {
     world.ok(&["add", "m/1.0"]);
     world.ok(&["install", "m/1.0", "--all"]).complains("BUILD_EXCLUSIVE");
     assert_eq!(world.ok(&["status"]).stdout, format!("m/1.0, {OTHER}, {}: installed\n", *crate::world::A));
+    // A script of the package may say it as well.
+    let declines = format!("test $kernelver != {K} || exit 77");
+    world.package("s", "1.0").script("decline", &declines).conf("PRE_BUILD=decline");
+    world.ok(&["add", "s/1.0"]);
+    world.ok(&["install", "s/1.0", "--all"]);
+    assert_eq!(
+        world.ok(&["status", "s"]).stdout,
+        format!("s/1.0, {OTHER}, {}: installed\n", *crate::world::A)
+    );
     // No kernel that it wants: that is a failure as for one kernel.
     world.package("n", "1.0").conf("BUILD_EXCLUSIVE_KERNEL_MIN=9");
     world.ok(&["add", "n/1.0"]);

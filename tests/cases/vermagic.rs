@@ -19,7 +19,12 @@ fn world() -> World {
 fn wrong_vermagic_fails_with_both_releases() {
     let world = world();
     let ended = world.dkms(&["build", "m/1.0", "-k", OTHER]);
-    ended.exits(7).complains(K).complains(OTHER).complains("see dkms.conf(5)");
+    ended
+        .exits(7)
+        .complains(K)
+        .complains(OTHER)
+        .complains("see dkms.conf(5)")
+        .complains("\nYou may override by specifying --force-vermagic.\n");
     ended.complains("MAKE[0]=\"make KVERSION=$kernelver\"").complains("--force-vermagic");
     assert_eq!(world.status(), ["m/1.0: added"]);
     assert!(world.has("/var/lib/dkms/m/1.0/build/make.log"));

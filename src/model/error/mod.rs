@@ -102,6 +102,8 @@ pub(crate) enum Error {
     HeadersMissing {
         release: KernelRelease,
         path: PathBuf,
+        /// For a kernel that is not there no package of headers helps.
+        kernel_exists: bool,
     },
     Excluded {
         build: BuildId,

@@ -66,11 +66,10 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
-            // For a kernel that does not exist, which is asked elsewhere, no package helps.
-            Self::HeadersMissing { release, path } if f.alternate() => {
+            Self::HeadersMissing { release, path, kernel_exists: false } => {
                 write!(f, "Your kernel headers for kernel {release} cannot be found at {}.", path.display())
             }
-            Self::HeadersMissing { release, path } => write!(
+            Self::HeadersMissing { release, path, kernel_exists: true } => write!(
                 f,
                 "Your kernel headers for kernel {release} cannot be found at {}.\nPlease install the linux-headers-{release} package or use the --kernelsourcedir option to tell DKMS where it's located.",
                 path.display()
@@ -230,7 +229,7 @@ impl fmt::Display for Error {
                 };
                 write!(
                     f,
-                    "{file} of {} was built for kernel {release}, not for kernel {}, which would not load it: {why}.\nConsult {} for more information, or override by specifying --force-vermagic.",
+                    "{file} of {} was built for kernel {release}, not for kernel {}, which would not load it: {why}.\nConsult {} for more information.\nYou may override by specifying --force-vermagic.",
                     build.package,
                     build.target.release,
                     log.display()
@@ -285,7 +284,7 @@ impl fmt::Display for Error {
                     [] => Ok(()),
                     lost => write!(
                         f,
-                        "\nRefer to previous errors for more information. Hardware that depends on {} will not work with kernel {release}.",
+                        "\nRefer to previous errors for more information.\nHardware that depends on {} will not work with kernel {release}.",
                         lost.join(", ")
                     ),
                 }
