@@ -42,6 +42,9 @@ impl Screen {
                 '\r' => self.column = 0,
                 '\u{1b}' => self.obey(&sequence(&mut chars)),
                 c => {
+                    if self.column >= COLUMNS {
+                        self.show("\n");
+                    }
                     let line = &mut self.lines[self.row];
                     line.resize(line.len().max(self.column + 1), (' ', Ink::Plain));
                     line[self.column] = (c, self.ink);
