@@ -30,6 +30,7 @@ pub fn conf(text: &[u8]) {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
     let scope = Scope {
+        confined: None,
         variables: pairs(&[("kernelver", "6.1.0-49-amd64"), ("arch", "x86_64"), ("module", "p")]),
         inherited: Values::new(),
         // A conf that is evaluated natively starts no program; should ours be wrong in that, none is found.

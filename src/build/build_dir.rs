@@ -4,12 +4,17 @@
 //! several kernels do not meet. In the place of the package's source they see a second private copy: what a build writes
 //! there ends with it. Where namespaces are not allowed, the build happens at `T/M/V/build` itself and sees the source.
 
+use crate::build::isolation;
 use crate::build::jobs::SharedJobs;
+use crate::build::preparation::Preparation;
+use crate::conf::{Isolation, IsolationPolicy};
 use crate::model::{BuildId, Error, Result, millis};
 use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
 use crate::system::files;
 use crate::system::process::{Bind, Command, namespaces_allowed};
+use crate::system::sandbox::{Outline, Sandbox, Walls};
+use crate::tree::IsolationRecord;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
@@ -31,6 +36,10 @@ pub(crate) struct BuildDir<'a> {
     pub modules: PathBuf,
     pub environment: ProgramEnvironment,
     pub jobs: Option<&'a SharedJobs>,
+    /// The walls around its programs; `None` where the administrator wants none, or the build does not stand them.
+    confinement: Option<(Outline, Sandbox)>,
+    /// Why it runs without walls, where they were tried first.
+    fallback: Option<String>,
     began: Instant,
     stage: PathBuf,
     source: PathBuf,
@@ -48,10 +57,11 @@ impl<'a> BuildDir<'a> {
     /// The tree cannot be written.
     pub(crate) fn create(
         session: &WriteSession<'_>,
-        id: &BuildId,
-        environment: ProgramEnvironment,
+        preparation: &Preparation,
         jobs: Option<&'a SharedJobs>,
+        policy: &IsolationPolicy,
     ) -> Result<Self> {
+        let id = &preparation.id;
         let shown = session.tree().build_dir(&id.package);
         let stage = session.writer.stage(id)?;
         files::create_dirs(&shown)?;
@@ -68,28 +78,110 @@ impl<'a> BuildDir<'a> {
         if !binds.is_empty() && !source.starts_with(session.tree().root()) {
             binds.push(Bind { from: stage.join("source"), onto: source.clone() });
         }
-        let (out, modules) = (stage.join("out"), stage.join("modules"));
+        let (out, modules, scratch) = (stage.join("out"), stage.join("modules"), stage.join("tmp"));
         // Mount points exist on both sides before the first program starts.
-        for dir in binds.iter().map(|bind| &bind.from).chain([&real, &out, &modules]) {
+        for dir in binds.iter().map(|bind| &bind.from).chain([&real, &out, &modules, &scratch]) {
             files::create_dirs(dir)?;
         }
-        let (owner, began) = (id.package.to_string(), Instant::now());
-        let (id, kept_log) = (id.clone(), session.tree().kept_failure_log(id));
-        Ok(Self {
-            id,
-            owner,
+        let mut place = Self {
+            id: id.clone(),
+            owner: id.package.to_string(),
             shown,
             real,
             binds,
             out,
             modules,
-            environment,
+            environment: preparation.environment.clone(),
             jobs,
-            began,
+            confinement: None,
+            fallback: None,
+            began: Instant::now(),
             stage,
             source,
-            kept_log,
-        })
+            kept_log: session.tree().kept_failure_log(id),
+        };
+        if policy.isolation != Isolation::Off {
+            place.confine(isolation::outline(session, preparation, policy), &scratch)?;
+        }
+        Ok(place)
+    }
+
+    /// Puts walls around what is built here.
+    fn confine(&mut self, outline: Outline, scratch: &Path) -> Result<()> {
+        let own = if self.real == self.shown {
+            vec![Bind { from: self.real.clone(), onto: self.shown.clone() }]
+        } else {
+            self.binds.clone()
+        };
+        let outline = outline.write(own).scratch(scratch.to_owned()).log(self.shown.join("make.log"));
+        let sandbox = outline.sandbox(Walls::here().clone());
+        if let Some(owner) = owner(&sandbox) {
+            for dir in [&self.real, &scratch.to_owned()] {
+                files::set_owner(dir, owner)?;
+            }
+        }
+        files::set_mode(scratch, 0o700)?;
+        self.confinement = Some((outline, sandbox));
+        Ok(())
+    }
+
+    /// The same without walls, because `why` was denied behind them.
+    #[must_use]
+    pub(crate) fn without_walls(mut self, why: String) -> Self {
+        self.fallback = Some(why);
+        self
+    }
+
+    /// What the record of the build says about its walls.
+    #[must_use]
+    pub(crate) fn isolation(&self) -> IsolationRecord {
+        let walls = self.confinement.as_ref().map(|(_, sandbox)| sandbox.walls.names());
+        IsolationRecord { walls: walls.unwrap_or_default(), fallback: self.fallback.clone() }
+    }
+
+    /// Whether there are walls around it.
+    #[must_use]
+    pub(crate) fn is_confined(&self) -> bool {
+        self.confinement.is_some()
+    }
+
+    /// A program of the package, where it belongs.
+    #[must_use]
+    pub(crate) fn place(&self, command: Command) -> Command {
+        match &self.confinement {
+            Some((_, sandbox)) => command.confined(sandbox),
+            None => command.binds(&self.binds),
+        }
+    }
+
+    /// The same for a program that works in `dir`, which is of this process before and after.
+    ///
+    /// # Errors
+    /// The directory cannot be given away or taken back, or `run` fails.
+    pub(crate) fn lend<T>(
+        &self,
+        dir: &Path,
+        run: impl FnOnce(&dyn Fn(Command) -> Command) -> Result<T>,
+    ) -> Result<T> {
+        let Some((outline, sandbox)) = &self.confinement else {
+            return run(&|command| command.binds(&self.binds));
+        };
+        let own = Bind { from: dir.to_owned(), onto: dir.to_owned() };
+        let wider = outline.clone().write([own]).sandbox(sandbox.walls.clone());
+        if let Some(owner) = owner(sandbox) {
+            files::give_tree(dir, owner)?;
+        }
+        let result = run(&|command| command.confined(&wider));
+        self.take_over(dir)?;
+        result
+    }
+
+    /// Takes back what programs of the package made in a directory.
+    fn take_over(&self, dir: &Path) -> Result<()> {
+        match self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox)) {
+            Some((user, _)) => Ok(files::take_over(dir, user)?),
+            None => Ok(()),
+        }
     }
 
     /// How long the build has been running, in milliseconds.
@@ -109,20 +201,47 @@ impl<'a> BuildDir<'a> {
     /// # Errors
     /// A file cannot be read or written.
     pub(crate) fn fill(&self, patches: &Path) -> Result<()> {
-        files::copy_tree(&self.source, &self.real)?;
+        let owner = self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox));
+        files::copy_tree_for(owner, &self.source, &self.real)?;
         for bind in self.binds.iter().filter(|bind| bind.onto == self.source) {
-            files::copy_tree(&self.source, &bind.from)?;
+            files::copy_tree_for(owner, &self.source, &bind.from)?;
         }
         if patches.is_dir() {
-            files::copy_tree(patches, &self.real.join("patches"))?;
+            files::copy_tree_for(owner, patches, &self.real.join("patches"))?;
         }
         Ok(())
     }
 
-    /// The file behind a path below the build directory, with links resolved as the build sees them; `None` where there is
-    /// none.
+    /// Where the log is written, beside what the build can change.
     #[must_use]
-    pub(crate) fn resolve(&self, file: &Path) -> Option<PathBuf> {
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.stage.join("make.log")
+    }
+
+    /// The content of a file below the build directory, with links resolved as the build sees them; `None` where there is
+    /// none. What was built behind walls is taken from the build's own directories only.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn read(&self, file: &Path) -> Result<Option<Vec<u8>>> {
+        let path = self.resolve(file);
+        let Some(path) = path.filter(|path| path.symlink_metadata().is_ok_and(|data| data.is_file())) else {
+            return Ok(None);
+        };
+        if self.confinement.is_none() {
+            return Ok(Some(fs_err::read(&path)?));
+        }
+        let own = std::iter::once(&self.real).chain(self.binds.iter().map(|bind| &bind.from));
+        for dir in own {
+            if let Ok(name) = path.strip_prefix(dir) {
+                return Ok(files::read_below(dir, name)?);
+            }
+        }
+        Err(Error::IrregularResult { build: self.id.clone(), file: file.display().to_string(), path })
+    }
+
+    /// Where a path below the build directory leads, as the build sees it; `None` for a circle of links.
+    fn resolve(&self, file: &Path) -> Option<PathBuf> {
         let mut pending: Vec<OsString> = parts(&self.shown.join(file));
         let (mut seen, mut links) = (PathBuf::from("/"), 0);
         while let Some(part) = pending.pop() {
@@ -144,7 +263,7 @@ impl<'a> BuildDir<'a> {
             }
             pending.extend(parts(&target));
         }
-        Some(self.real_of(&seen)).filter(|path| path.symlink_metadata().is_ok_and(|data| data.is_file()))
+        Some(self.real_of(&seen))
     }
 
     /// Where a path leads that the build sees.
@@ -153,13 +272,28 @@ impl<'a> BuildDir<'a> {
         self.binds.iter().find_map(behind).unwrap_or_else(|| path.to_owned())
     }
 
-    /// Lets everybody read the log while it is written, at the place where it is found after a failure. Without that the
-    /// build goes on.
-    pub(crate) fn show_log(&self, log: &Path) {
-        if self.real != self.shown {
-            let shown = self.shown.join("make.log");
-            let _ = files::remove_file(&shown).and_then(|()| files::link(log, &shown));
+    /// Lets everybody read the log while it is written, at the place where it is found after a failure, and the build's
+    /// programs open their standard output by name. Without that the build goes on.
+    pub(crate) fn show_log(&self) {
+        let log = self.log_path();
+        if let Some(owner) = self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox)) {
+            let _ = files::set_owner(&log, owner);
         }
+        let mut places = vec![&self.real, &self.shown];
+        places.dedup();
+        for dir in places {
+            let shown = dir.join("make.log");
+            let _ = files::remove_tree(&shown).and_then(|()| files::link(&log, &shown));
+        }
+    }
+
+    /// Takes the log back from the programs that could write it.
+    ///
+    /// # Errors
+    /// It is gone, or cannot be written.
+    pub(crate) fn take_log(&self) -> Result<()> {
+        files::shorten(&self.log_path())?;
+        self.take_over(&self.log_path())
     }
 
     /// Before a step starts there: an earlier one of the package may have removed the directory.
@@ -203,14 +337,31 @@ impl<'a> BuildDir<'a> {
         Ok(files::remove_tree(&self.shown)?)
     }
 
-    /// After a failure: the build directory, with its log, is where people look for it.
+    /// After a failure: the build directory, with its log, is where people look for it. One that filled the disk, or its share
+    /// of it, leaves the log only.
     ///
     /// # Errors
     /// The tree cannot be written.
     pub(crate) fn leave_failed(self) -> Result<()> {
-        if self.real != self.shown && self.real.is_dir() {
-            files::remove_tree(&self.shown)?;
-            files::rename(&self.real, &self.shown)?;
+        let log = self.log_path();
+        // Without a log there is nothing to keep.
+        let _ = files::shorten(&log);
+        if was_full(&log) {
+            files::remove_tree(&self.real)?;
+            files::create_dirs(&self.real)?;
+        }
+        if self.real.is_dir() {
+            self.take_over(&self.real)?;
+            let shown = self.real.join("make.log");
+            if log.is_file() {
+                files::remove_tree(&shown)?;
+                files::move_file(&log, &shown)?;
+                self.take_over(&shown)?;
+            }
+            if self.real != self.shown {
+                files::remove_tree(&self.shown)?;
+                files::rename(&self.real, &self.shown)?;
+            }
         }
         let log = self.shown.join("make.log");
         if log.is_file() {
@@ -223,6 +374,20 @@ impl<'a> BuildDir<'a> {
         }
         Ok(())
     }
+}
+
+/// Who the files of a build belong to while its programs run; `None` for us.
+fn owner(sandbox: &Sandbox) -> Option<(u32, u32)> {
+    sandbox.walls.user().map(|ids| (ids.uid.as_raw(), ids.gid.as_raw()))
+}
+
+/// Whether a build ended because there was no more room.
+fn was_full(log: &Path) -> bool {
+    let bytes = files::read_ends(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    ["No space left on device", "Disk quota exceeded", "File too large"]
+        .iter()
+        .any(|words| text.contains(words))
 }
 
 /// The components of a path, the last one first.

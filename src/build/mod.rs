@@ -3,6 +3,7 @@
 
 mod build_dir;
 mod compress;
+mod isolation;
 pub(crate) mod jobs;
 pub(crate) mod make;
 pub(crate) mod modules;
@@ -20,7 +21,7 @@ use crate::build::make::Parallelism;
 use crate::build::modules::{collect_modules, record_anew};
 use crate::build::preparation::{BuildOptions, Preparation, prepare};
 use crate::build::scripts::run_build_script;
-use crate::conf::{PackageConf, Script};
+use crate::conf::{Isolation, IsolationPolicy, PackageConf, Script};
 use crate::inspect::inputs::{Surroundings, patch_overlay, source_paths};
 use crate::model::{BuildId, Error, Result};
 use crate::programs::log::StepLog;
@@ -49,7 +50,9 @@ pub(crate) fn build(
     let preparation = prepare(session, added, id, &options)?;
     let under_way = session.writer.journal.begin(Entry::Build { build: Key::from_build(id) })?;
     let (shared, mut turn) = options.jobs.unzip();
-    let place = BuildDir::create(session, &preparation.id, preparation.environment.clone(), shared)?;
+    let policy = isolation::policy(session, &preparation);
+    isolation::tell_if_off(session);
+    let mut place = BuildDir::create(session, &preparation, shared, &policy)?;
     session.note_environment(id, &preparation.environment);
     let shown = session.system.console.work(Work {
         owner: place.owner.clone(),
@@ -58,14 +61,35 @@ pub(crate) fn build(
         last: session.tree().last_duration(&id.package.name),
     });
     let writes_source = !place.hides_source();
-    let result = match !writes_source {
-        true => build_in(session, &place, &preparation, turn.as_mut()),
+    let mut attempt = |place: &BuildDir<'_>| match !writes_source {
+        true => build_in(session, place, &preparation, turn.as_mut()),
         // What a build writes into its source is its own work, and no change of it.
         false => keeping_current(session, &id.package, || {
-            let built = build_in(session, &place, &preparation, turn.as_mut())?;
+            let built = build_in(session, place, &preparation, turn.as_mut())?;
             renew_source(session, &built).map(|()| built)
         }),
     };
+    let mut result = attempt(&place);
+    match denied(&place, result.as_ref().err()) {
+        Some(what) if policy.isolation == Isolation::Strict => {
+            result = result.map_err(|error| Error::DeniedByIsolation {
+                error: Box::new(error),
+                what,
+                package: id.name().clone(),
+            });
+        }
+        Some(what) => {
+            session.system.console.warn(format!(
+                "{id} does not build in isolation: {what}\nIt is built again without. To refuse that: build_isolation=\"strict\" in /etc/dkms/{}.conf",
+                id.name()
+            ));
+            place.clean()?;
+            let open = IsolationPolicy { isolation: Isolation::Off, ..policy };
+            place = BuildDir::create(session, &preparation, shared, &open)?.without_walls(what);
+            result = attempt(&place);
+        }
+        None => {}
+    }
     // A make that a signal ended looks like one that failed: the signal is the reason.
     let result = if result.is_err() { session.go_on().and(result) } else { result };
     drop(shown);
@@ -91,6 +115,19 @@ pub(crate) fn build(
     result
 }
 
+/// What the walls around a build denied to it, if that can be why it failed.
+fn denied(place: &BuildDir<'_>, error: Option<&Error>) -> Option<String> {
+    let error = error.filter(|_| place.is_confined())?;
+    match error {
+        Error::IrregularResult { .. } => Some(error.in_one_line()),
+        Error::MakeFailed { .. }
+        | Error::PatchFailed { .. }
+        | Error::ScriptFailed { .. }
+        | Error::ModuleNotProduced { .. } => isolation::denial(&place.log_path()),
+        _ => None,
+    }
+}
+
 fn build_in(
     session: &WriteSession<'_>,
     place: &BuildDir<'_>,
@@ -98,12 +135,12 @@ fn build_in(
     turn: Option<&mut Turn<'_>>,
 ) -> Result<Built> {
     place.fill(&patch_overlay(session, &preparation.id))?;
-    let mut log = StepLog::for_build(&place.real.join("make.log"), &preparation.id)?;
+    let mut log = StepLog::for_build(&place.log_path(), &preparation.id)?;
     // From here on people can follow the build.
-    place.show_log(log.path());
+    place.show_log();
     apply_patches(session, place, &preparation.conf, &mut log)?;
     if let Some(line) = preparation.conf.script(Script::PreBuild) {
-        run_build_script(session, Script::PreBuild, line, place, &mut log)?;
+        run_build_script(session, Script::PreBuild, line, place, &|command| place.place(command), &mut log)?;
     }
     place.enter()?;
     make(session, place, preparation, turn, &mut log)?;
@@ -137,7 +174,7 @@ fn apply_patches(
         let command =
             place.environment.apply(session.system.command("patch")).arg("-p1").stdin(Input::File(file));
         let shown = format!("patch -p1 < ./patches/{patch}");
-        let status = log.run(&title, &shown, command.dir(&place.shown).binds(&place.binds))?;
+        let status = log.run(&title, &shown, place.place(command.dir(&place.shown)))?;
         session.go_on()?;
         if !status.success() {
             step.failed(format!("bad exit status: {}", status.code()));
@@ -181,7 +218,7 @@ fn make(
             environment.append("KAFLAGS", &option, session.system);
         }
     }
-    let command = environment.shell(session.system, &line).dir(&place.shown).binds(&place.binds);
+    let command = place.place(environment.shell(session.system, &line).dir(&place.shown));
     let status = log.run("Building module(s)", &line, place.with_jobserver(command))?;
     session.go_on()?;
     if status.success() {
@@ -215,12 +252,17 @@ fn publish(
     let (built, replaced) =
         session.writer.publish(&place.id, &place.out).map_err(|error| place.not_stored(error))?;
     if let Some(line) = preparation.conf.script(Script::PostBuild) {
-        let done = run_build_script(session, Script::PostBuild, line, place, &mut log);
-        if let Err(error) = done.and_then(|()| record_anew(session, &built)) {
+        let record = built.record();
+        let done = place.lend(built.dir(), |confined| {
+            run_build_script(session, Script::PostBuild, line, place, confined, &mut log)
+        });
+        let done = done.and_then(|()| require_regular(place, built.dir()));
+        if let Err(error) = done.and_then(|()| record_anew(session, &built, record)) {
             session.writer.withdraw(built, replaced)?;
             return Err(error);
         }
     }
+    place.take_log()?;
     // With its log the build is complete; without, it is taken back, by us or by the next run.
     let logs = built.dir().join("log");
     let kept = files::create_dirs(&logs).and_then(|()| files::move_file(log.path(), &logs.join("make.log")));
@@ -230,6 +272,17 @@ fn publish(
     }
     // What was replaced goes with the rest of the work.
     Ok(built)
+}
+
+/// Nothing but files and directories may be in a result: what was made behind walls must not lead out of them later.
+fn require_regular(place: &BuildDir<'_>, dir: &Path) -> Result<()> {
+    match files::find_irregular(dir)?.filter(|_| place.is_confined()) {
+        Some(path) => {
+            let name = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
+            Err(Error::IrregularResult { build: place.id.clone(), file: name, path })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Ubuntu's crash reporter, where it is installed; its result does not matter.

@@ -52,8 +52,8 @@ fn stage_modules(
     }
     let dir = place.out.join("module");
     files::create_dirs(&dir)?;
-    if let Some(symvers) = place.resolve(Path::new("Module.symvers")) {
-        files::stage_file(&dir.join("Module.symvers"), &fs_err::read(&symvers)?, 0o644)?;
+    if let Some(symvers) = place.read(Path::new("Module.symvers"))? {
+        files::stage_file(&dir.join("Module.symvers"), &symvers, 0o644)?;
     }
     let mut records = Vec::new();
     for module in modules.iter().filter(wanted) {
@@ -67,6 +67,7 @@ fn stage_modules(
     record.depends_rebuild = preparation.conf.depends_rebuild.is_yes();
     record.inputs = preparation.inputs.clone();
     record.duration_ms = Some(place.elapsed_ms());
+    record.isolation = Some(place.isolation());
     if record.modules.iter().any(|module| module.signature == Some(Signature::None)) {
         record.cannot_sign = preparation.signer.as_ref().and_then(note_failure);
     }
@@ -84,11 +85,10 @@ fn take_module(
 ) -> Result<()> {
     let file = module.built_file();
     let (build, log) = (place.id.clone(), session.tree().failure_log(&place.id.package));
-    let Some(path) = place.resolve(&file) else {
+    let Some(content) = place.read(&file)? else {
         let made = made_modules(&place.real);
         return Err(Error::ModuleNotProduced { build, file: file.display().to_string(), made, log });
     };
-    let content = fs_err::read(&path)?;
     let kernel = session.kernel(&place.id.target.release);
     if let Some(flaw) = flaw(&content, kernel.machine()) {
         let (file, why) = (file.display().to_string(), flaw.to_string());
@@ -103,9 +103,14 @@ fn take_module(
     Err(Error::OtherVermagic { build, file, release, headers, log })
 }
 
-/// Brings the record of a build up to what its files are now: the package's own script may have changed them.
-pub(crate) fn record_anew(session: &WriteSession<'_>, built: &Built) -> Result<()> {
-    let Some(mut record) = built.record() else { return Ok(()) };
+/// Brings the record of a build, as it was, up to what its files are now: the package's own script may have changed them, and
+/// its record is not its to change.
+pub(crate) fn record_anew(
+    session: &WriteSession<'_>,
+    built: &Built,
+    record: Option<BuildRecord>,
+) -> Result<()> {
+    let Some(mut record) = record else { return Ok(()) };
     for module in &mut record.modules {
         let path = built.modules().join(&module.file);
         if path.is_file() {
@@ -130,7 +135,7 @@ fn stage_module(
 ) -> Result<ModuleRecord> {
     let built = working_copy(place, module);
     if module.strip {
-        strip(session, &built, preparation.toolchain.strip());
+        strip(session, place, &built, preparation.toolchain.strip())?;
     }
     let suffix = session.kernel(&place.id.target.release).modules().compression_suffix();
     let store = || store(session, &built, dir, &module.dest_name, suffix);
@@ -188,15 +193,29 @@ fn store_signed(
     }
 }
 
-/// Debug information goes; a tool that is missing or fails leaves it in.
-fn strip(session: &WriteSession<'_>, module: &Path, tool: &str) {
-    let outcome = session.system.command(tool).arg("-g").arg(module).stderr(Output::Capture).run();
+/// Debug information goes; a tool that is missing or fails leaves it in. The module is not ours yet: the tool works on a copy
+/// that it alone can write.
+fn strip(session: &WriteSession<'_>, place: &BuildDir<'_>, module: &Path, tool: &str) -> Result<()> {
+    let dir = module.with_extension("strip");
+    files::create_dirs(&dir)?;
+    let name = module.file_name().unwrap_or_default();
+    files::stage_file(&dir.join(name), &fs_err::read(module)?, 0o644)?;
+    let outcome = place.lend(&dir, |confined| {
+        let command = session.system.command(tool).arg("-g").arg(dir.join(name)).stderr(Output::Capture);
+        Ok(confined(command).run())
+    })?;
     let why = match outcome {
-        Ok(outcome) if outcome.status.success() => return,
+        Ok(outcome) if outcome.status.success() => String::new(),
         Ok(outcome) => outcome.stderr_tail(),
         Err(error) => error.to_string(),
     };
-    session.system.console.warn(format!("{} keeps its debug information: {why}", module.display()));
+    match files::read_below(&dir, Path::new(name))?.filter(|_| why.is_empty()) {
+        Some(content) => files::stage_file(module, &content, 0o644)?,
+        None => {
+            session.system.console.warn(format!("{} keeps its debug information: {why}", module.display()));
+        }
+    }
+    Ok(files::remove_tree(&dir)?)
 }
 
 /// Where a module is stripped and signed.

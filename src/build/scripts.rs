@@ -5,9 +5,10 @@ use crate::model::{Error, Result};
 use crate::programs::log::StepLog;
 use crate::programs::scripts::find_script;
 use crate::session::WriteSession;
-use crate::system::process::quote;
+use crate::system::process::{Command, quote};
 
-/// Runs PRE_BUILD or POST_BUILD: a shell command line in the build directory, with its output in the log.
+/// Runs PRE_BUILD or POST_BUILD: a shell command line in the build directory, with its output in the log. `confined` puts
+/// it where it belongs.
 ///
 /// # Errors
 /// The script fails; dkms exits with its status.
@@ -16,6 +17,7 @@ pub(crate) fn run_build_script(
     script: Script,
     line: &str,
     build: &crate::build::BuildDir<'_>,
+    confined: &dyn Fn(Command) -> Command,
     log: &mut StepLog,
 ) -> Result<()> {
     let id = &build.id.package;
@@ -24,7 +26,7 @@ pub(crate) fn run_build_script(
     };
     let shell = format!("{} {}", quote(&found.file), found.rest);
     let shown = format!("cd {}/ && {} {}", found.dir.display(), found.file.display(), found.rest);
-    let command = build.environment.shell(session.system, &shell).dir(&found.dir).binds(&build.binds);
+    let command = confined(build.environment.shell(session.system, &shell).dir(&found.dir));
     let command = build.with_jobserver(command);
     let title = format!("Running the {} script", script.directive().to_lowercase());
     let step = session.system.console.step(&build.owner, &title);

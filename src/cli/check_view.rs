@@ -1,10 +1,12 @@
 //! What `check` prints: a line for each kernel and for each thing that is wrong with it, or JSON.
 
+use crate::conf::{Isolation, default_isolation};
 use crate::inspect::check::{CheckOptions, Finding, KernelCheck, Kernels, check};
 use crate::kernel::default_arch;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::plan::request::ConfFormat;
 use crate::session::Session;
+use crate::system::sandbox::{Wall, Walls};
 use serde::Serialize;
 
 /// Raised when a field goes or changes its meaning; new fields may come at any time.
@@ -14,7 +16,17 @@ const SCHEMA: u32 = 1;
 struct Document<'a> {
     schema: u32,
     complete: bool,
+    /// With `--full`.
+    isolation: Option<IsolationState>,
     kernels: &'a [KernelCheck],
+}
+
+/// How the builds of this machine are isolated.
+#[derive(Serialize)]
+struct IsolationState {
+    policy: &'static str,
+    walls: Vec<&'static str>,
+    missing: Vec<&'static str>,
 }
 
 /// Checks and tells: 0, or 1 where something is wrong.
@@ -39,12 +51,48 @@ pub(crate) fn print(
     let complete = checks.iter().all(|check| check.findings.is_empty());
     match format {
         ConfFormat::Json => {
-            let document = Document { schema: SCHEMA, complete, kernels: &checks };
+            let isolation = scope.full.then(|| isolation_state(session));
+            let document = Document { schema: SCHEMA, complete, isolation, kernels: &checks };
             session.system.console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
         }
-        ConfFormat::Text => checks.iter().for_each(|check| tell(check, session)),
+        ConfFormat::Text => {
+            checks.iter().for_each(|check| tell(check, session));
+            if scope.full {
+                tell_isolation(session);
+            }
+        }
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode(1) })
+}
+
+fn isolation_state(session: &Session<'_>) -> IsolationState {
+    let walls = Walls::here();
+    let policy = default_isolation(session.settings, session.system);
+    let standing = if policy == Isolation::Off { Vec::new() } else { walls.standing().to_vec() };
+    let names = |walls: &[Wall]| walls.iter().map(|wall| wall.name()).collect();
+    IsolationState { policy: policy.name(), walls: names(&standing), missing: names(&walls.missing()) }
+}
+
+fn tell_isolation(session: &Session<'_>) {
+    let console = &session.system.console;
+    let (policy, walls) = (default_isolation(session.settings, session.system), Walls::here());
+    let list = |walls: &[Wall]| walls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if policy == Isolation::Off {
+        console.say("Builds are not isolated: framework.conf says build_isolation=\"off\"");
+        return;
+    }
+    let standing = match walls.standing() {
+        [] => "by nothing".to_owned(),
+        standing => format!("by {}", list(standing)),
+    };
+    console.say(format!("Builds are isolated ({}) {standing}", policy.name()));
+    let missing = walls.missing();
+    if !missing.is_empty() {
+        console.say(format!("  not here: {}", list(&missing)));
+    }
+    if missing.contains(&Wall::User) && session.system.host.euid == 0 {
+        console.say("      fix: systemd-sysusers dkms.conf");
+    }
 }
 
 fn tell(check: &KernelCheck, session: &Session<'_>) {

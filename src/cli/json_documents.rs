@@ -31,6 +31,10 @@ pub(crate) const DOCUMENTS: [JsonDocument; 6] = [
                 "whether it replaced modules of the kernel; how long the build took, null where that is not known; its log",
             ),
             (
+                "`isolation`",
+                "`walls` that stood around the build (`user`, `files`, `network`, `processes`, `landlock`), none without isolation; `fallback`, what they denied to a build that was then made without them; null where it is not known",
+            ),
+            (
                 "`modules[]`",
                 "`name`; `built`, the built file, with `sha256`; `version`, `srcversion`, `vermagic`, `signer` of the module; `installed`, the file in the kernel's directory, with `installed_sha256`",
             ),
@@ -49,6 +53,10 @@ pub(crate) const DOCUMENTS: [JsonDocument; 6] = [
                 "`kind` (`no-kernel`, `missing`, `stale`, `damaged`, `foreign`, `not-indexed`, `unsigned`, `untrusted`, `not-in-image`, `old-in-image`, `lost`, `unreadable`), `package`, `module`, `why`, and `remedy`, a command that fixes it, or null",
             ),
             ("`unknown[]`", "what could not be determined; the kernel may be complete"),
+            (
+                "`isolation`",
+                "with `--full`: the `policy` of framework.conf, the `walls` around builds, and those that are `missing` on this machine",
+            ),
         ],
     },
     JsonDocument {

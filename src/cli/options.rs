@@ -217,7 +217,7 @@ fn text(value: &str) -> Option<String> {
 }
 
 /// Every option in the order of the manual page.
-pub(crate) const OPTIONS: [OptionSpec; 39] = [
+pub(crate) const OPTIONS: [OptionSpec; 40] = [
     OptionSpec::value(Some("--module"), "MODULE[/VERSION]", Complete::Package, |args, value| {
         args.take_module(value);
     })
@@ -258,7 +258,8 @@ pub(crate) const OPTIONS: [OptionSpec; 39] = [
         .says("every kernel that can be booted"),
     OptionSpec::switch("--full", |args| args.full = true)
         .only(&[Check])
-        .says("read every installed file, and list the initramfs"),
+        .says("read every installed file, and list the initramfs")
+        .adds("Also says how the builds of this machine are isolated."),
     OptionSpec::switch("--repair", |args| args.repair = true).only(&[Fsck]).says("fix what is found"),
     OptionSpec::switch("--force", |args| args.force = true)
         .common()
@@ -274,6 +275,10 @@ pub(crate) const OPTIONS: [OptionSpec; 39] = [
         .short("-j")
         .only(COMPILING)
         .says("the number of compile jobs; 0 means no limit"),
+    OptionSpec::switch("--no-isolation", |args| args.overrides.no_isolation = true)
+        .only(COMPILING)
+        .says("let the package's programs run as root, this time")
+        .adds("See build_isolation in framework.conf."),
     OptionSpec::value(None, "FILE", Complete::File, |args, value| args.conf = path(value))
         .short("-c")
         .only(READING)

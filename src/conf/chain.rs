@@ -1,9 +1,11 @@
 //! One main file and the files that override it, evaluated in order.
 
 use super::eval::{self, Evaluator, Scope};
-use super::{Settings, Values, WHITELIST};
+use super::{IsolationPolicy, Settings, Values, WHITELIST};
 use crate::model::{Error, Result};
 use crate::system::System;
+use crate::system::process::Bind;
+use crate::system::sandbox::Outline;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,7 +65,8 @@ impl Effective {
     }
 }
 
-/// Reads `conf`, then `overrides`, then the command line's directives.
+/// Reads `conf`, then `overrides`, then the command line's directives. `isolation`: the rule by which bash reads the
+/// first one, which is the package's; `None` for no isolation.
 ///
 /// # Errors
 /// `conf` is missing or unreadable; or bash cannot run or takes too long.
@@ -71,6 +74,7 @@ pub(crate) fn read(
     conf: &Path,
     overrides: &[PathBuf],
     variables: BTreeMap<String, String>,
+    isolation: Option<&IsolationPolicy>,
     settings: &Settings,
     system: &System,
 ) -> Result<Effective> {
@@ -82,9 +86,12 @@ pub(crate) fn read(
         cut: Vec::new(),
         messages: Vec::new(),
     };
-    let mut scope = Scope { variables, inherited: Values::default(), environment: system.inherited_env() };
+    let (inherited, environment) = (Values::default(), system.inherited_env());
+    let mut scope = Scope { variables, inherited, environment, confined: None };
     for path in std::iter::once(conf).chain(overrides.iter().map(PathBuf::as_path)) {
         let text = read_file(path)?;
+        scope.confined =
+            isolation.filter(|_| path == conf).map(|policy| outline(conf, policy, settings, system));
         let evaluation = eval::evaluate(path, &text, &WHITELIST, &scope, TIME_LIMIT)
             .map_err(|e| Error::ConfUnreadable { path: path.to_owned(), why: e.to_string() })?;
         effective.add(path, evaluation);
@@ -95,6 +102,16 @@ pub(crate) fn read(
         effective.origins.insert((name.clone(), 0), "--directive".to_owned());
     }
     Ok(effective)
+}
+
+/// What a package's dkms.conf sees: everything that is not private, and of the trees whatever place they have.
+fn outline(conf: &Path, policy: &IsolationPolicy, settings: &Settings, system: &System) -> Outline {
+    let dir = conf.parent().map(Path::to_owned);
+    let trees = [&settings.dkms_tree, &settings.source_tree, &settings.install_tree].map(Clone::clone);
+    let kernel = settings.kernel_source_dir.clone();
+    let writable = policy.paths.iter().map(|path| Bind { from: path.clone(), onto: path.clone() });
+    let writable = writable.filter(|bind| bind.from.exists());
+    Outline::of(system).show(trees.into_iter().chain(dir).chain(kernel)).write(writable)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {

@@ -6,6 +6,7 @@
 mod chain;
 mod directives;
 pub(crate) mod eval;
+mod isolation;
 mod settings;
 mod typos;
 mod validate;
@@ -14,6 +15,7 @@ mod whitelist;
 
 pub(crate) use chain::Effective;
 pub(crate) use directives::{Flag, InInitramfs, Module, PackageConf, Script};
+pub(crate) use isolation::{Isolation, IsolationPolicy, default_isolation, isolation_of};
 pub(crate) use settings::{Compressors, Jobs, OnFailure, Overrides, Settings};
 pub(crate) use typos::unused;
 pub(crate) use validate::Strictness;
@@ -91,7 +93,9 @@ pub(crate) fn read_effective(
         }
         None => Vec::new(),
     };
-    chain::read(conf, &overrides, variables, settings, system)
+    let policy = isolation_of(view, settings, system);
+    let policy = Some(&policy).filter(|policy| policy.isolation != Isolation::Off);
+    chain::read(conf, &overrides, variables, policy, settings, system)
 }
 
 /// The files that may change a package's values, weakest first, whether they exist or not.

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const GENERAL: [&str; 18] = [
+const GENERAL: [&str; 20] = [
     "source_tree",
     "dkms_tree",
     "install_tree",
@@ -32,7 +32,11 @@ const GENERAL: [&str; 18] = [
     "on_failure",
     "require_signature",
     "inhibit_shutdown",
+    "build_isolation",
+    "build_paths",
 ];
+/// Also in the administrator's files for one package.
+pub(super) const ISOLATION: [&str; 2] = ["build_isolation", "build_paths"];
 const SIGNING: [&str; 4] = ["sign_file", "mok_signing_key", "mok_certificate", "try_sign_modules"];
 const POST_TRANSACTION: [&str; 1] = ["post_transaction"];
 const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -105,6 +109,7 @@ pub(crate) struct Overrides {
     pub symlink_modules: bool,
     pub modprobe_on_install: bool,
     pub no_depmod: bool,
+    pub no_isolation: bool,
     pub no_post_transaction: bool,
     pub directives: Vec<(String, String)>,
 }
@@ -124,6 +129,10 @@ pub(crate) struct Settings {
     pub autoinstall_all_kernels: bool,
     pub continue_on_error: bool,
     pub no_depmod: bool,
+    /// `build_isolation` and `build_paths` as framework.conf has them.
+    pub(super) isolation: Values,
+    /// Whether the command line switches isolation off.
+    pub no_isolation: bool,
     no_post_transaction: bool,
     pub jobs: Jobs,
     pub compressors: Compressors,
@@ -166,6 +175,8 @@ impl Settings {
             autoinstall_all_kernels: text("autoinstall_all_kernels").is_some(),
             continue_on_error: text("continue_on_error").is_none_or(|value| value == "true"),
             no_depmod: overrides.no_depmod,
+            isolation: values.iter().filter(|(name, ..)| ISOLATION.contains(name)).collect(),
+            no_isolation: overrides.no_isolation,
             no_post_transaction: overrides.no_post_transaction,
             jobs: jobs(&overrides, text("parallel_jobs"), system),
             compressors: Compressors {
@@ -281,6 +292,7 @@ fn addon_modules_dir(system: &System) -> Option<String> {
         variables: BTreeMap::new(),
         inherited: Values::default(),
         environment: system.inherited_env(),
+        confined: None,
     };
     let evaluation = eval::evaluate(&path, &text, &[NAME], &scope, TIME_LIMIT).ok()?;
     evaluation.values.get(NAME).filter(|dir| !dir.is_empty()).map(str::to_owned)
@@ -292,7 +304,8 @@ fn read(names: &[&str], release: Option<&KernelRelease>, system: &System) -> Val
     if let Some(release) = release {
         variables.insert("kernelver".to_owned(), release.to_string());
     }
-    let mut scope = Scope { variables, inherited: Values::default(), environment: system.inherited_env() };
+    let (inherited, environment) = (Values::default(), system.inherited_env());
+    let mut scope = Scope { variables, inherited, environment, confined: None };
     for path in files(system) {
         let evaluation = fs_err::read(&path).map_err(|e| e.to_string()).and_then(|text| {
             eval::evaluate(&path, &text, names, &scope, TIME_LIMIT).map_err(|e| e.to_string())

@@ -102,6 +102,8 @@ pub(crate) struct WriteSession<'a> {
     pub(crate) signers: Mutex<HashMap<KernelRelease, Result<Option<Signer>, String>>>,
     /// Whether the state of the certificate's enrolment was looked at.
     pub(crate) enrolment_reported: AtomicBool,
+    /// Whether it was said that builds are not isolated.
+    pub(crate) isolation_told: AtomicBool,
     pub(crate) described: Mutex<HashSet<PackageId>>,
     /// What was tried in this run, and how it ended.
     pub(crate) attempts: Mutex<Vec<Attempt>>,
@@ -130,6 +132,7 @@ impl<'a> WriteSession<'a> {
             writer,
             signers: Mutex::default(),
             enrolment_reported: AtomicBool::default(),
+            isolation_told: AtomicBool::default(),
             described: Mutex::default(),
             attempts: Mutex::default(),
             environments: Mutex::default(),

@@ -356,13 +356,21 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 /// # Errors
 /// Something cannot be read or written.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    copy_tree_for(None, from, to)
+}
+
+/// As [`copy_tree`], and the copy belongs to this user and group.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub(crate) fn copy_tree_for(owner: Option<(u32, u32)>, from: &Path, to: &Path) -> io::Result<()> {
     let options = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let dir = openat(AT_FDCWD, from, options, Mode::empty()).map_err(|e| named(from, e.into()))?;
-    copy_dir(dir, from, to)
+    copy_dir(owner, dir, from, to)
 }
 
 /// `from` is the name of what `dir` has open, for messages.
-fn copy_dir(dir: OwnedFd, from: &Path, to: &Path) -> io::Result<()> {
+fn copy_dir(owner: Option<(u32, u32)>, dir: OwnedFd, from: &Path, to: &Path) -> io::Result<()> {
     let dir = std::fs::File::from(dir);
     let data = dir.metadata().map_err(|e| named(from, e))?;
     create_dirs(to)?;
@@ -372,13 +380,20 @@ fn copy_dir(dir: OwnedFd, from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry.map_err(|e| named(from, e.into()))?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
-            copy_entry(&dir, name, &from.join(name), &to.join(name))?;
+            copy_entry(owner, &dir, name, &from.join(name), &to.join(name))?;
         }
     }
-    keep_attributes(to, &data)
+    keep_attributes(to, &data)?;
+    owner.map_or(Ok(()), |owner| set_owner(to, owner))
 }
 
-fn copy_entry(dir: &std::fs::File, name: &OsStr, from: &Path, to: &Path) -> io::Result<()> {
+fn copy_entry(
+    owner: Option<(u32, u32)>,
+    dir: &std::fs::File,
+    name: &OsStr,
+    from: &Path,
+    to: &Path,
+) -> io::Result<()> {
     // Opening a pipe or a device must neither wait nor do anything.
     let options =
         OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -398,8 +413,8 @@ fn copy_entry(dir: &std::fs::File, name: &OsStr, from: &Path, to: &Path) -> io::
         remove_file(to)?;
     }
     match () {
-        () if data.is_dir() => copy_dir(opened.into(), from, to),
-        () if data.is_file() => copy_file(opened, from, to),
+        () if data.is_dir() => copy_dir(owner, opened.into(), from, to),
+        () if data.is_file() => copy_file(owner, opened, from, to),
         // Pipes and devices have no business in a source tree.
         () => Ok(()),
     }
@@ -412,14 +427,118 @@ fn replace_by_link(target: &Path, to: &Path) -> io::Result<()> {
     symlink(target, to)
 }
 
-fn copy_file(mut source: std::fs::File, from: &Path, to: &Path) -> io::Result<()> {
+fn copy_file(owner: Option<(u32, u32)>, mut source: std::fs::File, from: &Path, to: &Path) -> io::Result<()> {
     let data = source.metadata().map_err(|e| named(from, e))?;
     let mut options = fs_err::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(to)?.into_parts().0;
     io::copy(&mut source, &mut file).map_err(|e| named(to, e))?;
     let times = std::fs::FileTimes::new().set_accessed(data.accessed()?).set_modified(data.modified()?);
     file.set_times(times).map_err(|e| named(to, e))?;
-    file.set_permissions(std::fs::Permissions::from_mode(tame(data.mode()))).map_err(|e| named(to, e))
+    file.set_permissions(std::fs::Permissions::from_mode(tame(data.mode()))).map_err(|e| named(to, e))?;
+    let Some((user, group)) = owner else { return Ok(()) };
+    std::os::unix::fs::fchown(&file, Some(user), Some(group)).map_err(|e| named(to, e))
+}
+
+/// Gives a file or directory, not what a link leads to, to a user and a group.
+pub(crate) fn set_owner(path: &Path, (user, group): (u32, u32)) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(user), Some(group)).map_err(|e| named(path, e))
+}
+
+/// Takes what `user` owns below a directory, and the directory, for this process: files and directories lose special bits and
+/// what others may write. What is no file, directory or link is deleted. No program of the user may run any more.
+///
+/// # Errors
+/// Something cannot be read or changed.
+pub(crate) fn take_over(path: &Path, user: u32) -> io::Result<()> {
+    let data = fs_err::symlink_metadata(path)?;
+    let kind = data.file_type();
+    if !kind.is_file() && !kind.is_dir() && !kind.is_symlink() {
+        return remove_file(path);
+    }
+    if data.uid() == user {
+        let (own_user, own_group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        set_owner(path, (own_user, own_group))?;
+        if !kind.is_symlink() {
+            let enter = if kind.is_dir() { 0o700 } else { 0o400 };
+            set_mode(path, tame(data.mode()) | enter)?;
+        }
+    }
+    if kind.is_dir() {
+        dir::read(path)?.iter().try_for_each(|entry| take_over(&entry.path(), user))?;
+    }
+    Ok(())
+}
+
+/// Gives a directory with everything below it to a user and a group. Links are not followed.
+///
+/// # Errors
+/// Something cannot be read or changed.
+pub(crate) fn give_tree(path: &Path, owner: (u32, u32)) -> io::Result<()> {
+    set_owner(path, owner)?;
+    if fs_err::symlink_metadata(path)?.is_dir() {
+        dir::read(path)?.iter().try_for_each(|entry| give_tree(&entry.path(), owner))?;
+    }
+    Ok(())
+}
+
+/// Leaves of a file that is larger than any that people read the two ends that [`read_ends`] returns.
+///
+/// # Errors
+/// It cannot be read or written.
+pub(crate) fn shorten(path: &Path) -> io::Result<()> {
+    const LARGEST: u64 = 64 << 20;
+    if fs_err::metadata(path)?.len() <= LARGEST {
+        return Ok(());
+    }
+    publish_file(path, &read_ends(path)?, 0o644)
+}
+
+/// The first path below a directory that is neither a regular file nor a directory.
+///
+/// # Errors
+/// Something cannot be read.
+pub(crate) fn find_irregular(dir: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in dir::read(dir)? {
+        let kind = entry.file_type()?;
+        let found = match () {
+            () if kind.is_dir() => find_irregular(&entry.path())?,
+            () if kind.is_file() => None,
+            () => Some(entry.path()),
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The content of a regular file below a directory; no part of its name is a link. `None` where there is no such file.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn read_below(dir: &Path, name: &Path) -> io::Result<Option<Vec<u8>>> {
+    use nix::fcntl::{OpenHow, ResolveFlag, openat2};
+    use std::io::Read;
+    let top = openat(AT_FDCWD, dir, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    let top = top.map_err(|e| named(dir, e.into()))?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    let opened = match openat2(&top, name, OpenHow::new().flags(flags).resolve(resolve)) {
+        // Linux before 5.6. Nothing runs that could put a link into the way.
+        Err(Errno::ENOSYS) => openat(&top, name, flags, Mode::empty()),
+        other => other,
+    };
+    let mut file = match opened {
+        Ok(file) => std::fs::File::from(file),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EXDEV | Errno::ENXIO) => return Ok(None),
+        Err(error) => return Err(named(&dir.join(name), error.into())),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).map_err(|e| named(&dir.join(name), e))?;
+    Ok(Some(content))
 }
 
 /// A mode that lets only the owner write and has no special bits.

@@ -16,6 +16,7 @@ pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod regex;
 mod rpm_transaction;
+pub(crate) mod sandbox;
 pub(crate) mod signals;
 pub(crate) mod streams;
 pub(crate) mod syslog;

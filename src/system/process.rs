@@ -5,6 +5,7 @@
 
 use crate::model::text::shown_in_line;
 use crate::system::dir;
+use crate::system::sandbox::{self, Sandbox};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -117,6 +118,7 @@ pub(crate) struct Command {
     stdout: Output,
     stderr: Output,
     binds: Vec<Bind>,
+    sandbox: Option<Sandbox>,
     timeout: Option<Duration>,
     jobserver: Option<jobserver::Client>,
 }
@@ -133,6 +135,7 @@ impl Command {
             stdout: Output::Null,
             stderr: Output::Null,
             binds: Vec::new(),
+            sandbox: None,
             timeout: None,
             jobserver: None,
         }
@@ -206,6 +209,19 @@ impl Command {
     #[must_use]
     pub(crate) fn binds(mut self, binds: &[Bind]) -> Self {
         self.binds = binds.to_vec();
+        self
+    }
+
+    /// Runs the program behind these walls.
+    #[must_use]
+    pub(crate) fn confined(mut self, sandbox: &Sandbox) -> Self {
+        for (name, value) in sandbox.variables() {
+            self = match value {
+                Some(value) => self.env(name, value),
+                None => self.env_remove(name),
+            };
+        }
+        self.sandbox = Some(sandbox.clone());
         self
     }
 
@@ -293,7 +309,9 @@ impl Command {
         if let Some(client) = &self.jobserver {
             client.configure_make(&mut command);
         }
-        if self.binds.is_empty() {
+        if let Some(sandbox) = &self.sandbox {
+            sandbox::enter(&mut command, sandbox, self.dir.as_deref())?;
+        } else if self.binds.is_empty() {
             if let Some(dir) = &self.dir {
                 command.current_dir(dir);
             }

@@ -15,8 +15,8 @@ pub(crate) use journal::{Entry, Key};
 pub(crate) use originals::{Original, stored_originals};
 pub(crate) use pending::Pending;
 pub(crate) use record::{
-    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, ModuleRecord, MovedOriginal, Signature,
-    UsedFile, stage_dependency,
+    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, IsolationRecord, ModuleRecord,
+    MovedOriginal, Signature, UsedFile, stage_dependency,
 };
 pub(crate) use scan::{Build, Package, Snapshot};
 pub(crate) use writer::Writer;

@@ -38,6 +38,16 @@ pub(crate) enum Signature {
     Certificate(String),
 }
 
+/// How the programs of a build were kept from the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IsolationRecord {
+    /// The walls that stood; none without isolation.
+    pub walls: Vec<String>,
+    /// What they denied to a build that was then tried, and made, without them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+}
+
 /// One module of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ModuleRecord {
@@ -82,6 +92,9 @@ pub(crate) struct BuildRecord {
     /// How long it took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// Missing where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<IsolationRecord>,
     /// Tool, key and certificate that could not sign: as long as they stay the same, they are not tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cannot_sign: Option<Fingerprint>,
@@ -143,6 +156,7 @@ impl BuildRecord {
             depends_rebuild: false,
             inputs: None,
             duration_ms: None,
+            isolation: None,
             cannot_sign: None,
         }
     }

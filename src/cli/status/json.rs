@@ -10,7 +10,7 @@ use crate::model::module_name::module_name;
 use crate::model::{BuildId, PackageId, Target};
 use crate::signing::signer_name;
 use crate::system::digest;
-use crate::tree::FailureRecord;
+use crate::tree::{Built, FailureRecord, IsolationRecord};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -67,6 +67,8 @@ struct BuildStatus {
     original_modules: bool,
     /// How long the build took; null where that was not recorded.
     duration_ms: Option<u64>,
+    /// How its programs were kept from the machine; null where that was not recorded.
+    isolation: Option<IsolationRecord>,
     log: Option<PathBuf>,
     modules: Vec<ModuleStatus>,
 }
@@ -154,6 +156,7 @@ fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {
             from: Some(from.to_string()),
             original_modules: false,
             duration_ms: None,
+            isolation: None,
             log: None,
             modules: Vec::new(),
         }),
@@ -165,6 +168,7 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
     let is_installed = row.state == BuildState::Installed;
     let places = built.as_ref().map(|built| view.places(built)).unwrap_or_default();
     let log = view.tree.out_dir(&row.id).join("log/make.log");
+    let record = built.as_ref().and_then(Built::record);
     BuildStatus {
         kernel: row.id.target.release.to_string(),
         arch: row.id.target.arch.to_string(),
@@ -173,7 +177,8 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
         stale: built.as_ref().and_then(|built| staleness(view.session, built)).map(|why| why.to_string()),
         from: None,
         original_modules: row.originals,
-        duration_ms: built.as_ref().and_then(|built| built.record()?.duration_ms),
+        duration_ms: record.as_ref().and_then(|record| record.duration_ms),
+        isolation: record.and_then(|record| record.isolation),
         log: Some(log).filter(|path| path.is_file()),
         modules: places
             .into_iter()

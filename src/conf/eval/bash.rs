@@ -10,6 +10,7 @@ use super::script::{self, ScriptReport};
 use super::{EvalError, First, Scope};
 use crate::conf::Values;
 use crate::system::process::{Command, Output, Status};
+use crate::system::sandbox::{Wall, Walls, is_readable_by_others};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -91,7 +92,7 @@ impl<'a> Runner<'a> {
         self.used = true;
         let (mut stdout, mut stderr) = (memory_file()?, memory_file()?);
         let outcome = self
-            .command(script)
+            .command(script, path.map(Path::new))
             .stdout(Output::File(stdout.try_clone().map_err(EvalError::Io)?))
             .stderr(Output::File(stderr.try_clone().map_err(EvalError::Io)?))
             .run();
@@ -116,7 +117,7 @@ impl<'a> Runner<'a> {
         Ok(script::parse_report(&contents(&mut stdout)?))
     }
 
-    fn command(&self, script: &str) -> Command {
+    fn command(&self, script: &str, file: Option<&Path>) -> Command {
         let script = &format!("{LIMITS}\n{script}");
         let bash = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "bash" };
         let command = Command::new(bash).args(["--norc", "--noprofile", "-c", script, "dkms"]).env_clear();
@@ -125,9 +126,17 @@ impl<'a> Runner<'a> {
             .environment
             .iter()
             .filter(|(name, _)| !changes_bash(name) && !self.whitelist.contains(&name.as_str()));
-        environment
+        let command = environment
             .fold(command, |command, (name, value)| command.env(name, value))
-            .timeout(self.deadline.saturating_duration_since(Instant::now()))
+            .timeout(self.deadline.saturating_duration_since(Instant::now()));
+        let Some(outline) = &self.scope.confined else { return command };
+        let walls = Walls::here().clone();
+        // It opens the file itself.
+        let walls = match file {
+            Some(file) if !is_readable_by_others(file) => walls.without(Wall::User),
+            _ => walls,
+        };
+        command.confined(&outline.sandbox(walls))
     }
 }
 

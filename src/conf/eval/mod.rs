@@ -18,6 +18,7 @@ mod syntax;
 mod tests;
 
 use super::Values;
+use crate::system::sandbox::Outline;
 use expand::Shell;
 use reread::Printed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,8 @@ pub(crate) struct Scope {
     pub inherited: Values,
     /// The environment; its whitelisted names are hidden.
     pub environment: BTreeMap<String, String>,
+    /// What bash is kept apart from; `None` where the file is the administrator's own.
+    pub confined: Option<Outline>,
 }
 
 /// What a file evaluates to.

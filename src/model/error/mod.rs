@@ -165,6 +165,20 @@ pub(crate) enum Error {
         headers: Option<String>,
         log: PathBuf,
     },
+    /// What was built is no file of the build's own directories, and may lead anywhere.
+    IrregularResult {
+        build: BuildId,
+        /// As the build knows it.
+        file: String,
+        path: PathBuf,
+    },
+    /// A build failed because it was denied something that the administrator does not want it to have.
+    DeniedByIsolation {
+        error: Box<Error>,
+        /// One line of the log.
+        what: String,
+        package: PackageName,
+    },
     /// Signing failed where the administrator demands signatures.
     NotSigned {
         build: BuildId,
@@ -264,7 +278,7 @@ impl Error {
     #[must_use]
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode(match self {
-            Self::Reported(error) => error.exit_code().0,
+            Self::Reported(error) | Self::DeniedByIsolation { error, .. } => error.exit_code().0,
             Self::Usage { code, .. } => *code,
             Self::NotLoaded { .. } => 2,
             Self::HoldsSourceTree { .. } => 1,
@@ -298,6 +312,7 @@ impl Error {
             | Self::NotAModule { .. }
             | Self::OtherVermagic { .. }
             | Self::NotSigned { .. }
+            | Self::IrregularResult { .. }
             | Self::ResultNotStored { .. } => 7,
             Self::ConfInvalid { .. } | Self::SourceHasOnlyConf { .. } => 8,
             Self::NoConfInDirectory { .. } => 9,
@@ -364,6 +379,7 @@ impl Error {
             | Self::OtherVermagic { log, .. }
             | Self::PatchFailed { log, .. } => Some(log),
             Self::ScriptFailed { log, .. } | Self::FailedBefore { log, .. } => log.as_ref(),
+            Self::DeniedByIsolation { error, .. } => error.log(),
             _ => None,
         }
     }
@@ -371,6 +387,9 @@ impl Error {
     /// The same failure, with another name of its log.
     #[must_use]
     pub(crate) fn with_log(mut self, path: PathBuf) -> Self {
+        if let Self::DeniedByIsolation { error, what, package } = self {
+            return Self::DeniedByIsolation { error: Box::new(error.with_log(path)), what, package };
+        }
         if let Self::MakeFailed { log, .. }
         | Self::ModuleNotProduced { log, .. }
         | Self::NotAModule { log, .. }
@@ -394,7 +413,9 @@ impl Error {
             | Self::ModuleNotProduced { .. }
             | Self::NotAModule { .. }
             | Self::OtherVermagic { .. }
+            | Self::IrregularResult { .. }
             | Self::BuildDirectoryGone { .. } => true,
+            Self::DeniedByIsolation { error, .. } => error.is_of_the_package(),
             // A script that was killed may do better the next time.
             Self::ScriptFailed { status, .. } => *status < 128,
             _ => false,
@@ -420,6 +441,7 @@ impl Error {
                 "its source is missing: {} (put it back, or remove the package: dkms remove {package} --all)",
                 source.display()
             ),
+            Self::DeniedByIsolation { what, .. } => format!("denied by its isolation: {what}"),
             _ => match self.first_compiler_error() {
                 Some(line) => line.to_owned(),
                 None => self.to_string().lines().next().unwrap_or_default().to_owned(),

@@ -195,6 +195,23 @@ impl fmt::Display for Error {
                     _ => Ok(()),
                 }
             }
+            Self::IrregularResult { build, file, path } => write!(
+                f,
+                "{file} of {} for kernel {} is no regular file of the build's own directory: {}",
+                build.package,
+                build.target,
+                path.display()
+            ),
+            Self::DeniedByIsolation { error, what, package } => {
+                match f.alternate() {
+                    true => write!(f, "{error:#}")?,
+                    false => error.fmt(f)?,
+                }
+                write!(
+                    f,
+                    "\nIts isolation denied it something: {what}\nTo let it build without: build_isolation=\"auto\" in /etc/dkms/{package}.conf"
+                )
+            }
             Self::FailedBefore { build, reason, log, at, .. } => {
                 write!(f, "{} failed to build for kernel {} on {at}: {reason}", build.package, build.target)?;
                 log.iter().try_for_each(|log| write!(f, " (log: {})", log.display()))?;

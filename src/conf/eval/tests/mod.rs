@@ -44,7 +44,7 @@ impl World {
             ("parallel_jobs", "2"),
         ]);
         let environment = map(&[("PATH", &path), ("HOME", "/nonexistent")]);
-        Self { dir, scope: Scope { variables, inherited: Values::new(), environment } }
+        Self { dir, scope: Scope { variables, inherited: Values::new(), environment, confined: None } }
     }
 
     fn conf(&self) -> PathBuf {

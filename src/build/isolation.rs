@@ -1,0 +1,118 @@
+//! What a package's programs see while it is built, and what it means that they were denied something.
+
+use crate::build::preparation::Preparation;
+use crate::conf::{EvalContext, IsolationPolicy, isolation_of};
+use crate::model::PackageName;
+use crate::model::text::shown_in_line;
+use crate::session::WriteSession;
+use crate::system::process::Bind;
+use crate::system::sandbox::Outline;
+use crate::system::{dir, files};
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+/// The administrator's rule for a build.
+pub(crate) fn policy(session: &WriteSession<'_>, preparation: &Preparation) -> IsolationPolicy {
+    let kernel = session.kernel(&preparation.id.target.release);
+    let view = EvalContext {
+        package: Some(&preparation.id.package),
+        kernel: &kernel,
+        arch: &preparation.id.target.arch,
+    };
+    isolation_of(view, session.settings, session.system)
+}
+
+/// Says once in a run that the command line wants no walls.
+pub(crate) fn tell_if_off(session: &WriteSession<'_>) {
+    if session.settings.no_isolation && !session.isolation_told.swap(true, Ordering::Relaxed) {
+        session
+            .system
+            .console
+            .note("Without isolation, as --no-isolation says: the package's programs run as root.");
+    }
+}
+
+/// What the programs of a build see, without the directories that are the build's own.
+pub(crate) fn outline(
+    session: &WriteSession<'_>,
+    preparation: &Preparation,
+    policy: &IsolationPolicy,
+) -> Outline {
+    let kernel = session.kernel(&preparation.id.target.release);
+    let settings = session.settings;
+    // Out-of-tree objects: the directory of the kernel's own source is named in its makefiles.
+    let source_of_kernel = [kernel.build_dir.join("source"), kernel.dir.join("source")];
+    let trees = [session.tree().root(), &settings.source_tree, &settings.install_tree, &kernel.build_dir];
+    let own = policy.paths.iter().map(|path| Bind { from: path.clone(), onto: path.clone() });
+    Outline::of(session.system)
+        .hide(keys(session, preparation, &kernel.build_dir))
+        .hide(other_packages(session, preparation))
+        .show(trees.into_iter().map(Path::to_owned))
+        .show(source_of_kernel)
+        .write(own.filter(|bind| bind.from.exists()))
+}
+
+/// The signing keys of this machine, and what the administrator keeps for root in /etc/dkms.
+fn keys(session: &WriteSession<'_>, preparation: &Preparation, headers: &Path) -> Vec<PathBuf> {
+    let known = ["/var/lib/dkms/mok.key", "/var/lib/shim-signed/mok/MOK.priv"];
+    let mut keys: Vec<PathBuf> = known.map(|path| session.system.path(path)).to_vec();
+    keys.push(headers.join("certs/signing_key.pem"));
+    keys.extend(preparation.signer.iter().map(|signer| PathBuf::from(&signer.key)));
+    let is_closed = |path: &PathBuf| {
+        fs_err::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o004 == 0)
+    };
+    let files = dir::entries(session.system.path("/etc/dkms")).into_iter().map(|entry| entry.path());
+    keys.extend(files.filter(is_closed));
+    keys
+}
+
+/// What the tree has of packages that this one is not built with.
+fn other_packages(session: &WriteSession<'_>, preparation: &Preparation) -> Vec<PathBuf> {
+    let mut needed: BTreeSet<String> = BTreeSet::from([preparation.id.name().to_string()]);
+    let mut pending = preparation.conf.depends.clone();
+    while let Some(name) = pending.pop() {
+        if !needed.insert(name.clone()) {
+            continue;
+        }
+        let active = PackageName::new(&name).ok();
+        let active = active.and_then(|name| session.tree().active(&name, &preparation.id.target));
+        let target = &preparation.id.target;
+        let conf = active.and_then(|active| {
+            session.own_conf(&active.id().package, target, crate::conf::Strictness::Lenient).ok()
+        });
+        pending.extend(conf.into_iter().flat_map(|conf| conf.depends));
+    }
+    let entries = dir::entries(session.tree().root()).into_iter();
+    let others = entries.filter(|entry| !needed.contains(&*entry.file_name().to_string_lossy()));
+    others.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// What programs say of something that the walls deny.
+const DENIALS: [&str; 14] = [
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "Invalid cross-device link",
+    "Network is unreachable",
+    "Could not resolve host",
+    "unable to resolve host address",
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "Name does not resolve",
+    // Programs that look at who they are before they try.
+    "must be root",
+    "be run as root",
+    "need to be root",
+    "root privileges",
+];
+
+/// The first line of a log in which a program was denied something, if there is one.
+pub(crate) fn denial(log: &Path) -> Option<String> {
+    let bytes = files::read_ends(log).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let is_denial = |line: &&str| !line.starts_with('#') && DENIALS.iter().any(|words| line.contains(words));
+    let line: String = text.lines().find(is_denial)?.trim().chars().take(200).collect();
+    Some(shown_in_line(&line).into_owned())
+}

@@ -1,0 +1,137 @@
+//! What is to be kept apart, by the names that people know it by. Links, missing files and closed directories are looked at
+//! when it becomes a [`Sandbox`].
+
+use super::view::TEMPORARY;
+use super::{Sandbox, Scratch, Walls};
+use crate::system::System;
+use crate::system::process::Bind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+/// What no build has to read: what people and services keep to themselves, and the sockets of services, at which root is
+/// believed whatever it asks for.
+const PRIVATE: [&str; 7] =
+    ["/root", "/home", "/run", "/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private"];
+/// Where a distribution has its programs, below what is private.
+const PROGRAMS: [&str; 1] = ["/run/current-system"];
+
+/// What is to be kept apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Outline {
+    hidden: Vec<PathBuf>,
+    visible: Vec<PathBuf>,
+    writable: Vec<Bind>,
+    scratch: Scratch,
+    log: Option<PathBuf>,
+}
+
+impl Outline {
+    /// What holds for every program: private files are hidden, and the machine's programs can be run.
+    #[must_use]
+    pub(crate) fn of(system: &System) -> Self {
+        let mut hidden: Vec<PathBuf> = PRIVATE.iter().map(PathBuf::from).collect();
+        let mut visible: Vec<PathBuf> = PROGRAMS.iter().map(PathBuf::from).collect();
+        if system.is_rooted() {
+            hidden.extend(PRIVATE.iter().map(|path| system.path(path)));
+            visible.push(system.path("/"));
+        }
+        let path = system.variable("PATH").unwrap_or_default();
+        visible.extend(path.split(':').map(Path::new).filter(|dir| dir.is_absolute()).map(programs));
+        visible.push(system.path("/etc/dkms"));
+        // Packages ask dkms for other packages while they are built.
+        let dkms = std::env::current_exe().ok();
+        visible.extend(dkms.as_deref().and_then(Path::parent).map(Path::to_owned));
+        Self { hidden, visible, writable: Vec::new(), scratch: Scratch::Memory, log: None }
+    }
+
+    #[must_use]
+    pub(crate) fn hide(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.hidden.extend(paths);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn show(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.visible.extend(paths);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn write(mut self, binds: impl IntoIterator<Item = Bind>) -> Self {
+        self.writable.extend(binds);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn scratch(mut self, dir: PathBuf) -> Self {
+        self.scratch = Scratch::Dir(dir);
+        self
+    }
+
+    /// Where programs write their output, by a name that they see.
+    #[must_use]
+    pub(crate) fn log(mut self, file: PathBuf) -> Self {
+        self.log = Some(file);
+        self
+    }
+
+    /// The sandbox, behind these walls.
+    #[must_use]
+    pub(crate) fn sandbox(&self, walls: Walls) -> Sandbox {
+        let mut hidden = canonical(&self.hidden);
+        let mut visible = canonical(&self.visible);
+        // Where a name leads through links, programs use the name.
+        let is_plain = |path: &&PathBuf| path.components().all(|part| part != Component::ParentDir);
+        visible.extend(self.visible.iter().filter(|path| path.exists()).filter(is_plain).cloned());
+        if walls.user().is_some() {
+            let shown = visible.iter().chain(self.writable.iter().map(|bind| &bind.onto));
+            hidden.extend(shown.filter_map(|path| closed_above(path)).collect::<Vec<_>>());
+        }
+        hidden.sort();
+        hidden.dedup();
+        let is_covered = |path: &Path| {
+            let covers = hidden.iter().map(PathBuf::as_path).chain(TEMPORARY.map(Path::new));
+            covers.into_iter().any(|cover| path.starts_with(cover))
+        };
+        visible.retain(|path| is_covered(path) && self.writable.iter().all(|bind| bind.onto != *path));
+        visible.sort();
+        visible.dedup();
+        Sandbox {
+            walls,
+            writable: self.writable.clone(),
+            hidden,
+            visible,
+            scratch: self.scratch.clone(),
+            log: self.log.clone(),
+        }
+    }
+}
+
+/// With a directory of programs, those of a toolchain's other directories: `/home/me/llvm/bin` alone does not compile. A
+/// directory right in somebody's home is shown without the home.
+fn programs(dir: &Path) -> PathBuf {
+    const HOME_DEPTH: usize = 3;
+    match dir.parent() {
+        Some(parent) if dir.ends_with("bin") && parent.components().count() > HOME_DEPTH => parent.to_owned(),
+        _ => dir.to_owned(),
+    }
+}
+
+fn canonical(paths: &[PathBuf]) -> Vec<PathBuf> {
+    paths.iter().filter_map(|path| fs_err::canonicalize(path).ok()).collect()
+}
+
+/// The first directory above a path that other users cannot pass.
+fn closed_above(path: &Path) -> Option<PathBuf> {
+    let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|dir| dir.parent().is_some()).collect();
+    above.reverse();
+    let is_closed =
+        |dir: &&Path| fs_err::metadata(dir).is_ok_and(|data| data.permissions().mode() & 0o001 == 0);
+    above.into_iter().find(is_closed).and_then(|dir| fs_err::canonicalize(dir).ok())
+}
+
+/// Whether another user can read a file, once the way to it is open.
+#[must_use]
+pub(crate) fn is_readable_by_others(file: &Path) -> bool {
+    fs_err::metadata(file).is_ok_and(|data| data.permissions().mode() & 0o004 != 0)
+}
