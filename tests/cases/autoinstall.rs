@@ -169,7 +169,7 @@ fn excluded_and_deferred_packages_are_no_errors() {
 #[test]
 fn dependencies_are_installed_first() {
     let world = World::new();
-    let order = "echo $module >> \"$HOME/order\"";
+    let order = "echo $module >> \"$DKMS_SCRATCH/order\"";
     world.package("a", "1.0").conf("BUILD_DEPENDS=\"b c\"").recipe(&format!(
         "{order}; test -e {} || exit 1",
         world.path(format!("/lib/modules/{K}/updates/dkms/b.ko")).display()
@@ -302,8 +302,8 @@ fn failing_depmod_fails_the_installations_of_this_run() {
 }
 
 /// Counts itself, waits, and leaves: what a compiler is to a jobserver.
-const COMPILER: &str = "mkdir -p \"$HOME/now\"; : > \"$HOME/now/$$\"; ls \"$HOME/now\" | wc -l >> \"$HOME/counts\"\n\
-                        sleep 0.05; rm \"$HOME/now/$$\"";
+const COMPILER: &str = "mkdir -p \"$DKMS_SCRATCH/now\"; : > \"$DKMS_SCRATCH/now/$module$$\"; ls \"$DKMS_SCRATCH/now\" | wc -l >> \"$DKMS_SCRATCH/counts\"\n\
+                        sleep 0.05; rm \"$DKMS_SCRATCH/now/$module$$\"";
 
 #[test]
 fn parallel_builds_share_one_job_limit() {
@@ -380,7 +380,10 @@ fn verbose_adds_steps_to_the_package_lines() {
 #[test]
 fn the_administrators_command_runs_once_after_it_all() {
     let world = World::new();
-    world.write("/etc/dkms/framework.conf", "post_transaction='echo done $kernelver >> $HOME/after'\n");
+    world.write(
+        "/etc/dkms/framework.conf",
+        "post_transaction='echo done $kernelver >> $DKMS_SCRATCH/after'\n",
+    );
     for name in ["a", "b"] {
         world.package(name, "1.0");
         world.ok(&["add", &format!("{name}/1.0")]);
@@ -423,7 +426,7 @@ fn shutdown_waits_for_builds(#[case] conf: &str, #[case] waits: bool) {
     let world = World::new();
     world.write("/etc/dkms/framework.conf", conf);
     world.program("systemd-inhibit", INHIBIT);
-    let held = "if [ -e $HOME/../log/held ]; then echo held >> $HOME/seen; fi";
+    let held = "if [ -e $DKMS_SCRATCH/../log/held ]; then echo held >> $DKMS_SCRATCH/seen; fi";
     for name in ["a", "b"] {
         world.package(name, "1.0").recipe(&format!("sleep 0.3; {held}"));
         world.ok(&["add", &format!("{name}/1.0")]);
@@ -447,11 +450,11 @@ fn memory_limits_how_many_builds_run(#[case] available: &str, #[case] expected: 
     for name in ["a", "b"] {
         // On a busy machine the second build may start late.
         let recipe = format!(
-            "touch $HOME/run-{name}
-             for i in $(seq {tries}); do [ \"$(ls $HOME | grep -c run-)\" -gt 1 ] && break; sleep 0.1; done
-             ls $HOME | grep -c run- >> $HOME/counts
+            "touch $DKMS_SCRATCH/run-{name}
+             for i in $(seq {tries}); do [ \"$(ls $DKMS_SCRATCH | grep -c run-)\" -gt 1 ] && break; sleep 0.1; done
+             ls $DKMS_SCRATCH | grep -c run- >> $DKMS_SCRATCH/counts
              sleep 1
-             rm $HOME/run-{name}"
+             rm $DKMS_SCRATCH/run-{name}"
         );
         world.package(name, "1.0").recipe(&recipe);
         world.ok(&["add", &format!("{name}/1.0")]);

@@ -92,7 +92,7 @@ fn records_cut(world: &World) {
 
 /// Killed while it built.
 fn killed_in_a_build(world: &World) {
-    world.package("slow", "1.0").recipe(": > \"$HOME/begun\"; sleep 2");
+    world.package("slow", "1.0").recipe(": > \"$DKMS_SCRATCH/begun\"; sleep 2");
     world.ok(&["add", "slow/1.0"]);
     let running = world.start(&["build", "slow/1.0"]);
     crate::world::wait_until("the build begins", || world.scratch("begun").exists());

@@ -229,7 +229,7 @@ fn a_build_environment_reaches_make() {
     let world = World::new();
     world.write("/etc/dkms/framework.conf", "build_environment=/etc/dkms/env.sh\n");
     world.write("/etc/dkms/env.sh", "export EXPORTED=\"for $kernelver\"\nPRIVATE=x\n");
-    world.package("m", "1.0").recipe("echo \"$EXPORTED|$PRIVATE\" > \"$HOME/env\"");
+    world.package("m", "1.0").recipe("echo \"$EXPORTED|$PRIVATE\" > \"$DKMS_SCRATCH/env\"");
     world.ok(&["build", "m/1.0"]);
     assert_eq!(fs::read_to_string(world.scratch("env")).unwrap(), format!("for {K}|\n"));
 }
@@ -270,7 +270,7 @@ fn syntax_error_is_named_with_its_line() {
 #[test]
 fn conf_evaluates_a_directory_once() {
     let world = World::new();
-    let count = world.path("/count");
+    let count = world.scratch("count");
     let source = world.path("/usr/src/m-1.0");
     let source = source.to_str().unwrap();
     let conf = format!("echo x >>{}\nCLEAN='echo \"a; b\"'", count.display());
@@ -278,7 +278,7 @@ fn conf_evaluates_a_directory_once() {
     package.conf(&conf);
     let shown = world.dkms(&["conf", source]);
     shown.complains("the value of CLEAN ends where it falls out of its quotes");
-    assert_eq!(world.read("/count"), "x\n");
+    assert_eq!(std::fs::read_to_string(count).unwrap(), "x\n");
     // Its name decides what else is read.
     world.write("/etc/dkms/m.conf", "MAKE='make overridden'\n");
     assert!(world.dkms(&["conf", source]).stdout.contains("make overridden"));

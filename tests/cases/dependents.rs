@@ -21,7 +21,7 @@ fn world(conf: &str) -> World {
     for version in ["1.0", "2.0"] {
         world.package("lib", version);
     }
-    world.package("user", "1.0").conf(conf).recipe("echo $module >> \"$HOME/order\"");
+    world.package("user", "1.0").conf(conf).recipe("echo $module >> \"$DKMS_SCRATCH/order\"");
     world.ok(&["install", "lib/1.0"]);
     world
 }
@@ -85,7 +85,7 @@ fn a_missing_record_counts_as_another_version_once() {
 #[test]
 fn autoinstall_rebuilds_dependents_in_order() {
     let world = world(FOLLOWS);
-    let note = "echo $module >> \"$HOME/order\"";
+    let note = "echo $module >> \"$DKMS_SCRATCH/order\"";
     world.package("a", "1.0").conf("BUILD_DEPENDS=\"lib user\"\nBUILD_DEPENDS_REBUILD=yes").recipe(note);
     world.ok(&["install", "user/1.0"]);
     world.ok(&["install", "a/1.0"]);

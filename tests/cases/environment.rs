@@ -4,9 +4,9 @@ use crate::world::{A, K, World, line, script, wait_until};
 use rstest::rstest;
 use std::fs;
 
-/// Shell that notes its variables and directory as `$HOME/seen-NAME`.
+/// Shell that notes its variables and directory as `$DKMS_SCRATCH/seen-NAME`.
 fn tell(name: &str) -> String {
-    format!("{{ pwd; env | sort; }} > \"$HOME/seen-{name}\"\n")
+    format!("{{ pwd; env | sort; }} > \"$DKMS_SCRATCH/seen-{name}\"\n")
 }
 
 fn seen(world: &World, name: &str) -> Vec<String> {
@@ -152,14 +152,14 @@ fn clang_kernel_keeps_the_shell_line(#[case] command: &str) {
 }
 
 #[rstest]
-#[case::sleeps("MAKE=\"touch $HOME/begun; sleep 30; cp m.ko.in m.ko\"", "INT")]
-#[case::ends_well("MAKE=\"(touch $HOME/begun; sleep 30); cp m.ko.in m.ko; true\"", "INT")]
+#[case::sleeps("MAKE=\"touch $DKMS_SCRATCH/begun; sleep 30; cp m.ko.in m.ko\"", "INT")]
+#[case::ends_well("MAKE=\"(touch $DKMS_SCRATCH/begun; sleep 30); cp m.ko.in m.ko; true\"", "INT")]
 #[case::script("PRE_BUILD=slow", "INT")]
-#[case::terminated("MAKE=\"touch $HOME/begun; sleep 30; cp m.ko.in m.ko\"", "TERM")]
-#[case::hung_up("MAKE=\"touch $HOME/begun; sleep 30; cp m.ko.in m.ko\"", "HUP")]
+#[case::terminated("MAKE=\"touch $DKMS_SCRATCH/begun; sleep 30; cp m.ko.in m.ko\"", "TERM")]
+#[case::hung_up("MAKE=\"touch $DKMS_SCRATCH/begun; sleep 30; cp m.ko.in m.ko\"", "HUP")]
 fn interrupted_build_installs_nothing_and_ends_soon(#[case] conf: &str, #[case] signal: &str) {
     let world = World::new();
-    world.package("m", "1.0").script("slow", "touch \"$HOME/begun\"; sleep 30; true").conf(conf);
+    world.package("m", "1.0").script("slow", "touch \"$DKMS_SCRATCH/begun\"; sleep 30; true").conf(conf);
     let running = world.start_in_terminal(&["install", "m/1.0"]);
     wait_until("it has begun", || world.scratch("begun").exists());
     world.shell(&format!("kill -{signal} {}", running.pid())).exits(0);
@@ -182,7 +182,7 @@ fn interrupted_build_installs_nothing_and_ends_soon(#[case] conf: &str, #[case] 
 #[test]
 fn programs_start_with_no_signal_blocked() {
     let world = World::new();
-    world.package("m", "1.0").recipe("grep SigBlk /proc/self/status > \"$HOME/blocked\"");
+    world.package("m", "1.0").recipe("grep SigBlk /proc/self/status > \"$DKMS_SCRATCH/blocked\"");
     // A caller that blocks all three.
     let line = "python3 -c 'import signal,os,sys; signal.pthread_sigmask(signal.SIG_BLOCK, {1,2,15}); os.execvp(\"dkms\", [\"dkms\", \"install\", \"m/1.0\"])'";
     world.shell(line).exits(0);

@@ -225,9 +225,12 @@ fn link_in_the_source_stays_inside(#[case] name: &str) {
 }
 
 #[rstest]
-#[case::file("ln -sf \"$HOME/outside/m.ko\" m.ko.in", "")]
-#[case::hard_link("ln -f \"$HOME/outside/m.ko\" m.ko.in", "")]
-#[case::directory("ln -s \"$HOME/outside\" sub; cp m.ko.in kept; rm m.ko.in", "BUILT_MODULE_LOCATION=sub")]
+#[case::file("ln -sf \"$DKMS_SCRATCH/outside/m.ko\" m.ko.in", "")]
+#[case::hard_link("ln -f \"$DKMS_SCRATCH/outside/m.ko\" m.ko.in", "")]
+#[case::directory(
+    "ln -s \"$DKMS_SCRATCH/outside\" sub; cp m.ko.in kept; rm m.ko.in",
+    "BUILT_MODULE_LOCATION=sub"
+)]
 fn strip_and_sign_leave_linked_file_outside_alone(#[case] recipe: &str, #[case] conf: &str) {
     let mut world = World::new();
     world.kernel(K).config("CONFIG_MODULE_SIG_HASH=\"sha256\"\n").sign_file();

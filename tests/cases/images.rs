@@ -106,9 +106,9 @@ fn replacement_goes_where_the_original_went(
 #[test]
 fn pending_modules_are_built_before_the_image() {
     let world = World::new();
-    world.package("m", "1.0").recipe("env > \"$HOME/seen\"");
+    world.package("m", "1.0").recipe("env > \"$DKMS_SCRATCH/seen\"");
     world.ok(&["add", "m/1.0"]);
-    world.write("/etc/dkms/framework.conf", "post_transaction=\"touch $HOME/packed\"\n");
+    world.write("/etc/dkms/framework.conf", "post_transaction=\"touch $DKMS_SCRATCH/packed\"\n");
     let theirs = [("MODULES", "most"), ("version", "1"), ("COMPRESS", "zstd"), ("LC_TIME", "C")];
     world.hook_with("initramfs", &[K], &theirs).exits(0);
     assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
@@ -175,8 +175,9 @@ fn mkinitramfs_is_understood_however_it_names_the_kernel(#[case] argument: &str)
     crate::world::script(&program, "echo \"$* $DKMS_PACKING_INITRAMFS\"");
     let conf = conf.replace("/usr/lib/dkms/initramfs", &program.display().to_string());
     std::fs::write(world.scratch("conf"), conf).unwrap();
-    let ended = world
-        .shell(&format!("set -e; set -- {argument}; . \"$HOME/conf\"; echo \"$DKMS_PACKING_INITRAMFS\""));
+    let ended = world.shell(&format!(
+        "set -e; set -- {argument}; . \"$DKMS_SCRATCH/conf\"; echo \"$DKMS_PACKING_INITRAMFS\""
+    ));
     assert_eq!(ended.stdout, format!("{K} yes\nyes\n"));
 }
 
@@ -191,10 +192,10 @@ fn mkinitcpio_gets_the_modules_after_they_are_built() {
     let dir = world.scratch("").display().to_string();
     std::fs::write(world.scratch("hook"), hook.replace("/usr/lib/dkms/", &dir)).unwrap();
     let harness = format!(
-        "add_module() {{ echo \"add $1\"; }}; KERNELVERSION={K}; BUILDROOT=/tmp/root; . \"$HOME/hook\"; build; help >/dev/null"
+        "add_module() {{ echo \"add $1\"; }}; KERNELVERSION={K}; BUILDROOT=/tmp/root; . \"$DKMS_SCRATCH/hook\"; build; help >/dev/null"
     );
     std::fs::write(world.scratch("harness"), harness).unwrap();
-    let ended = world.shell("bash -eu \"$HOME/harness\"");
+    let ended = world.shell("bash -eu \"$DKMS_SCRATCH/harness\"");
     ended.exits(0);
     assert_eq!(ended.stdout, format!("built {K}\nadd m1\nadd m2\n"));
     let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/mkinitcpio/dkms.conf");

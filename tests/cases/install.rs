@@ -372,8 +372,7 @@ fn a_failing_pre_install_is_101_unless_forced() {
 #[test]
 fn installation_scripts_run_in_order() {
     let world = World::new();
-    let note =
-        "echo \"$1 $module $module_version $kernelver $(ls \"$WHERE\" 2>/dev/null)\" >> \"$HOME/notes\"";
+    let note = "echo \"$1 $module $module_version $kernelver $(ls \"$WHERE\" 2>/dev/null)\" >> \"$DKMS_SCRATCH/notes\"";
     world
         .package("m", "1.0")
         .conf("PRE_INSTALL='note.sh pre'\nPOST_INSTALL='note.sh post'\nPOST_REMOVE='note.sh gone'")
@@ -427,7 +426,10 @@ fn modules_are_loaded_for_the_running_kernel_only() {
 fn post_transaction_runs_once_for_each_changed_kernel() {
     let world = World::new();
     world.kernel("6.2").headers();
-    world.write("/etc/dkms/framework.conf", "post_transaction='echo done $kernelver >> $HOME/after'\n");
+    world.write(
+        "/etc/dkms/framework.conf",
+        "post_transaction='echo done $kernelver >> $DKMS_SCRATCH/after'\n",
+    );
     world.package("m", "1.0");
     let both = ["-k", K, "-k", "6.2"];
     world.ok(&[&["install", "m/1.0"], &both[..]].concat());

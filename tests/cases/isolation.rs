@@ -231,7 +231,10 @@ fn script_on_a_noexec_mount_fails_with_reason(
 #[test]
 fn a_script_without_x_bit_is_skipped() {
     let world = World::new();
-    world.package("m", "1.0").conf("PRE_BUILD=do.sh").file("do.sh", "#!/bin/sh\ntouch \"$HOME/done\"\n");
+    world
+        .package("m", "1.0")
+        .conf("PRE_BUILD=do.sh")
+        .file("do.sh", "#!/bin/sh\ntouch \"$DKMS_SCRATCH/done\"\n");
     let ended = world.ok(&["build", "m/1.0"]);
     let remedy = ended.stderr.split("To have it run: ").nth(1).unwrap().lines().next().unwrap().to_owned();
     world.shell(&remedy).exits(0);

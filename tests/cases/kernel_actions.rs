@@ -96,7 +96,7 @@ fn scripts_at_kernel_removal_know_the_package() {
     world
         .package("m", "1.0")
         .conf("POST_REMOVE=note.sh")
-        .script("note.sh", "echo \"$module $module_version [$kernelver]\" > \"$HOME/notes\"");
+        .script("note.sh", "echo \"$module $module_version [$kernelver]\" > \"$DKMS_SCRATCH/notes\"");
     world.ok(&["install", "m/1.0"]);
     world.ok(&["kernel_prerm", "-k", K]);
     assert_eq!(fs::read_to_string(world.scratch("notes")).unwrap(), "m 1.0 []\n");

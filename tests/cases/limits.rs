@@ -47,7 +47,7 @@ fn output_without_end_is_cut_off() {
 #[test]
 #[ignore = "slow: make test-slow"]
 fn detached_process_does_not_outlive_the_limit() {
-    let world = with_conf("setsid sh -c 'echo $$ > \"$HOME/left\"; exec sleep 300' &\nsleep 300");
+    let world = with_conf("setsid sh -c 'echo $$ > \"$DKMS_SCRATCH/left\"; exec sleep 300' &\nsleep 300");
     let running = world.start(&["add", "m/1.0"]);
     wait_until("it has begun", || world.scratch("left").exists());
     running.wait().exits(4).complains("not evaluated within");

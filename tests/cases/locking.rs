@@ -7,7 +7,7 @@ use std::fs;
 /// Starts a build that waits until the file `go` exists; returns when it has begun.
 fn slow_build(world: &World) -> Running {
     world.package("slow", "1.0").recipe(
-        ": > \"$HOME/begun\"; i=0; until [ -e \"$HOME/go\" ] || [ $i = 400 ]; do sleep 0.02; i=$((i+1)); done",
+        ": > \"$DKMS_SCRATCH/begun\"; i=0; until [ -e \"$DKMS_SCRATCH/go\" ] || [ $i = 400 ]; do sleep 0.02; i=$((i+1)); done",
     );
     let running = world.start(&["build", "slow/1.0"]);
     wait_until("the build begins", || world.scratch("begun").exists());
@@ -79,8 +79,10 @@ fn different_trees_do_not_wait_for_each_other() {
 fn a_script_may_call_dkms_back(#[case] script: &str) {
     let world = World::new();
     world.package("other", "1.0");
-    let call = "dkms status > \"$HOME/status\" && dkms add other/1.0 > \"$HOME/add\" 2>&1";
+    let call = "dkms status > \"$DKMS_SCRATCH/status\" && dkms add other/1.0 > \"$DKMS_SCRATCH/add\" 2>&1";
     world.package("m", "1.0").conf(&format!("{script}=call.sh")).script("call.sh", call);
+    // In isolation it can only ask.
+    world.write("/etc/dkms/m.conf", "build_isolation=off\n");
     world.ok(&["install", "m/1.0"]).is_silent_about("Waiting");
     assert_eq!(world.status(), [line("m/1.0", K, "installed"), "other/1.0: added".into()]);
     let seen = fs::read_to_string(world.scratch("status")).unwrap();
@@ -92,6 +94,7 @@ fn conf_may_change_tree_while_it_is_read() {
     let world = World::new();
     world.package("other", "1.0");
     world.package("m", "1.0").conf("dkms add other/1.0 >/dev/null 2>&1; true");
+    world.write("/etc/dkms/m.conf", "build_isolation=off\n");
     world.ok(&["build", "m/1.0"]);
     assert_eq!(world.status(), [line("m/1.0", K, "built"), "other/1.0: added".into()]);
 }
@@ -110,16 +113,22 @@ fn many_at_once_end_as_one_after_other() {
     assert_eq!(world.calls("make").len(), 2);
 }
 
-/// A build that says which process it waits in.
-fn waiting_build(world: &World, args: &[&str]) -> (Running, i32) {
-    world
-        .package("slow", "1.0")
-        .recipe("echo $$ > \"$HOME/pid.new\"; mv \"$HOME/pid.new\" \"$HOME/pid\"; sleep 60");
+/// A build that waits until it is ended.
+fn waiting_build(world: &World, args: &[&str]) -> Running {
+    let waits = ": > \"$DKMS_SCRATCH/begun\"; sh -c 'sleep 60; :' \"$DKMS_SCRATCH\"";
+    world.package("slow", "1.0").recipe(waits);
     world.ok(&["add", "slow/1.0"]);
     let running = world.start_in_terminal(args);
-    wait_until("the build begins", || world.scratch("pid").exists());
-    let pid = fs::read_to_string(world.scratch("pid")).unwrap().trim().parse().unwrap();
-    (running, pid)
+    wait_until("the build begins", || world.scratch("begun").exists());
+    running
+}
+
+/// Whether a program of the waiting build lives. Its own process number means nothing outside of its namespace.
+fn waits(world: &World) -> bool {
+    let mark = format!("sleep 60; :\0{}\0", world.scratch("").display().to_string().trim_end_matches('/'));
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| String::from_utf8_lossy(&line).contains(&mark))
 }
 
 #[rstest]
@@ -132,13 +141,14 @@ fn signal_ends_programs_and_restores_the_tree(#[case] signal: i32, #[case] args:
         vec!["slow/".to_owned(), "slow/1.0/".into(), "slow/1.0/source -> /usr/src/slow-1.0".into()],
         world.names("/lib/modules"),
     );
-    let (running, child) = waiting_build(&world, args);
+    let running = waiting_build(&world, args);
+    assert!(waits(&world));
     let number = nix::sys::signal::Signal::try_from(signal).unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid().try_into().unwrap()), number).unwrap();
     let ended = running.wait();
     ended.exits(128 + signal).complains("Interrupted; ");
     assert!(ended.took.as_secs() < 30);
-    wait_until("its make is gone", || !std::path::Path::new(&format!("/proc/{child}")).exists());
+    wait_until("its make is gone", || !waits(&world));
     let tree: Vec<String> = world.tree().into_iter().filter(|name| name != "slow/1.0/build/").collect();
     assert_eq!((tree, world.names("/lib/modules")), before);
     fs::remove_file(world.path("/usr/src/slow-1.0/recipe")).unwrap();
@@ -151,7 +161,7 @@ fn finished_work_survives_a_signal_indexed() {
     let world = World::new();
     world.package("quick", "1.0");
     world.ok(&["add", "quick/1.0"]);
-    let (running, _) = waiting_build(&world, &["autoinstall"]);
+    let running = waiting_build(&world, &["autoinstall"]);
     wait_until("the other one is installed", || world.has(&format!("/var/lib/dkms/quick/kernel-{K}-{}", *A)));
     let pid = nix::unistd::Pid::from_raw(running.pid().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -176,8 +186,8 @@ fn waiting_run_can_be_stopped() {
 #[test]
 fn what_the_caller_ignores_stays_ignored() {
     let world = World::new();
-    let begun = "until [ -e \"$HOME/pid\" ]; do sleep 0.02; done";
-    world.package("slow", "1.0").recipe("echo > \"$HOME/pid\"; sleep 0.5");
+    let begun = "until [ -e \"$DKMS_SCRATCH/pid\" ]; do sleep 0.02; done";
+    world.package("slow", "1.0").recipe("echo > \"$DKMS_SCRATCH/pid\"; sleep 0.5");
     world.shell(&format!("trap '' HUP; dkms build slow/1.0 & {begun}; kill -HUP $!; wait $!")).exits(0);
     assert_eq!(world.status(), [line("slow/1.0", K, "built")]);
 }
@@ -281,7 +291,7 @@ fn equal_pids_in_two_namespaces_take_turns() {
     let world = World::new();
     world.package("m", "1.0");
     world.package("slow", "1.0").recipe(
-        ": > \"$HOME/begun\"; i=0; until [ -e \"$HOME/go\" ] || [ $i = 400 ]; do sleep 0.02; i=$((i+1)); done",
+        ": > \"$DKMS_SCRATCH/begun\"; i=0; until [ -e \"$DKMS_SCRATCH/go\" ] || [ $i = 400 ]; do sleep 0.02; i=$((i+1)); done",
     );
     let mut first = world.start_in_container(&["build", "slow/1.0"]);
     wait_until("the build begins", || world.scratch("begun").exists() || first.is_over());

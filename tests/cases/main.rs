@@ -59,5 +59,6 @@ mod tarballs;
 mod uninstall_remove;
 mod vermagic;
 mod walkthroughs;
+mod walls;
 mod weak_modules;
 mod world;

@@ -188,7 +188,7 @@ fn running_log_is_readable_for_others() {
     let world = World::new();
     world
         .package("a", "1.0")
-        .recipe("echo so far; while [ ! -e $HOME/go ]; do sleep 0.05; done; echo the end");
+        .recipe("echo so far; while [ ! -e $DKMS_SCRATCH/go ]; do sleep 0.05; done; echo the end");
     world.ok(&["add", "a/1.0"]);
     let running = world.start(&["build", "a/1.0"]);
     let log = "/var/lib/dkms/a/1.0/build/make.log";
@@ -212,7 +212,7 @@ fn running_log_is_readable_for_others() {
 fn interrupted_run_names_what_is_left() {
     let world = World::new();
     for name in ["a", "b", "c"] {
-        world.package(name, "1.0").recipe("touch $HOME/started; sleep 100");
+        world.package(name, "1.0").recipe("touch $DKMS_SCRATCH/started; sleep 100");
         world.ok(&["add", &format!("{name}/1.0")]);
     }
     world.package("quick", "1.0");
@@ -238,13 +238,13 @@ fn waiting_run_shows_what_is_being_built() {
     for name in ["slow", "other"] {
         world
             .package(name, "1.0")
-            .recipe("touch $HOME/started; while [ ! -e $HOME/go ]; do sleep 0.05; done");
+            .recipe("touch $DKMS_SCRATCH/started; while [ ! -e $DKMS_SCRATCH/go ]; do sleep 0.05; done");
     }
     world.ok(&["add", "slow/1.0"]);
     let first = world.start(&["build", "slow/1.0"]);
     wait_until("the build has started", || world.scratch("started").exists());
     let env = [("NO_COLOR", "1")];
-    let ended = world.on_terminal(120, &env, "(sleep 3; touch $HOME/go) & dkms add other/1.0; wait");
+    let ended = world.on_terminal(120, &env, "(sleep 3; touch $DKMS_SCRATCH/go) & dkms add other/1.0; wait");
     ended.exits(0).says("(building slow/1.0 for ").says(": building slow/1.0 for ");
     ended.says("Creating symlink");
     first.wait().exits(0);
@@ -265,7 +265,7 @@ fn follower_of_a_log_learns_that_the_build_failed() {
     let world = World::new();
     world
         .package("a", "1.0")
-        .recipe("while [ ! -e $HOME/go ]; do sleep 0.05; done; echo 'a.c:1: error: no'; exit 2");
+        .recipe("while [ ! -e $DKMS_SCRATCH/go ]; do sleep 0.05; done; echo 'a.c:1: error: no'; exit 2");
     world.ok(&["add", "a/1.0"]);
     let running = world.start(&["build", "a/1.0"]);
     wait_until("the log is there", || world.has("/var/lib/dkms/a/1.0/build/make.log"));

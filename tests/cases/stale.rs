@@ -174,7 +174,7 @@ fn old_module_stays_until_the_new_one_works() {
     let source = world.path("/usr/src/m-1.0");
     fs::write(
         source.join("recipe"),
-        "cp \"$HOME/../root/lib/modules/$kernelver/updates/dkms/m.ko\" \"$HOME/seen\"; exit 2\n",
+        "cp \"$DKMS_SCRATCH/../root/lib/modules/$kernelver/updates/dkms/m.ko\" \"$DKMS_SCRATCH/seen\"; exit 2\n",
     )
     .unwrap();
     world.dkms(&["autoinstall"]).exits(11);

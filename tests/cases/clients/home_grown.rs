@@ -168,7 +168,7 @@ fn s27_package_scripts_run_at_its_removal() {
     world
         .package("m", "1.0")
         .conf("POST_BUILD=save\nPOST_REMOVE=save\nBUILD_DEPENDS=")
-        .script("save", "echo saved >> \"$HOME/saved\"");
+        .script("save", "echo saved >> \"$DKMS_SCRATCH/saved\"");
     says(
         &world,
         "dkms remove m/1.0 --all || true; dkms add m/1.0; dkms build m/1.0 && dkms install m/1.0 || true; dkms remove m/1.0 --all",

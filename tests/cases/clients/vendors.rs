@@ -129,7 +129,7 @@ fn lustre_asks_dkms_while_it_is_built() {
     world.package("lustre", "2.15").conf(conf).script(
         "pre_build.sh",
         "V=$(dkms status -m zfs -k $3 -a $5 | sed -e 's:zfs/::g' -e 's:,.*::g')\n\
-         test -d \"$7/zfs/$V/source\" && test -d \"$7/zfs/kernel-$3-$5\" && echo \"$V $1 $2\" > \"$HOME/asked\"",
+         test -d \"$7/zfs/$V/source\" && test -d \"$7/zfs/kernel-$3-$5\" && echo \"$V $1 $2\" > \"$DKMS_SCRATCH/asked\"",
     );
     world.ok(&["install", "lustre/2.15"]);
     assert_eq!(fs::read_to_string(world.scratch("asked")).unwrap(), "2.2.7 lustre 2.15\n");
@@ -146,7 +146,7 @@ fn ipt_netflow_finds_its_version_beside_its_conf() {
     package
         .whole_conf(conf)
         .script("version.sh", "echo 2.6")
-        .script("configure", "echo \"$1\" > \"$HOME/configured\"");
+        .script("configure", "echo \"$1\" > \"$DKMS_SCRATCH/configured\"");
     world.ok(&["install", dir.to_str().unwrap()]);
     assert!(fs::read_to_string(world.scratch("configured")).unwrap().contains("/build"));
     // By hand its configure reads what dkms 2 printed.

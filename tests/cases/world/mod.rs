@@ -62,13 +62,13 @@ static HOOK_DIR: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// `make`: notes its call, does what `recipe` in the source says, then "compiles" every `x.ko.in` to `x.ko`.
 const MAKE: &str = r#"
-echo "$*" >> @LOG@/make
+umask 0; echo "$*" >> @LOG@/make; umask 022
 if [ -f recipe ]; then . ./recipe; fi
 find . -name '*.ko.in' | while read -r f; do cp "$f" "${f%.in}"; done
 "#;
 /// Any other tool: notes its call and ends as the file beside its log says.
 const TOOL: &str = r#"
-echo "$*" >> @LOG@/@NAME@
+umask 0; echo "$*" >> @LOG@/@NAME@; umask 022
 if [ -f @LOG@/@NAME@.does ]; then . @LOG@/@NAME@.does; fi
 "#;
 
@@ -94,10 +94,17 @@ impl World {
         for name in ["bin", "log", "tmp", "home", "root/etc/dkms", "root/usr/src", "root/boot"] {
             fs::create_dir_all(world.dir.path().join(name)).unwrap();
         }
+        // Builds run as another user where the machine of the tests has one for them.
+        for name in ["log", "home"] {
+            fs::set_permissions(world.dir.path().join(name), fs::Permissions::from_mode(0o777)).unwrap();
+        }
         for name in ["var/lib/dkms", "lib/modules"] {
             fs::create_dir_all(world.root().join(name)).unwrap();
         }
         world.write("/etc/os-release", "ID=debian\n");
+        // The tools of this machine note their calls beside it, also when builds run them behind walls.
+        let noted = format!("build_paths=\"{}\"\n", fs::canonicalize(world.dir.path()).unwrap().display());
+        world.write("/etc/dkms/framework.conf.d/00-world.conf", noted);
         world.program("make", MAKE);
         for name in ["depmod", "strip", "modprobe", "systemctl", "apport"] {
             world.tool(name);
@@ -110,6 +117,7 @@ impl World {
         for (name, value) in [
             ("PATH", path.as_str()),
             ("HOME", &home),
+            ("DKMS_SCRATCH", &home),
             ("TMPDIR", &tmp),
             ("LC_ALL", "C"),
             ("DKMS_ROOT", &root),

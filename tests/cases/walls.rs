@@ -1,0 +1,308 @@
+//! What a package's programs can reach while it is built.
+
+use crate::world::{A, K, World, line, wait_until};
+use rstest::rstest;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// A machine on which builds may write what is their own, and nothing else; `None` where the tests may not have it.
+fn walled(policy: &str) -> Option<World> {
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let world = World::new();
+    world.write("/etc/dkms/framework.conf.d/00-world.conf", format!("build_isolation={policy}\n"));
+    world.signing_keys("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub");
+    let root_only = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(world.path("/var/lib/dkms/mok.key"), root_only).unwrap();
+    world.write("/etc/precious", "PRECIOUS\n");
+    world.write("/root/private", "PRIVATE\n");
+    world.package("other", "1.0");
+    world.ok(&["install", "other/1.0"]);
+    Some(world)
+}
+
+/// What the build did that it should not have done, as its log tells.
+const TELL: &str =
+    "did() { if \"$@\"; then echo \"DONE: $*\"; fi; }; shows() { cat \"$1\" && echo \"READ: $1\"; }\n";
+
+#[rstest]
+#[case::configuration("did touch $DKMS_ROOT/etc/made; did rm $DKMS_ROOT/etc/precious")]
+#[case::machine("did touch /etc/dkms-walls-test /usr/dkms-walls-test")]
+#[case::own_source("did touch $DKMS_ROOT/usr/src/other-1.0/made; touch $DKMS_ROOT/usr/src/m-1.0/made")]
+#[case::kernel(
+    "did touch $DKMS_ROOT/lib/modules/$kernelver/made; did rm -r $DKMS_ROOT/lib/modules/$kernelver/updates"
+)]
+#[case::tree(
+    "did touch $DKMS_ROOT/var/lib/dkms/made $DKMS_ROOT/var/lib/dkms/other/made $DKMS_ROOT/var/lib/dkms/m/made"
+)]
+#[case::keys("shows $DKMS_ROOT/var/lib/dkms/mok.key; shows $DKMS_ROOT/root/private; shows /root/.bashrc")]
+#[case::other_package("did ls $DKMS_ROOT/var/lib/dkms/other/1.0")]
+#[case::owner("did chown 1:1 recipe; did mknod null c 1 3; did mount -t tmpfs none .")]
+#[case::network("did grep -v -E '^ *lo:|Inter|face' /proc/net/dev; did ls -d /proc/[0-9][0-9][0-9]*")]
+#[case::setuid("cp /bin/true mine; chmod 4755 mine; cp -p mine ../mine; did test -u ../mine")]
+#[case::bash("bash -c 'exec 3<>/dev/tcp/127.0.0.1/22' && echo 'DONE: network'; true")]
+fn build_touches_nothing_but_its_own_directory(#[case] attempt: &str) {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe(&format!("{TELL}{attempt}"));
+    world.ok(&["add", "m/1.0"]);
+    let before = world.everything();
+    world.ok(&["build", "m/1.0"]);
+    let log = world.read(&format!("/var/lib/dkms/m/1.0/{K}/{}/log/make.log", *A));
+    assert!(!log.contains("DONE: ") && !log.contains("READ: "), "{log}");
+    assert!(!log.contains("PRIVATE") && !log.contains("PRIVATE KEY"), "{log}");
+    let after = world.everything();
+    let is_own = |path: &&String| path.contains("var/lib/dkms/m/1.0") || path.contains("var/log/dkms");
+    for (path, content) in before.iter().filter(|(path, _)| !is_own(path)) {
+        assert!(after.get(path) == Some(content), "{path} is another one");
+    }
+    let new: Vec<&String> =
+        after.keys().filter(|path| !before.contains_key(*path) && !is_own(path)).collect();
+    assert!(new.is_empty(), "{new:?}");
+    let left = fs::read_dir("/etc").unwrap().flatten().any(|entry| entry.file_name() == "dkms-walls-test");
+    assert!(!left);
+}
+
+#[rstest]
+#[case::parent("kill -9 $PPID")]
+#[case::everything("kill -9 -1; true")]
+#[case::by_number("for i in $(seq 300 500); do kill -9 $i; done")]
+fn other_processes_are_out_of_reach(#[case] attempt: &str) {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe(attempt);
+    let mut bystander = std::process::Command::new("sleep").arg("300").spawn().unwrap();
+    let _ = world.dkms(&["build", "m/1.0"]);
+    assert!(bystander.try_wait().unwrap().is_none(), "it was killed");
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+    fs::remove_file(world.path("/usr/src/m-1.0/recipe")).unwrap();
+    world.ok(&["install", "m/1.0"]);
+}
+
+#[test]
+fn nothing_that_build_started_is_left() {
+    let Some(world) = walled("auto") else { return };
+    let mark = format!("300.{}", std::process::id());
+    world.package("m", "1.0").recipe(&format!("setsid sleep {mark} >/dev/null 2>&1 </dev/null &"));
+    world.ok(&["build", "m/1.0"]);
+    let runs = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+        lines.any(|line| String::from_utf8_lossy(&line).contains(&mark))
+    };
+    wait_until("the daemon is gone", || !runs());
+}
+
+#[test]
+fn denied_build_is_tried_without_walls() {
+    let Some(world) = walled("auto") else { return };
+    world.package("m", "1.0").recipe("echo $module >> $DKMS_ROOT/etc/made || exit 2");
+    let ended = world.dkms(&["build", "m/1.0"]);
+    ended.exits(0).complains("does not build in isolation: ").complains("Read-only file system");
+    ended.complains("build_isolation=\"strict\" in /etc/dkms/m.conf");
+    assert_eq!(world.read("/etc/made"), "m\n");
+    let status = world.ok(&["status", "--format", "json"]).stdout.clone();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let packages = status["packages"].as_array().unwrap();
+    let isolation = |name: &str| {
+        let package = packages.iter().find(|package| package["name"] == name).unwrap();
+        package["builds"][0]["isolation"].clone()
+    };
+    assert_eq!(isolation("m")["walls"], serde_json::json!([]));
+    assert!(isolation("m")["fallback"].as_str().unwrap().contains("Read-only file system"));
+    assert!(isolation("other")["walls"].as_array().unwrap().iter().any(|wall| wall == "files"));
+    assert!(isolation("other")["fallback"].is_null());
+}
+
+#[rstest]
+#[case::make("", "touch $DKMS_ROOT/etc/made || exit 2", 10)]
+#[case::script("PRE_BUILD=pre.sh", "", 3)]
+#[case::result("", "ln -sf $DKMS_ROOT/etc/precious m.ko; rm m.ko.in", 7)]
+fn strict_build_fails_with_the_reason(#[case] conf: &str, #[case] recipe: &str, #[case] code: i32) {
+    let Some(world) = walled("strict") else { return };
+    world
+        .package("m", "1.0")
+        .conf(conf)
+        .script("pre.sh", "touch $DKMS_ROOT/etc/made || exit 3")
+        .recipe(recipe);
+    let ended = world.dkms(&["build", "m/1.0"]);
+    ended.exits(code).complains("Its isolation denied it something: ");
+    ended.complains("To let it build without: build_isolation=\"auto\" in /etc/dkms/m.conf");
+    assert!(!world.has("/etc/made"));
+    // What the error names is a way out.
+    world.write("/etc/dkms/m.conf", "build_isolation=\"auto\"\n");
+    if code != 7 {
+        world.ok(&["build", "m/1.0"]);
+    }
+}
+
+#[test]
+fn failure_that_is_not_a_denial_is_no_reason_to_try_again() {
+    let Some(world) = walled("auto") else { return };
+    world.package("m", "1.0").recipe("echo 'm.c:1: error: no'; exit 2");
+    world.dkms(&["build", "m/1.0"]).exits(10).is_silent_about("isolation");
+}
+
+#[rstest]
+#[case::package("/usr/src/m-1.0/dkms.conf", true)]
+#[case::administrator("/etc/dkms/m.conf", false)]
+#[case::for_one_version("/etc/dkms/m-1.0.conf", false)]
+fn only_the_administrator_opens_the_walls(#[case] file: &str, #[case] walls_stand: bool) {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe("echo $module >> $DKMS_ROOT/etc/made || exit 2");
+    let text = if world.has(file) { world.read(file) } else { String::new() };
+    world.write(file, format!("{text}\nbuild_isolation=off\n"));
+    let ended = world.dkms(&["build", "m/1.0"]);
+    assert_eq!(ended.code != Some(0), walls_stand, "{}", ended.stderr);
+    assert_eq!(world.has("/etc/made"), !walls_stand);
+}
+
+#[test]
+fn command_line_opens_the_walls_and_says_so() {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe("echo $module >> $DKMS_ROOT/etc/made || exit 2");
+    world.ok(&["build", "m/1.0", "--no-isolation"]).complains("Without isolation, as --no-isolation says");
+    assert_eq!(world.read("/etc/made"), "m\n");
+}
+
+#[test]
+fn administrator_adds_what_builds_may_write() {
+    let Some(world) = walled("strict") else { return };
+    let cache = world.path("/var/cache/compiler");
+    fs::create_dir_all(&cache).unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    world.package("m", "1.0").recipe("touch $DKMS_ROOT/var/cache/compiler/made || exit 2");
+    world.write("/etc/dkms/m.conf", format!("build_paths=\"/no/such {} relative\"\n", cache.display()));
+    world.ok(&["build", "m/1.0"]).complains("relative, which is no absolute path; ignoring it.");
+    assert!(world.has("/var/cache/compiler/made"));
+}
+
+#[test]
+fn unknown_rule_is_named_and_the_default_holds() {
+    let Some(world) = walled("none") else { return };
+    world.package("m", "1.0").recipe("touch $DKMS_ROOT/etc/made; true");
+    world.ok(&["build", "m/1.0"]).complains("\"none\", which is none of auto, strict and off; using auto.");
+    assert!(!world.has("/etc/made"));
+}
+
+#[test]
+fn links_inside_of_the_build_are_followed() {
+    let Some(world) = walled("strict") else { return };
+    world
+        .package("m", "1.0")
+        .conf("BUILT_MODULE_LOCATION=out")
+        .recipe("mkdir real; cp m.ko.in real/m.ko; ln -s real/m.ko m.link; ln -s real out; rm m.ko.in");
+    world.ok(&["install", "m/1.0"]);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")));
+}
+
+#[rstest]
+#[case::link("ln -s $DKMS_ROOT/etc/precious link", "link")]
+#[case::pipe("mkfifo pipe", "pipe")]
+#[case::log("ln -s $DKMS_ROOT/etc log", "log")]
+fn post_build_leaves_files_only(#[case] attempt: &str, #[case] name: &str) {
+    let Some(world) = walled("strict") else { return };
+    let result = format!("cd $DKMS_ROOT/var/lib/dkms/m/1.0/{K}/{} && {attempt}", *A);
+    world.package("m", "1.0").conf("POST_BUILD=post.sh").script("post.sh", &result);
+    let ended = world.dkms(&["build", "m/1.0"]);
+    if name != "pipe" {
+        ended.exits(7).complains(&format!("{name} of m/1.0")).complains("is no regular file");
+    }
+    assert!(!world.has(&format!("/var/lib/dkms/m/1.0/{K}/{}/{name}", *A)) || name == "log");
+    assert_eq!(
+        fs::read_dir(world.path("/etc")).unwrap().flatten().filter(|e| e.file_name() == "make.log").count(),
+        0
+    );
+}
+
+#[test]
+fn post_build_changes_the_result_and_not_the_record() {
+    let Some(world) = walled("strict") else { return };
+    let dir = format!("$DKMS_ROOT/var/lib/dkms/m/1.0/{K}/{}", *A);
+    let post = format!(
+        "set -e; echo more >{dir}/module/extra; sed -i s,/updates/dkms,/../../../etc, {dir}/.dkms-build.json; ! touch {dir}/../made"
+    );
+    world.package("m", "1.0").conf("POST_BUILD=post.sh").script("post.sh", &post);
+    world.ok(&["install", "m/1.0"]);
+    assert!(world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+    assert!(!world.has("/etc/m.ko"));
+    let extra = world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/module/extra", *A));
+    let data = fs::metadata(&extra).unwrap();
+    assert_eq!(data.permissions().mode() & 0o7777, 0o644);
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&data), 0);
+}
+
+#[test]
+fn conf_is_read_behind_walls() {
+    let Some(world) = walled("auto") else { return };
+    let attempts = "touch $DKMS_ROOT/etc/made; cat $DKMS_ROOT/var/lib/dkms/mok.key >/dev/null && touch read; \
+                    cache=$(mktemp) && echo x >$cache && rm $cache || exit 1";
+    world.package("m", "1.0").conf(&format!("{{ {attempts}; }} 2>/dev/null"));
+    world.ok(&["install", "m/1.0"]);
+    assert!(!world.has("/etc/made"));
+    assert!(!world.has("/usr/src/m-1.0/read"));
+}
+
+/// Each is what dkms.conf files in the field do.
+#[rstest]
+#[case::distribution("[ \"$(. /etc/os-release; echo $ID)\" ] && [ \"$(sh -c 'echo x')\" = x ]")]
+#[case::file_beside("[ \"$(cat ${BASH_SOURCE%/*}/version)\" = 7 ]")]
+#[case::cache_beside("echo x >${BASH_SOURCE%/*}/cache || true; true")]
+#[case::headers("[ -e $kernel_source_dir ] && [ \"$(ls -d $kernel_source_dir)\" ]")]
+#[case::tree("[ \"$(ls -d $dkms_tree/other/*.0)\" = $dkms_tree/other/1.0 ]")]
+#[case::dkms("dkms status -m other | grep -q installed")]
+#[case::temporary_file("t=$(mktemp) && echo y >$t && [ $(cat $t) = y ]")]
+#[case::process_substitution("read x < <(echo z) && [ $x = z ]")]
+#[case::standard_error("echo note >/dev/stderr && echo note >/dev/null")]
+#[case::here_document("[ \"$(cat <<<text)\" = text ]")]
+fn conf_does_what_confs_do(#[case] condition: &str) {
+    let Some(world) = walled("strict") else { return };
+    world
+        .package("m", "1.0")
+        .file("version", "7\n")
+        .conf(&format!("{condition} && MAKE=\"make as expected\""));
+    world.ok(&["build", "m/1.0"]);
+    let log = world.read(&format!("/var/lib/dkms/m/1.0/{K}/{}/log/make.log", *A));
+    assert!(log.contains("as expected"), "{log}");
+}
+
+#[rstest]
+#[case::temporary_file("t=$(mktemp) && echo y >$t")]
+#[case::home("(cd && touch here)")]
+#[case::standard_error("echo note >/dev/stderr")]
+#[case::own_log("cat make.log >/dev/null")]
+#[case::moving("mkdir -p a/b && touch a/b/x && mv a/b c && rm -r c")]
+#[case::other_source("[ -r $DKMS_ROOT/usr/src/other-1.0/dkms.conf ]")]
+#[case::source_is_a_copy("touch $DKMS_ROOT/usr/src/m-1.0/made")]
+#[case::asks_dkms("dkms status -m m | grep -q m/1.0")]
+fn build_does_what_builds_do(#[case] step: &str) {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe(&format!("{{ {step}; }} || exit 2"));
+    world.ok(&["install", "m/1.0"]);
+    assert!(!world.has("/usr/src/m-1.0/made"));
+}
+
+#[test]
+fn dependencies_are_seen_by_those_who_declare_them() {
+    let Some(world) = walled("strict") else { return };
+    let reads =
+        format!("cat $DKMS_ROOT/var/lib/dkms/other/1.0/{K}/{}/module/other.ko >/dev/null || exit 2", *A);
+    world.package("m", "1.0").conf("BUILD_DEPENDS=other").recipe(&reads);
+    world.ok(&["install", "m/1.0"]);
+    world.package("n", "1.0").recipe(&reads);
+    world.dkms(&["install", "n/1.0"]).exits(10).complains("Permission denied");
+}
+
+#[test]
+fn full_check_says_which_walls_stand() {
+    let Some(world) = walled("strict") else { return };
+    world
+        .dkms(&["check", "--full"])
+        .says("Builds are isolated (strict) by ")
+        .says("a read-only view of the files");
+    let text = world.dkms(&["check", "--full", "--format", "json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["isolation"]["policy"], "strict");
+    world.write("/etc/dkms/framework.conf.d/00-world.conf", "build_isolation=off\n");
+    world.dkms(&["check", "--full"]).says("Builds are not isolated");
+}
