@@ -63,6 +63,7 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/kernel/install.d
 	$(INSTALL) -m 644 packaging/systemd/dkms.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dkms.service
 	$(INSTALL) -D -m 644 packaging/systemd/dkms.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/dkms.catalog
+	$(INSTALL) -D -m 644 packaging/systemd/dkms.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/dkms.conf
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants
 	for unit in dkms-notify.service dkms-notify.path; do \
 		$(INSTALL) -m 644 packaging/systemd/$$unit $(DESTDIR)$(PREFIX)/lib/systemd/user/$$unit && \

@@ -33,16 +33,16 @@ _dkms_options() {
             " ;;
         build)
             echo "
-            -m --module -v -k --kernelver -a --arch --force --force-vermagic -j -c --directive --config
-            --kernelsourcedir --dkmstree --sourcetree --installtree --rpm_safe_upgrade --dry-run --verbose -q
-            --quiet --debug -V --version -h --help
+            -m --module -v -k --kernelver -a --arch --force --force-vermagic -j --no-isolation -c --directive
+            --config --kernelsourcedir --dkmstree --sourcetree --installtree --rpm_safe_upgrade --dry-run
+            --verbose -q --quiet --debug -V --version -h --help
             " ;;
         install)
             echo "
             -m --module -v -k --kernelver -a --arch --all --force --force-version-override --force-vermagic -j
-            -c --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
-            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --dry-run --verbose -q --quiet
-            --debug -V --version -h --help
+            --no-isolation -c --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree
+            --no-depmod --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format --dry-run
+            --verbose -q --quiet --debug -V --version -h --help
             " ;;
         uninstall)
             echo "
@@ -69,9 +69,10 @@ _dkms_options() {
             " ;;
         autoinstall)
             echo "
-            -k --kernelver -a --arch --force --force-version-override --force-vermagic -j --directive --config
-            --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod --modprobe-on-install
-            --symlink-modules --format --dry-run --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --force --force-version-override --force-vermagic -j --no-isolation
+            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
+            --modprobe-on-install --symlink-modules --format --dry-run --verbose -q --quiet --debug -V
+            --version -h --help
             " ;;
         check)
             echo "
@@ -111,9 +112,9 @@ _dkms_options() {
         match)
             echo "
             -m --module -v -k --kernelver -a --arch --force --force-version-override --force-vermagic -j
-            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel
-            --no-depmod --modprobe-on-install --symlink-modules --verbose -q --quiet --debug -V --version -h
-            --help
+            --no-isolation --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree
+            --templatekernel --no-depmod --modprobe-on-install --symlink-modules --verbose -q --quiet --debug
+            -V --version -h --help
             " ;;
         mktarball)
             echo "
@@ -160,9 +161,9 @@ _dkms_options() {
             " ;;
         kernel_postinst)
             echo "
-            -k --kernelver -a --arch --force --force-version-override --force-vermagic -j --directive --config
-            --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod --modprobe-on-install
-            --symlink-modules --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --force --force-version-override --force-vermagic -j --no-isolation
+            --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --no-depmod
+            --modprobe-on-install --symlink-modules --verbose -q --quiet --debug -V --version -h --help
             " ;;
         kernel_prerm)
             echo "
@@ -176,10 +177,10 @@ _dkms_options() {
         *)
             echo "
             -m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force
-            --force-version-override --force-vermagic -j -c --directive --config --kernelsourcedir --dkmstree
-            --sourcetree --installtree --templatekernel --archive --binaries-only --source-only --no-depmod
-            --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format -f --follow --dry-run
-            --verbose -q --quiet --debug -V --version -h --help
+            --force-version-override --force-vermagic -j --no-isolation -c --directive --config
+            --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel --archive --binaries-only
+            --source-only --no-depmod --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format -f
+            --follow --dry-run --verbose -q --quiet --debug -V --version -h --help
             " ;;
     esac
 }

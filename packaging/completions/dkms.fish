@@ -90,6 +90,7 @@ complete -c dkms -n '__fish_seen_subcommand_from add build install autoinstall m
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l force-version-override -d 'install over a newer module of the kernel'
 complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -l force-vermagic -d 'accept a module built for another kernel release'
 complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -s j -x -d 'the number of compile jobs; 0 means no limit'
+complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -l no-isolation -d 'let the package\'s programs run as root, this time'
 complete -c dkms -n '__fish_seen_subcommand_from add build install conf mktarball mkdeb mkbmdeb mkdsc mkrpm' -s c -r -F -d 'a dkms.conf to read in place of the package\'s own'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l directive -x -d 'override a directive of dkms.conf; repeatable'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l config -r -F -d 'the kernel\'s configuration'
