@@ -385,7 +385,7 @@ fn owner(sandbox: &Sandbox) -> Option<(u32, u32)> {
 fn was_full(log: &Path) -> bool {
     let bytes = files::read_ends(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    ["No space left on device", "Disk quota exceeded", "File too large"]
+    ["No space left on device", "Disk quota exceeded", "File too large", "ile size limit exceeded"]
         .iter()
         .any(|words| text.contains(words))
 }

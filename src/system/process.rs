@@ -306,9 +306,6 @@ impl Command {
         if self.timeout.is_some() {
             command.process_group(0);
         }
-        if let Some(client) = &self.jobserver {
-            client.configure_make(&mut command);
-        }
         if let Some(sandbox) = &self.sandbox {
             sandbox::enter(&mut command, sandbox, self.dir.as_deref())?;
         } else if self.binds.is_empty() {
@@ -317,6 +314,10 @@ impl Command {
             }
         } else {
             enter_namespace(&mut command, &self.binds, self.dir.as_deref())?;
+        }
+        // After the sandbox, which leaves no other file of ours open.
+        if let Some(client) = &self.jobserver {
+            client.configure_make(&mut command);
         }
         Ok(command)
     }

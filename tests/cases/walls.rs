@@ -80,6 +80,16 @@ fn other_processes_are_out_of_reach(#[case] attempt: &str) {
 }
 
 #[test]
+fn build_does_not_type_into_the_terminal() {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe("if : >/dev/tty; then echo 'DONE: terminal'; fi; exit 2");
+    let ended = world.on_terminal(80, &[], "dkms build m/1.0; : >/dev/tty && echo 'a terminal'");
+    ended.says("a terminal");
+    let log = world.read("/var/lib/dkms/m/1.0/build/make.log");
+    assert!(!log.contains("DONE: "), "{log}");
+}
+
+#[test]
 fn nothing_that_build_started_is_left() {
     let Some(world) = walled("auto") else { return };
     let mark = format!("300.{}", std::process::id());

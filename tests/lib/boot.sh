@@ -23,6 +23,8 @@ done
 systemctl show multi-user.target -p ActiveEnterTimestampMonotonic | say multi-user
 systemctl --failed --no-legend --plain | say failed
 dkms status | say status
+dkms status --format json | tr -d ' \n' | grep -o '"walls":[^]]*' | say walls
+grep -h '^DONE: ' /var/lib/dkms/*/*/*/*/log/make.log | say escaped
 journalctl -b -o cat -u dkms.service --no-pager | say unit-journal
 journalctl -b -o cat -t dkms-boot --no-pager | say journal
 sync

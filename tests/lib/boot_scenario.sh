@@ -37,6 +37,9 @@ source=$ROOT_PROJECT/tests/fixtures/hello
 cp -r "$source" "$root/usr/src/hello-1.0"
 cp -r "$source" "$root/usr/src/broken-1.0"
 echo '#error it does not compile' >>"$root/usr/src/broken-1.0/hello.c"
+# It tries what no build should be able to do.
+cp "$ROOT_PROJECT/tests/fixtures/escape.sh" "$root/usr/src/hello-1.0/"
+echo 'PRE_BUILD="escape.sh"' >>"$root/usr/src/hello-1.0/dkms.conf"
 # The broken one is for the second kernel alone.
 sed -i 's/hello/broken/; s/^BUILT_MODULE_NAME.*/BUILT_MODULE_NAME[0]="hello"/; $a DEST_MODULE_NAME[0]="broken"' "$root/usr/src/broken-1.0/dkms.conf"
 echo "BUILD_EXCLUSIVE_KERNEL=\"^${new_kernel//./\\.}\$\"" >>"$root/usr/src/broken-1.0/dkms.conf"
@@ -74,6 +77,8 @@ echo "# in an emulated machine with nothing else to do: the boot program $(cost 
 
 start "$new_kernel" "hooks left out"
 assert_match "the unit catches up" "^hello/1\.0, $new_kernel, x86_64: installed\$" "$(reported status)"
+assert_match "behind all walls" '"user","files","network","processes","landlock"' "$(reported walls)"
+assert_equal "and nothing else came of it" "" "$(reported escaped)"
 assert_match "when multi-user.target is reached the module is loaded" '^hello$' "$(reported loaded)"
 assert_match "progress is on the console" 'Building hello/1\.0 for ' "$(<"$console")"
 assert_match "a package that fails is on the console" 'broken/1\.0 for kernel' "$(<"$console")"

@@ -104,6 +104,7 @@ impl Plan {
     }
 
     fn carry_out(&mut self) -> Result<(), Errno> {
+        leave_inherited();
         unshare(self.namespaces)?;
         if self.namespaces.contains(CloneFlags::CLONE_NEWPID) {
             become_first_process()?;
@@ -178,7 +179,10 @@ impl Call {
             Self::Link(target, path) => there_or(symlink(target, path)),
             Self::Attach(number, path) => match taken[*number] {
                 -1 => Ok(()),
-                number => attach(number, path),
+                number => match attach(number, path) {
+                    Err(Errno::ENOENT) => Ok(()),
+                    other => other,
+                },
             },
             Self::Bind(from, onto) => {
                 mount(Some(from.as_c_str()), onto.as_c_str(), none, MsFlags::MS_BIND, none)
@@ -236,7 +240,9 @@ fn take(path: &CStr) -> Result<libc::c_int, Errno> {
 /// move_mount(2): attaches what [`take`] took.
 #[allow(unsafe_code)]
 fn attach(taken: libc::c_int, path: &CStr) -> Result<(), Errno> {
-    const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
+    const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 0x04;
+    // /var/tmp may be a link to /tmp.
+    const MOVE_MOUNT_T_SYMLINKS: libc::c_uint = 0x10;
     // SAFETY: the strings end with a zero byte and live during the call.
     checked(unsafe {
         libc::syscall(
@@ -245,7 +251,7 @@ fn attach(taken: libc::c_int, path: &CStr) -> Result<(), Errno> {
             c"".as_ptr(),
             libc::AT_FDCWD,
             path.as_ptr(),
-            MOVE_MOUNT_F_EMPTY_PATH,
+            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS,
         )
     })
     .map(|_| ())
@@ -284,6 +290,26 @@ fn enter_again() -> Result<(), Errno> {
     match known.then(|| nix::unistd::chdir(name)) {
         Some(Ok(())) => Ok(()),
         _ => nix::unistd::chdir(c"/"),
+    }
+}
+
+/// Gives up what a child has from its parent without having been given it: the terminal, into which it could type
+/// (TIOCSTI of ioctl_tty(2)); open files of the caller, as a package manager's; the keys of the session (keyrings(7)).
+#[allow(unsafe_code)]
+fn leave_inherited() {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    const FIRST: libc::c_uint = 3;
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: system calls on numbers and on a string that ends with a zero byte. Where one of them fails, there is no
+    // terminal, no such call in this kernel, or nothing to be had.
+    unsafe {
+        let terminal = libc::open(c"/dev/tty".as_ptr(), libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+        if terminal >= 0 {
+            libc::ioctl(terminal, libc::TIOCNOTTY);
+            libc::close(terminal);
+        }
+        libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC);
+        libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>());
     }
 }
 

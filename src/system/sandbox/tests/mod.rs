@@ -181,3 +181,14 @@ fn directory_is_seen_under_its_other_name(#[case] walls: &[Wall]) {
     assert_eq!(fs::read_to_string(place.path("own/file")).unwrap(), "made\n");
     assert!(!place.path("name/file").exists());
 }
+
+#[test]
+fn files_of_the_caller_are_closed() {
+    let Some(place) = Place::behind(&ALL) else { return };
+    let file = fs::File::open(place.path("secret/key")).unwrap();
+    let open = nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_DUPFD(50)).unwrap();
+    let (_, said) = place.run(&format!("cat <&{open}; ls /proc/self/fd"));
+    nix::unistd::close(open).unwrap();
+    assert!(!said.contains("KEY"), "{said}");
+    assert!(!said.lines().any(|line| line == open.to_string()), "{said}");
+}
