@@ -2,12 +2,14 @@
 //! before.
 
 use super::landlock::Rules;
+use super::privileges::{drop_privileges, leave_inherited, lower};
+use super::processes::{become_child_of_first_process, become_child_of_reaper};
 use super::view::{Step, steps};
 use super::{Ids, Sandbox, Wall};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::Resource;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -106,8 +108,9 @@ impl Plan {
     fn carry_out(&mut self) -> Result<(), Errno> {
         leave_inherited();
         unshare(self.namespaces)?;
-        if self.namespaces.contains(CloneFlags::CLONE_NEWPID) {
-            become_first_process()?;
+        match self.namespaces.contains(CloneFlags::CLONE_NEWPID) {
+            true => become_child_of_first_process()?,
+            false => become_child_of_reaper()?,
         }
         if self.namespaces.contains(CloneFlags::CLONE_NEWNS) {
             let none: Option<&'static str> = None;
@@ -290,152 +293,5 @@ fn enter_again() -> Result<(), Errno> {
     match known.then(|| nix::unistd::chdir(name)) {
         Some(Ok(())) => Ok(()),
         _ => nix::unistd::chdir(c"/"),
-    }
-}
-
-/// Gives up what a child has from its parent without having been given it: the terminal, into which it could type
-/// (TIOCSTI of ioctl_tty(2)); open files of the caller, as a package manager's; the keys of the session (keyrings(7)).
-#[allow(unsafe_code)]
-fn leave_inherited() {
-    const JOIN_SESSION_KEYRING: libc::c_long = 1;
-    const FIRST: libc::c_uint = 3;
-    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
-    // SAFETY: system calls on numbers and on a string that ends with a zero byte. Where one of them fails, there is no
-    // terminal, no such call in this kernel, or nothing to be had.
-    unsafe {
-        let terminal = libc::open(c"/dev/tty".as_ptr(), libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
-        if terminal >= 0 {
-            libc::ioctl(terminal, libc::TIOCNOTTY);
-            libc::close(terminal);
-        }
-        libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC);
-        libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>());
-    }
-}
-
-/// A lower limit of the caller stays.
-fn lower(resource: Resource, limit: u64) -> Result<(), Errno> {
-    let (soft, hard) = nix::sys::resource::getrlimit(resource)?;
-    setrlimit(resource, soft.min(limit), hard.min(limit))
-}
-
-/// Becomes the other user, and gives up what root has beyond it. Who stays root owns root's files and no more than that.
-#[allow(unsafe_code)]
-fn drop_privileges(user: Option<Ids>) -> Result<(), Errno> {
-    // capabilities(7): no program that is executed from here on can get one.
-    const LAST: libc::c_ulong = 63;
-    for capability in 0..=LAST {
-        // SAFETY: the call takes numbers only; it fails for a capability that this kernel does not know.
-        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
-    }
-    // SAFETY: the call takes numbers only.
-    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
-    if let Some(Ids { uid, gid }) = user {
-        // The system calls themselves: those of libc change every thread, and there is one.
-        // SAFETY: they take numbers and an empty list.
-        unsafe {
-            Errno::result(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()))?;
-            let (uid, gid) = (uid.as_raw(), gid.as_raw());
-            Errno::result(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
-            Errno::result(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
-        }
-    }
-    clear_capabilities()
-}
-
-/// capset(2) with nothing in it.
-#[allow(unsafe_code)]
-fn clear_capabilities() -> Result<(), Errno> {
-    const VERSION_3: u32 = 0x2008_0522;
-    let header: [u32; 2] = [VERSION_3, 0];
-    let nothing = [0_u32; 6];
-    // SAFETY: both have the layout that this version wants: a version and a process, and twice three sets.
-    checked(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), nothing.as_ptr()) }).map(|_| ())
-}
-
-/// Lets this process go on as a child of the first process of its namespace. The one that was started waits and ends as it
-/// does; the first process waits for everything, and with it everything ends.
-#[allow(unsafe_code)]
-fn become_first_process() -> Result<(), Errno> {
-    let mut pipe = [-1; 2];
-    // SAFETY: fork(2) in a process of one thread; what follows makes system calls only. The array holds two descriptors.
-    unsafe {
-        Errno::result(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC))?;
-        match Errno::result(libc::fork())? {
-            0 => {}
-            child => wait_outside(child, pipe[0]),
-        }
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        match Errno::result(libc::fork())? {
-            0 => {
-                libc::close(pipe[0]);
-                libc::close(pipe[1]);
-                Ok(())
-            }
-            child => wait_inside(child, pipe[1]),
-        }
-    }
-}
-
-/// The process that our parent knows: it ends as the program did, which `status` tells.
-#[allow(unsafe_code)]
-unsafe fn wait_outside(child: libc::pid_t, status: libc::c_int) -> ! {
-    let mut found: libc::c_int = libc::SIGKILL;
-    // SAFETY: system calls on numbers, and on a variable of this frame.
-    unsafe {
-        // Programs get these themselves, and may need the time to end.
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-            libc::signal(signal, libc::SIG_IGN);
-        }
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        close_others(status);
-        while libc::read(status, (&raw mut found).cast(), size_of::<libc::c_int>()) < 0
-            && Errno::last() == Errno::EINTR
-        {}
-        let mut ended = 0;
-        while libc::waitpid(child, &raw mut ended, 0) < 0 && Errno::last() == Errno::EINTR {}
-        if libc::WIFEXITED(found) {
-            libc::_exit(libc::WEXITSTATUS(found));
-        }
-        let signal = libc::WTERMSIG(found);
-        libc::signal(signal, libc::SIG_DFL);
-        libc::kill(libc::getpid(), signal);
-        libc::_exit(128 + signal)
-    }
-}
-
-/// The first process of the namespace.
-#[allow(unsafe_code)]
-unsafe fn wait_inside(program: libc::pid_t, status: libc::c_int) -> ! {
-    // SAFETY: system calls on numbers, and on a variable of this frame.
-    unsafe {
-        close_others(status);
-        loop {
-            let mut found = 0;
-            let ended = libc::waitpid(-1, &raw mut found, 0);
-            if ended == program {
-                libc::write(status, (&raw const found).cast(), size_of::<libc::c_int>());
-                libc::_exit(0);
-            }
-            if ended < 0 && Errno::last() != Errno::EINTR {
-                libc::_exit(1);
-            }
-        }
-    }
-}
-
-/// Closes every descriptor but one: who waits on our side for the end of a stream waits for programs, not for this.
-#[allow(unsafe_code)]
-unsafe fn close_others(kept: libc::c_int) {
-    let kept = kept as libc::c_uint;
-    // SAFETY: numbers only. Before Linux 5.9 the call fails, and the descriptors go one by one.
-    unsafe {
-        let below = kept == 0 || libc::syscall(libc::SYS_close_range, 0, kept - 1, 0) == 0;
-        if !below || libc::syscall(libc::SYS_close_range, kept + 1, libc::c_uint::MAX, 0) != 0 {
-            const MANY: libc::c_uint = 1024;
-            for number in (0..MANY).filter(|number| *number != kept) {
-                libc::close(number as libc::c_int);
-            }
-        }
     }
 }

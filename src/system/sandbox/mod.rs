@@ -7,6 +7,8 @@
 mod enter;
 mod landlock;
 mod outline;
+mod privileges;
+mod processes;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -128,10 +128,12 @@ fn nothing_else_can_be_reached() {
     assert_eq!(said, "");
 }
 
-#[test]
-fn nothing_that_it_started_outlives_it() {
-    let Some(place) = Place::behind(&ALL) else { return };
-    let mark = format!("60.{}", std::process::id());
+#[rstest]
+#[case::namespace(&ALL)]
+#[case::reaper(&[Wall::User, Wall::Landlock])]
+fn nothing_that_it_started_outlives_it(#[case] walls: &[Wall]) {
+    let Some(place) = Place::behind(walls) else { return };
+    let mark = format!("60.{}{}", std::process::id(), walls.len());
     let (status, _) = place.run(&format!("setsid sleep {mark} >/dev/null 2>&1 </dev/null & exit 3"));
     assert_eq!(status, Status::Exited(3));
     let lives = || {
@@ -147,8 +149,12 @@ fn nothing_that_it_started_outlives_it() {
 #[case("exit 7", Status::Exited(7))]
 #[case("kill -9 $$", Status::Signalled(9))]
 #[case("kill -TERM $$", Status::Signalled(15))]
-fn its_end_is_what_we_see(#[case] script: &str, #[case] wanted: Status) {
-    let Some(place) = Place::behind(&ALL) else { return };
+fn its_end_is_what_we_see(
+    #[case] script: &str,
+    #[case] wanted: Status,
+    #[values(&ALL, &[Wall::Landlock])] walls: &[Wall],
+) {
+    let Some(place) = Place::behind(walls) else { return };
     assert_eq!(place.run(script).0, wanted);
 }
 
