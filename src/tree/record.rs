@@ -194,6 +194,7 @@ impl BuildRecord {
             module.signature = None;
         }
         self.cannot_sign = None;
+        self.isolation = None;
         self.duration_ms = None;
         self
     }
