@@ -261,16 +261,27 @@ fn conf_is_read_behind_walls() {
 #[case::headers("[ -e $kernel_source_dir ] && [ \"$(ls -d $kernel_source_dir)\" ]")]
 #[case::tree("[ \"$(ls -d $dkms_tree/other/*.0)\" = $dkms_tree/other/1.0 ]")]
 #[case::dkms("dkms status -m other | grep -q installed")]
+#[case::module_of_the_kernel("PATH=$PATH:/sbin:/usr/sbin; modinfo $install_tree/$kernelver/updates/dkms/other.ko >/dev/null")]
+#[case::git("[ \"$(git -C ${BASH_SOURCE%/*} describe --tags)\" = v7 ]")]
+#[case::git_from_inside("[ \"$(cd ${BASH_SOURCE%/*} && git rev-parse --abbrev-ref HEAD)\" ]")]
+#[case::missing_program("[ \"$(no-such-program 2>/dev/null || echo none)\" = none ]")]
+#[case::release_of_the_kernel("[ $(echo $kernelver | cut -d. -f1) -ge 6 ] && uname -r >/dev/null")]
+#[case::configuration("grep -q . $kernel_config || true")]
+#[case::package_manager("dpkg-query -W -f '${Version}' bash 2>/dev/null || rpm -q bash 2>/dev/null || true")]
+#[case::processors("[ $(nproc) -ge 1 ] && [ $(getconf _NPROCESSORS_ONLN) -ge 1 ]")]
+#[case::who_am_i("id -u >/dev/null && whoami >/dev/null && hostname >/dev/null || true")]
 #[case::temporary_file("t=$(mktemp) && echo y >$t && [ $(cat $t) = y ]")]
 #[case::process_substitution("read x < <(echo z) && [ $x = z ]")]
 #[case::standard_error("echo note >/dev/stderr && echo note >/dev/null")]
 #[case::here_document("[ \"$(cat <<<text)\" = text ]")]
 fn conf_does_what_confs_do(#[case] condition: &str) {
     let Some(world) = walled("strict") else { return };
-    world
-        .package("m", "1.0")
-        .file("version", "7\n")
-        .conf(&format!("{condition} && MAKE=\"make as expected\""));
+    let package = world.package("m", "1.0").file("version", "7\n");
+    let git =
+        "git init -q && git add version && git -c user.name=n -c user.email=e commit -qm m && git tag v7";
+    let made = std::process::Command::new("sh").args(["-c", git]).current_dir(&package.dir).status().unwrap();
+    assert!(made.success());
+    package.conf(&format!("{condition} && MAKE=\"make as expected\""));
     world.ok(&["build", "m/1.0"]);
     let log = world.read(&format!("/var/lib/dkms/m/1.0/{K}/{}/log/make.log", *A));
     assert!(log.contains("as expected"), "{log}");
