@@ -346,7 +346,7 @@ impl<'a> BuildDir<'a> {
         let log = self.log_path();
         // Without a log there is nothing to keep.
         let _ = files::shorten(&log);
-        if was_full(&log) {
+        if was_full(&log) || files::is_full(&self.stage) {
             files::remove_tree(&self.real)?;
             files::create_dirs(&self.real)?;
         }

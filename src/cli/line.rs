@@ -11,7 +11,7 @@ use crate::system::Console;
 pub(crate) enum Line {
     Arguments(Box<Arguments>),
     Version,
-    /// Of one action, where one was given before.
+    /// Of one action, where one was given before or follows.
     Help(Option<Action>),
 }
 
@@ -38,7 +38,11 @@ pub(crate) fn parse(words: &[String], console: &Console) -> Result<Line, Error> 
                 set(&mut args, first_line(value));
             }
             OptionKind::Version => return Ok(Line::Version),
-            OptionKind::Help => return Ok(Line::Help(args.action)),
+            // `dkms --help install` asks for the same as `dkms install --help`.
+            OptionKind::Help => {
+                let next = rest.next().and_then(|word| Action::parse(word));
+                return Ok(Line::Help(args.action.or(next)));
+            }
             OptionKind::Deprecated | OptionKind::DeprecatedValue => {
                 args.notes.push(format!("Deprecated option: {word} has no effect."));
             }
@@ -157,6 +161,8 @@ mod tests {
     fn version_and_help_end_the_line_at_once() {
         assert!(matches!(read(&["add", "--version", "--bad"]), Ok(Line::Version)));
         assert!(matches!(read(&["add", "-h", "--bad"]), Ok(Line::Help(Some(Action::Add)))));
+        assert!(matches!(read(&["--help", "install"]), Ok(Line::Help(Some(Action::Install)))));
+        assert!(matches!(read(&["--help", "--bad"]), Ok(Line::Help(None))));
     }
 
     #[rstest]

@@ -481,6 +481,17 @@ pub(crate) fn give_tree(path: &Path, owner: (u32, u32)) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the file system of a directory has no room for one more log: less than 1 MiB, or no more than a few files.
+pub(crate) fn is_full(dir: &Path) -> bool {
+    const ROOM: u64 = 1 << 20;
+    const FILES: u64 = 16;
+    nix::sys::statvfs::statvfs(dir).is_ok_and(|data| {
+        let room = data.blocks_available().saturating_mul(data.fragment_size());
+        // Where inodes are made as needed, their number is 0.
+        room < ROOM || (data.files() > 0 && data.files_available() < FILES)
+    })
+}
+
 /// Leaves of a file that is larger than any that people read the two ends that [`read_ends`] returns.
 ///
 /// # Errors

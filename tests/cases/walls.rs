@@ -261,7 +261,9 @@ fn conf_is_read_behind_walls() {
 #[case::headers("[ -e $kernel_source_dir ] && [ \"$(ls -d $kernel_source_dir)\" ]")]
 #[case::tree("[ \"$(ls -d $dkms_tree/other/*.0)\" = $dkms_tree/other/1.0 ]")]
 #[case::dkms("dkms status -m other | grep -q installed")]
-#[case::module_of_the_kernel("PATH=$PATH:/sbin:/usr/sbin; modinfo $install_tree/$kernelver/updates/dkms/other.ko >/dev/null")]
+#[case::module_of_the_kernel(
+    "PATH=$PATH:/sbin:/usr/sbin; modinfo $install_tree/$kernelver/updates/dkms/other.ko >/dev/null"
+)]
 #[case::git("[ \"$(git -C ${BASH_SOURCE%/*} describe --tags)\" = v7 ]")]
 #[case::git_from_inside("[ \"$(cd ${BASH_SOURCE%/*} && git rev-parse --abbrev-ref HEAD)\" ]")]
 #[case::missing_program("[ \"$(no-such-program 2>/dev/null || echo none)\" = none ]")]
