@@ -13,7 +13,7 @@ use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
 use crate::system::files;
 use crate::system::process::{Bind, Command, namespaces_allowed};
-use crate::system::sandbox::{Outline, Sandbox, Walls};
+use crate::system::sandbox::{Outline, Sandbox, Wall, Walls};
 use crate::tree::IsolationRecord;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -114,11 +114,12 @@ impl<'a> BuildDir<'a> {
             self.binds.clone()
         };
         let outline = outline.write(own).scratch(scratch.to_owned()).log(self.shown.join("make.log"));
-        let sandbox = outline.sandbox(Walls::here().clone());
-        if let Some(owner) = owner(&sandbox) {
-            for dir in [&self.real, &scratch.to_owned()] {
-                files::set_owner(dir, owner)?;
-            }
+        let mut sandbox = outline.sandbox(Walls::here().clone());
+        let given =
+            |owner| [self.real.as_path(), scratch].iter().try_for_each(|dir| files::set_owner(dir, owner));
+        // Some file systems have one owner for everything.
+        if owner(&sandbox).is_some_and(|owner| given(owner).is_err()) {
+            sandbox = outline.sandbox(Walls::here().clone().without(Wall::User));
         }
         files::set_mode(scratch, 0o700)?;
         self.confinement = Some((outline, sandbox));
@@ -350,8 +351,12 @@ impl<'a> BuildDir<'a> {
             files::remove_tree(&self.real)?;
             files::create_dirs(&self.real)?;
         }
+        // What cannot be taken over, as a path that is too long to be named, is of no use to anybody.
+        if self.real.is_dir() && self.take_over(&self.real).is_err() {
+            files::remove_tree(&self.real)?;
+            files::create_dirs(&self.real)?;
+        }
         if self.real.is_dir() {
-            self.take_over(&self.real)?;
             let shown = self.real.join("make.log");
             if log.is_file() {
                 files::remove_tree(&shown)?;

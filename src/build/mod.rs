@@ -163,16 +163,16 @@ fn apply_patches(
         {
             return Err(Error::PatchOutside { patch: patch.to_owned() });
         }
-        // Read from our copy: in the source its owner could exchange it for a link meanwhile.
-        let file = place.real.join("patches").join(patch);
-        if !file.is_file() {
+        // Read from our copy: in the source its owner could exchange it for a link meanwhile. An earlier patch could make it
+        // one, too.
+        let Some(content) = place.read(&Path::new("patches").join(patch))? else {
             let path = place.shown.join("patches").join(patch);
             return Err(Error::PatchMissing { patch: patch.to_owned(), path });
-        }
+        };
         let title = format!("Applying patch {patch}");
         let step = session.system.console.step(&place.owner, &title);
         let command =
-            place.environment.apply(session.system.command("patch")).arg("-p1").stdin(Input::File(file));
+            place.environment.apply(session.system.command("patch")).arg("-p1").stdin(Input::Bytes(content));
         let shown = format!("patch -p1 < ./patches/{patch}");
         let status = log.run(&title, &shown, place.place(command.dir(&place.shown)))?;
         session.go_on()?;

@@ -25,7 +25,6 @@ pub(crate) enum Input {
     #[default]
     Null,
     Bytes(Vec<u8>),
-    File(PathBuf),
 }
 
 /// Where a program's output goes.
@@ -300,7 +299,6 @@ impl Command {
         command.stdin(match input {
             Input::Null => Stdio::null(),
             Input::Bytes(_) => Stdio::piped(),
-            Input::File(path) => fs_err::File::open(path)?.into_file().into(),
         });
         command.stdout(stdio(self.stdout)).stderr(stdio(self.stderr));
         if self.timeout.is_some() {
