@@ -13,7 +13,7 @@ use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
 use crate::system::files;
 use crate::system::process::{Bind, Command, namespaces_allowed};
-use crate::system::sandbox::{Outline, Sandbox, Wall, Walls};
+use crate::system::sandbox::{Ids, Outline, Sandbox, Wall, Walls};
 use crate::tree::IsolationRecord;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -78,7 +78,7 @@ impl<'a> BuildDir<'a> {
         if !binds.is_empty() && !source.starts_with(session.tree().root()) {
             binds.push(Bind { from: stage.join("source"), onto: source.clone() });
         }
-        let (out, modules, scratch) = (stage.join("out"), stage.join("modules"), stage.join("tmp"));
+        let (out, modules, scratch) = (stage.join("out"), stage.join("modules"), stage.join("scratch/tmp"));
         // Mount points exist on both sides before the first program starts.
         for dir in binds.iter().map(|bind| &bind.from).chain([&real, &out, &modules, &scratch]) {
             files::create_dirs(dir)?;
@@ -114,14 +114,20 @@ impl<'a> BuildDir<'a> {
             self.binds.clone()
         };
         let outline = outline.write(own).scratch(scratch.to_owned()).log(self.shown.join("make.log"));
-        let mut sandbox = outline.sandbox(Walls::here().clone());
-        let given =
-            |owner| [self.real.as_path(), scratch].iter().try_for_each(|dir| files::set_owner(dir, owner));
+        let mut walls = Walls::here().clone();
         // Some file systems have one owner for everything.
-        if owner(&sandbox).is_some_and(|owner| given(owner).is_err()) {
-            sandbox = outline.sandbox(Walls::here().clone().without(Wall::User));
+        if walls.user().is_some_and(|owner| files::set_owner(scratch, owner.numbers()).is_err()) {
+            walls = walls.without(Wall::User);
         }
-        files::set_mode(scratch, 0o700)?;
+        if walls.has(Wall::Files) {
+            // As /tmp is: what we put there for the build to see is not the build's to exchange. Nobody else comes here.
+            files::set_owner(scratch, ids_of_this_process())?;
+            files::set_mode(scratch, 0o1777)?;
+            files::set_mode(scratch.parent().unwrap_or(scratch), 0o700)?;
+        } else {
+            files::set_mode(scratch, 0o700)?;
+        }
+        let sandbox = outline.sandbox(walls);
         self.confinement = Some((outline, sandbox));
         Ok(())
     }
@@ -202,13 +208,18 @@ impl<'a> BuildDir<'a> {
     /// # Errors
     /// A file cannot be read or written.
     pub(crate) fn fill(&self, patches: &Path) -> Result<()> {
-        let owner = self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox));
-        files::copy_tree_for(owner, &self.source, &self.real)?;
-        for bind in self.binds.iter().filter(|bind| bind.onto == self.source) {
-            files::copy_tree_for(owner, &self.source, &bind.from)?;
+        let source = self.binds.iter().find(|bind| bind.onto == self.source).map(|bind| &bind.from);
+        for copy in std::iter::once(&self.real).chain(source) {
+            files::copy_tree(&self.source, copy)?;
         }
         if patches.is_dir() {
-            files::copy_tree_for(owner, patches, &self.real.join("patches"))?;
+            files::copy_tree(patches, &self.real.join("patches"))?;
+        }
+        // Given away when it is complete: programs of other builds may run as the same user.
+        if let Some(owner) = self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox)) {
+            for copy in std::iter::once(&self.real).chain(source) {
+                files::give_tree(copy, owner)?;
+            }
         }
         Ok(())
     }
@@ -383,7 +394,11 @@ impl<'a> BuildDir<'a> {
 
 /// Who the files of a build belong to while its programs run; `None` for us.
 fn owner(sandbox: &Sandbox) -> Option<(u32, u32)> {
-    sandbox.walls.user().map(|ids| (ids.uid.as_raw(), ids.gid.as_raw()))
+    sandbox.walls.user().map(Ids::numbers)
+}
+
+fn ids_of_this_process() -> (u32, u32) {
+    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
 }
 
 /// Whether a build ended because there was no more room.

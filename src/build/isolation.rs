@@ -9,7 +9,6 @@ use crate::system::process::Bind;
 use crate::system::sandbox::Outline;
 use crate::system::{dir, files};
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -47,25 +46,17 @@ pub(crate) fn outline(
     let trees = [session.tree().root(), &settings.source_tree, &settings.install_tree, &kernel.build_dir];
     let own = policy.paths.iter().map(|path| Bind { from: path.clone(), onto: path.clone() });
     Outline::of(session.system)
-        .hide(keys(session, preparation, &kernel.build_dir))
+        .hide(keys(preparation, &kernel.build_dir))
         .hide(other_packages(session, preparation))
         .show(trees.into_iter().map(Path::to_owned))
         .show(source_of_kernel)
         .write(own.filter(|bind| bind.from.exists()))
 }
 
-/// The signing keys of this machine, and what the administrator keeps for root in /etc/dkms.
-fn keys(session: &WriteSession<'_>, preparation: &Preparation, headers: &Path) -> Vec<PathBuf> {
-    let known = ["/var/lib/dkms/mok.key", "/var/lib/shim-signed/mok/MOK.priv"];
-    let mut keys: Vec<PathBuf> = known.map(|path| session.system.path(path)).to_vec();
-    keys.push(headers.join("certs/signing_key.pem"));
-    keys.extend(preparation.signer.iter().map(|signer| PathBuf::from(&signer.key)));
-    let is_closed = |path: &PathBuf| {
-        fs_err::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o004 == 0)
-    };
-    let files = dir::entries(session.system.path("/etc/dkms")).into_iter().map(|entry| entry.path());
-    keys.extend(files.filter(is_closed));
-    keys
+/// The key that signs its modules, and the one that a kernel of one's own is built with.
+fn keys(preparation: &Preparation, headers: &Path) -> Vec<PathBuf> {
+    let signer = preparation.signer.iter().map(|signer| PathBuf::from(&signer.key));
+    signer.chain([headers.join("certs/signing_key.pem")]).collect()
 }
 
 /// What the tree has of packages that this one is not built with.
@@ -90,29 +81,48 @@ fn other_packages(session: &WriteSession<'_>, preparation: &Preparation) -> Vec<
 }
 
 /// What programs say of something that the walls deny.
-const DENIALS: [&str; 14] = [
+const DENIALS: [&str; 18] = [
     "Permission denied",
     "Operation not permitted",
     "Read-only file system",
     "Invalid cross-device link",
     "Network is unreachable",
-    "Could not resolve host",
+    "Could not resolve",
+    "Failed to connect to",
+    "Could not connect to",
+    "unable to connect to",
     "unable to resolve host address",
     "Temporary failure in name resolution",
     "Name or service not known",
     "Name does not resolve",
     // Programs that look at who they are before they try.
     "must be root",
-    "be run as root",
+    "run as root",
     "need to be root",
     "root privileges",
+    // A program that could not be started.
+    "(os error ",
 ];
+
+/// Whether a program says of a file that it is missing, which is there for everybody else.
+fn misses_a_file(line: &str) -> bool {
+    let is_separator = |c: char| c.is_whitespace() || "'\"`:‘’(),;".contains(c);
+    let is_covered = |word: &&str| COVERED.iter().any(|dir| word.starts_with(dir));
+    line.contains("No such file or directory")
+        && line.split(is_separator).filter(is_covered).any(|word| Path::new(word).exists())
+}
+
+/// Where a build sees nothing, or something of its own.
+const COVERED: [&str; 5] = ["/home/", "/root/", "/run/", "/tmp/", "/var/tmp/"];
 
 /// The first line of a log in which a program was denied something, if there is one.
 pub(crate) fn denial(log: &Path) -> Option<String> {
     let bytes = files::read_ends(log).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let is_denial = |line: &&str| !line.starts_with('#') && DENIALS.iter().any(|words| line.contains(words));
+    // What opens /dev/stderr anew cuts the log, and the next words are written behind a hole.
+    let text = String::from_utf8_lossy(&bytes).replace('\0', "");
+    let is_denial = |line: &&str| {
+        !line.starts_with('#') && (DENIALS.iter().any(|words| line.contains(words)) || misses_a_file(line))
+    };
     let line: String = text.lines().find(is_denial)?.trim().chars().take(200).collect();
     Some(shown_in_line(&line).into_owned())
 }

@@ -29,9 +29,9 @@ use crate::programs::records::{keeping_current, remember, renew_source};
 use crate::session::WriteSession;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::process::Input;
-use crate::system::{Work, files, regex};
+use crate::system::{Work, dir, files, regex};
 use crate::tree::{Added, Built, Entry, Key};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Builds, and replaces an earlier build only by a finished one. If the old one was installed it stays so.
@@ -252,10 +252,11 @@ fn publish(
     let (built, replaced) =
         session.writer.publish(&place.id, &place.out).map_err(|error| place.not_stored(error))?;
     if let Some(line) = preparation.conf.script(Script::PostBuild) {
-        let record = built.record();
+        let (record, records) = (built.record(), Records::read(built.dir())?);
         let done = place.lend(built.dir(), |confined| {
             run_build_script(session, Script::PostBuild, line, place, confined, &mut log)
         });
+        let done = done.and_then(|()| records.restore(built.dir()));
         let done = done.and_then(|()| require_regular(place, built.dir()));
         if let Err(error) = done.and_then(|()| record_anew(session, &built, record)) {
             session.writer.withdraw(built, replaced)?;
@@ -272,6 +273,26 @@ fn publish(
     }
     // What was replaced goes with the rest of the work.
     Ok(built)
+}
+
+/// What we and other dkms record in a build, which is not the package's to change.
+struct Records(Vec<(PathBuf, Vec<u8>)>);
+
+impl Records {
+    fn read(dir: &Path) -> Result<Self> {
+        let content = |path: PathBuf| Ok((path.clone(), fs_err::read(path)?));
+        Ok(Self(records_in(dir)?.into_iter().map(content).collect::<Result<_>>()?))
+    }
+
+    fn restore(self, dir: &Path) -> Result<()> {
+        records_in(dir)?.iter().try_for_each(|path| files::remove_tree(path))?;
+        Ok(self.0.iter().try_for_each(|(path, content)| files::publish_file(path, content, 0o644))?)
+    }
+}
+
+fn records_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let paths = dir::read(dir)?.into_iter().map(|entry| entry.path());
+    Ok(paths.filter(|path| crate::tree::is_record(path)).collect())
 }
 
 /// Nothing but files and directories may be in a result: what was made behind walls must not lead out of them later.

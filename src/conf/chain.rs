@@ -86,7 +86,11 @@ pub(crate) fn read(
         cut: Vec::new(),
         messages: Vec::new(),
     };
-    let (inherited, environment) = (Values::default(), system.inherited_env());
+    let (inherited, mut environment) = (Values::default(), system.inherited_env());
+    if isolation.is_some() {
+        // The password of the signing key.
+        environment.remove("KBUILD_SIGN_PIN");
+    }
     let mut scope = Scope { variables, inherited, environment, confined: None };
     for path in std::iter::once(conf).chain(overrides.iter().map(PathBuf::as_path)) {
         let text = read_file(path)?;

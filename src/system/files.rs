@@ -287,9 +287,45 @@ pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
 /// Deletes a directory with its content; that it is gone already is fine. Links are not followed.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
-        Ok(data) if data.is_dir() => ignore_missing(fs_err::remove_dir_all(path)),
+        Ok(data) if data.is_dir() => match ignore_missing(fs_err::remove_dir_all(path)) {
+            Ok(()) => Ok(()),
+            // Deeper than there may be open files.
+            Err(_) => remove_deep(path),
+        },
         Ok(_) => remove_file(path),
         Err(_) => Ok(()),
+    }
+}
+
+/// Deletes a directory of any depth: what lies two levels below it is moved up, until there is nothing.
+fn remove_deep(path: &Path) -> io::Result<()> {
+    let mut moved: u64 = 0;
+    loop {
+        let mut found = dir::read(path)?;
+        if found.is_empty() {
+            return ignore_missing(fs_err::remove_dir(path));
+        }
+        for entry in found.drain(..) {
+            if !entry.file_type()?.is_dir() {
+                remove_file(&entry.path())?;
+                continue;
+            }
+            for inner in dir::read(&entry.path())? {
+                if inner.file_type()?.is_dir() {
+                    let place = loop {
+                        moved += 1;
+                        let place = path.join(format!("{TEMPORARY}{moved}"));
+                        if place.symlink_metadata().is_err() {
+                            break place;
+                        }
+                    };
+                    fs_err::rename(inner.path(), place)?;
+                } else {
+                    remove_file(&inner.path())?;
+                }
+            }
+            ignore_missing(fs_err::remove_dir(entry.path()))?;
+        }
     }
 }
 
@@ -336,7 +372,8 @@ pub(crate) fn remove_empty_dirs(dir: &Path, top: &Path) {
 pub(crate) fn create_file(path: &Path) -> io::Result<std::fs::File> {
     remove_file(path)?;
     let mut options = fs_err::OpenOptions::new();
-    Ok(options.write(true).create_new(true).mode(0o644).open(path)?.into_parts().0)
+    // At its end: programs that we start write into the same file, and may cut it.
+    Ok(options.append(true).create_new(true).mode(0o644).open(path)?.into_parts().0)
 }
 
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
@@ -356,21 +393,13 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 /// # Errors
 /// Something cannot be read or written.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    copy_tree_for(None, from, to)
-}
-
-/// As [`copy_tree`], and the copy belongs to this user and group.
-///
-/// # Errors
-/// Something cannot be read or written.
-pub(crate) fn copy_tree_for(owner: Option<(u32, u32)>, from: &Path, to: &Path) -> io::Result<()> {
     let options = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let dir = openat(AT_FDCWD, from, options, Mode::empty()).map_err(|e| named(from, e.into()))?;
-    copy_dir(owner, dir, from, to)
+    copy_dir(dir, from, to)
 }
 
 /// `from` is the name of what `dir` has open, for messages.
-fn copy_dir(owner: Option<(u32, u32)>, dir: OwnedFd, from: &Path, to: &Path) -> io::Result<()> {
+fn copy_dir(dir: OwnedFd, from: &Path, to: &Path) -> io::Result<()> {
     let dir = std::fs::File::from(dir);
     let data = dir.metadata().map_err(|e| named(from, e))?;
     create_dirs(to)?;
@@ -380,20 +409,13 @@ fn copy_dir(owner: Option<(u32, u32)>, dir: OwnedFd, from: &Path, to: &Path) -> 
         let entry = entry.map_err(|e| named(from, e.into()))?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
-            copy_entry(owner, &dir, name, &from.join(name), &to.join(name))?;
+            copy_entry(&dir, name, &from.join(name), &to.join(name))?;
         }
     }
-    keep_attributes(to, &data)?;
-    owner.map_or(Ok(()), |owner| set_owner(to, owner))
+    keep_attributes(to, &data)
 }
 
-fn copy_entry(
-    owner: Option<(u32, u32)>,
-    dir: &std::fs::File,
-    name: &OsStr,
-    from: &Path,
-    to: &Path,
-) -> io::Result<()> {
+fn copy_entry(dir: &std::fs::File, name: &OsStr, from: &Path, to: &Path) -> io::Result<()> {
     // Opening a pipe or a device must neither wait nor do anything.
     let options =
         OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -413,8 +435,8 @@ fn copy_entry(
         remove_file(to)?;
     }
     match () {
-        () if data.is_dir() => copy_dir(owner, opened.into(), from, to),
-        () if data.is_file() => copy_file(owner, opened, from, to),
+        () if data.is_dir() => copy_dir(opened.into(), from, to),
+        () if data.is_file() => copy_file(opened, from, to),
         // Pipes and devices have no business in a source tree.
         () => Ok(()),
     }
@@ -427,16 +449,14 @@ fn replace_by_link(target: &Path, to: &Path) -> io::Result<()> {
     symlink(target, to)
 }
 
-fn copy_file(owner: Option<(u32, u32)>, mut source: std::fs::File, from: &Path, to: &Path) -> io::Result<()> {
+fn copy_file(mut source: std::fs::File, from: &Path, to: &Path) -> io::Result<()> {
     let data = source.metadata().map_err(|e| named(from, e))?;
     let mut options = fs_err::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(to)?.into_parts().0;
     io::copy(&mut source, &mut file).map_err(|e| named(to, e))?;
     let times = std::fs::FileTimes::new().set_accessed(data.accessed()?).set_modified(data.modified()?);
     file.set_times(times).map_err(|e| named(to, e))?;
-    file.set_permissions(std::fs::Permissions::from_mode(tame(data.mode()))).map_err(|e| named(to, e))?;
-    let Some((user, group)) = owner else { return Ok(()) };
-    std::os::unix::fs::fchown(&file, Some(user), Some(group)).map_err(|e| named(to, e))
+    file.set_permissions(std::fs::Permissions::from_mode(tame(data.mode()))).map_err(|e| named(to, e))
 }
 
 /// Gives a file or directory, not what a link leads to, to a user and a group.
@@ -469,16 +489,16 @@ pub(crate) fn take_over(path: &Path, user: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a directory with everything below it to a user and a group. Links are not followed.
+/// Gives a directory with everything below it to a user and a group. Links are not followed: a directory is given away after
+/// what is in it, so that its new owner, who may run at this moment, changes nothing on the way.
 ///
 /// # Errors
 /// Something cannot be read or changed.
 pub(crate) fn give_tree(path: &Path, owner: (u32, u32)) -> io::Result<()> {
-    set_owner(path, owner)?;
     if fs_err::symlink_metadata(path)?.is_dir() {
         dir::read(path)?.iter().try_for_each(|entry| give_tree(&entry.path(), owner))?;
     }
-    Ok(())
+    set_owner(path, owner)
 }
 
 /// Whether the file system of a directory has no room for one more log: less than 1 MiB, or no more than a few files.
@@ -530,6 +550,8 @@ pub(crate) fn find_irregular(dir: &Path) -> io::Result<Option<PathBuf>> {
 pub(crate) fn read_below(dir: &Path, name: &Path) -> io::Result<Option<Vec<u8>>> {
     use nix::fcntl::{OpenHow, ResolveFlag, openat2};
     use std::io::Read;
+    /// Twice the largest module with its debug information.
+    const LARGEST: u64 = 1 << 30;
     let top = openat(AT_FDCWD, dir, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let top = top.map_err(|e| named(dir, e.into()))?;
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -544,8 +566,14 @@ pub(crate) fn read_below(dir: &Path, name: &Path) -> io::Result<Option<Vec<u8>>>
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EXDEV | Errno::ENXIO) => return Ok(None),
         Err(error) => return Err(named(&dir.join(name), error.into())),
     };
-    if !file.metadata()?.is_file() {
+    let data = file.metadata()?;
+    if !data.is_file() {
         return Ok(None);
+    }
+    if data.len() > LARGEST {
+        let why =
+            format!("it has {} MiB, and no module is larger than {} MiB", data.len() >> 20, LARGEST >> 20);
+        return Err(named(&dir.join(name), io::Error::other(why)));
     }
     let mut content = Vec::new();
     file.read_to_end(&mut content).map_err(|e| named(&dir.join(name), e))?;

@@ -16,7 +16,7 @@ pub(crate) use originals::{Original, stored_originals};
 pub(crate) use pending::Pending;
 pub(crate) use record::{
     BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, IsolationRecord, ModuleRecord,
-    MovedOriginal, Signature, UsedFile, stage_dependency,
+    MovedOriginal, Signature, UsedFile, is_record, stage_dependency,
 };
 pub(crate) use scan::{Build, Package, Snapshot};
 pub(crate) use writer::Writer;

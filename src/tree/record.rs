@@ -455,6 +455,13 @@ impl FailureRecord {
     }
 }
 
+/// Whether a file in a build is a record, of ours or of any dkms.
+#[must_use]
+pub(crate) fn is_record(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with(".dkms-") || name.starts_with(DEPENDENCY)
+}
+
 /// The target in the name of a file about a failed build.
 fn target_in(name: &str, suffix: &str) -> Option<Target> {
     let (release, arch) = name.strip_prefix(FAILED)?.strip_suffix(suffix)?.rsplit_once('-')?;

@@ -242,6 +242,107 @@ fn post_build_changes_the_result_and_not_the_record() {
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&data), 0);
 }
 
+/// Each would be the way of a build to what it must not have.
+#[rstest]
+#[case::install_record("sed s,@,$DKMS_ROOT/lib/modules/$kernelver/kernel/own.ko, forged >.dkms-install.json")]
+#[case::dependency("echo 1.0 >.dep_evil")]
+#[case::directory("mkdir .dep_evil && touch .dep_evil/x")]
+fn post_build_leaves_no_record(#[case] attempt: &str) {
+    let Some(world) = walled("strict") else { return };
+    world.write(&format!("/lib/modules/{K}/kernel/own.ko"), "OWN");
+    let post = format!(
+        "cp forged $DKMS_ROOT/var/lib/dkms/m/1.0/{K}/{0}/; cd $DKMS_ROOT/var/lib/dkms/m/1.0/{K}/{0} && {attempt}",
+        *A
+    );
+    let forged = r#"{"format":1,"files":[{"path":"@","size":3,"sha256":"","inode":1}]}"#;
+    world.package("m", "1.0").conf("POST_BUILD=post.sh").script("post.sh", &post).file("forged", forged);
+    for args in
+        [vec!["install", "m/1.0"], vec!["build", "m/1.0", "--force"], vec!["install", "m/1.0", "--force"]]
+    {
+        world.ok(&args);
+    }
+    assert_eq!(world.read(&format!("/lib/modules/{K}/kernel/own.ko")), "OWN");
+    assert!(!world.has(&format!("/var/lib/dkms/m/1.0/{K}/{}/.dep_evil", *A)));
+}
+
+#[test]
+fn patch_that_is_a_link_is_not_read() {
+    let Some(world) = walled("strict") else { return };
+    world.write("/root/secret.patch", "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-SECRET\n+y\n");
+    let package = world.package("m", "1.0").conf("PATCH[0]=p.patch");
+    fs::create_dir(package.dir.join("patches")).unwrap();
+    std::os::unix::fs::symlink(world.path("/root/secret.patch"), package.dir.join("patches/p.patch"))
+        .unwrap();
+    world.dkms(&["build", "m/1.0"]).exits(7).complains("patches/p.patch of m/1.0");
+    assert!(!world.read("/var/lib/dkms/m/1.0/build/make.log").contains("SECRET"));
+}
+
+#[rstest]
+#[case::password("MAKE=\"make PIN=$KBUILD_SIGN_PIN\"")]
+#[case::password_by_bash("MAKE=\"make $(echo PIN=$KBUILD_SIGN_PIN)\"")]
+#[case::key("MAKE=\"make PIN=$(cat $dkms_tree/mok.key | tr -cd A-Z)\"")]
+#[case::key_of_a_closed_conf("chmod 600 dkms.conf; MAKE=\"make PIN=$(cat $dkms_tree/mok.key | tr -cd A-Z)\"")]
+fn conf_learns_no_secret(#[case] conf: &str) {
+    let Some(mut world) = walled("strict") else { return };
+    let (first, conf) = conf.split_once("; ").unwrap_or(("", conf));
+    let package = world.package("m", "1.0").conf(conf);
+    if first.starts_with("chmod") {
+        fs::set_permissions(package.dir.join("dkms.conf"), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    world.set("KBUILD_SIGN_PIN", "s3cret");
+    world.ok(&["build", "m/1.0"]);
+    let log = world.read(&format!("/var/lib/dkms/m/1.0/{K}/{}/log/make.log", *A));
+    assert!(log.lines().any(|line| line.contains(" PIN=") && line.ends_with(" PIN=")), "{log}");
+}
+
+/// What a strict umask leaves behind.
+#[rstest]
+#[case::source("/usr/src/m-1.0")]
+#[case::sources("/usr/src")]
+#[case::tree("/var/lib/dkms")]
+#[case::kernels("/lib/modules")]
+#[case::conf("/usr/src/m-1.0/dkms.conf")]
+fn closed_places_are_opened_for_the_build(#[case] path: &str) {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").file("version", "7").conf("MAKE=\"make $(uname -s) as expected\"");
+    let mode = if path.ends_with("conf") { 0o600 } else { 0o700 };
+    fs::set_permissions(world.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    world.ok(&["install", "m/1.0"]);
+    let log = world.read(&format!("/var/lib/dkms/m/1.0/{K}/{}/log/make.log", *A));
+    assert!(log.contains("Linux as expected"), "{log}");
+}
+
+#[rstest]
+#[case::nested("perl -e 'for (1..3000) { mkdir q(d) or exit; chdir q(d) or exit }'; exit 1")]
+#[case::log_cut("echo x >/dev/stderr; cat $DKMS_ROOT/root/private || exit 1")]
+fn odd_remains_are_cleared(#[case] recipe: &str) {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe(recipe);
+    let ended = world.dkms(&["build", "m/1.0"]);
+    ended.exits(10).is_silent_about("u{0").is_silent_about("0000");
+    assert!(world.has("/var/lib/dkms/m/1.0/build/make.log"));
+    fs::remove_file(world.path("/usr/src/m-1.0/recipe")).unwrap();
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+}
+
+#[test]
+fn module_larger_than_any_is_refused() {
+    let Some(world) = walled("strict") else { return };
+    world.package("m", "1.0").recipe("cp m.ko.in m.ko; truncate -s 3G m.ko; rm m.ko.in");
+    world.dkms(&["build", "m/1.0"]).complains("no module is larger than 1024 MiB");
+}
+
+#[test]
+fn file_that_is_there_for_others_is_a_reason_to_try_again() {
+    let Some(world) = walled("auto") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("firmware");
+    fs::write(&file, "blob").unwrap();
+    world.package("m", "1.0").recipe(&format!("cat {} >copy || exit 1", file.display()));
+    world.ok(&["build", "m/1.0"]).complains("does not build in isolation");
+}
+
 #[test]
 fn conf_is_read_behind_walls() {
     let Some(world) = walled("auto") else { return };

@@ -10,7 +10,7 @@ use super::script::{self, ScriptReport};
 use super::{EvalError, First, Scope};
 use crate::conf::Values;
 use crate::system::process::{Command, Output, Status};
-use crate::system::sandbox::{Wall, Walls, is_readable_by_others};
+use crate::system::sandbox::{Walls, is_readable_by_others};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -50,8 +50,10 @@ impl<'a> Runner<'a> {
 
     /// Sources the file. One that exits leaves nothing but the directives of the environment.
     pub(crate) fn first_reading(&mut self, path: &Path, text: &[u8]) -> Result<First, EvalError> {
+        // In a sandbox bash is another user, who may not be able to open the file.
+        let is_closed = self.scope.confined.is_some() && !is_readable_by_others(path);
         let path = sourced_name(path);
-        let text = text.contains(&b'\r').then(|| {
+        let text = (is_closed || text.contains(&b'\r')).then(|| {
             let text = String::from_utf8_lossy(text);
             super::normalised(&text).replace('\0', "")
         });
@@ -92,7 +94,7 @@ impl<'a> Runner<'a> {
         self.used = true;
         let (mut stdout, mut stderr) = (memory_file()?, memory_file()?);
         let outcome = self
-            .command(script, path.map(Path::new))
+            .command(script)
             .stdout(Output::File(stdout.try_clone().map_err(EvalError::Io)?))
             .stderr(Output::File(stderr.try_clone().map_err(EvalError::Io)?))
             .run();
@@ -117,7 +119,7 @@ impl<'a> Runner<'a> {
         Ok(script::parse_report(&contents(&mut stdout)?))
     }
 
-    fn command(&self, script: &str, file: Option<&Path>) -> Command {
+    fn command(&self, script: &str) -> Command {
         let script = &format!("{LIMITS}\n{script}");
         let bash = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "bash" };
         let command = Command::new(bash).args(["--norc", "--noprofile", "-c", script, "dkms"]).env_clear();
@@ -130,13 +132,7 @@ impl<'a> Runner<'a> {
             .fold(command, |command, (name, value)| command.env(name, value))
             .timeout(self.deadline.saturating_duration_since(Instant::now()));
         let Some(outline) = &self.scope.confined else { return command };
-        let walls = Walls::here().clone();
-        // It opens the file itself.
-        let walls = match file {
-            Some(file) if !is_readable_by_others(file) => walls.without(Wall::User),
-            _ => walls,
-        };
-        command.confined(&outline.sandbox(walls))
+        command.confined(&outline.sandbox(Walls::here().clone()))
     }
 }
 

@@ -192,7 +192,7 @@ impl Call {
             }
             // In a container parts of /proc can be covered, and then the kernel allows no other one.
             Self::Proc => {
-                let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+                let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
                 let _ = mount(Some(c"proc"), c"/proc", Some(c"proc"), flags, none);
                 Ok(())
             }

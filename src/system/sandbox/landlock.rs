@@ -41,7 +41,8 @@ impl Rules {
         let mut paths: Vec<(PathBuf, BitFlags<AccessFs>)> = Vec::new();
         if sandbox.walls.has(Wall::Files) {
             paths.push(("/".into(), read));
-            paths.extend(super::view::TEMPORARY.map(|dir| (PathBuf::from(dir), all)));
+            paths.extend(sandbox.temporary.iter().map(|dir| (dir.clone(), all)));
+            paths.push((super::view::SHARED_MEMORY.into(), all));
         } else {
             paths.push(("/".into(), AccessFs::ReadDir.into()));
             paths.extend(readable(sandbox).into_iter().map(|path| (path, read)));

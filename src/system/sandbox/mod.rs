@@ -63,6 +63,14 @@ pub(crate) struct Ids {
     pub gid: Gid,
 }
 
+impl Ids {
+    /// User and group.
+    #[must_use]
+    pub(crate) fn numbers(self) -> (u32, u32) {
+        (self.uid.as_raw(), self.gid.as_raw())
+    }
+}
+
 /// The walls that stand, or that are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Walls {
@@ -178,6 +186,8 @@ pub(crate) struct Sandbox {
     pub hidden: Vec<PathBuf>,
     /// What it sees although it lies below what is hidden or private.
     pub visible: Vec<PathBuf>,
+    /// Where everybody's temporary files are: /tmp and /var/tmp, or where these lead.
+    pub temporary: Vec<PathBuf>,
     pub scratch: Scratch,
     /// The file that its output goes to, under a name that it sees: some programs open it anew by `/dev/stderr`.
     pub log: Option<PathBuf>,
@@ -191,6 +201,7 @@ impl Sandbox {
             writable: Vec::new(),
             hidden: Vec::new(),
             visible: Vec::new(),
+            temporary: view::TEMPORARY.map(PathBuf::from).to_vec(),
             scratch: Scratch::Memory,
             log: None,
         }

@@ -4,6 +4,7 @@
 use super::view::TEMPORARY;
 use super::{Sandbox, Scratch, Walls};
 use crate::system::System;
+use crate::system::dir;
 use crate::system::process::Bind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
@@ -35,6 +36,7 @@ impl Outline {
             hidden.extend(PRIVATE.iter().map(|path| system.path(path)));
             visible.push(system.path("/"));
         }
+        hidden.extend(keys(system));
         let path = system.variable("PATH").unwrap_or_default();
         visible.extend(path.split(':').map(Path::new).filter(|dir| dir.is_absolute()).map(programs));
         visible.push(system.path("/etc/dkms"));
@@ -84,15 +86,15 @@ impl Outline {
         let is_plain = |path: &&PathBuf| path.components().all(|part| part != Component::ParentDir);
         visible.extend(self.visible.iter().filter(|path| path.exists()).filter(is_plain).cloned());
         if walls.user().is_some() {
+            open_closed(&mut visible, &mut hidden);
             let shown = visible.iter().chain(self.writable.iter().map(|bind| &bind.onto));
             hidden.extend(shown.filter_map(|path| closed_above(path)).collect::<Vec<_>>());
         }
         hidden.sort();
         hidden.dedup();
-        let is_covered = |path: &Path| {
-            let covers = hidden.iter().map(PathBuf::as_path).chain(TEMPORARY.map(Path::new));
-            covers.into_iter().any(|cover| path.starts_with(cover))
-        };
+        let mut temporary = canonical(&TEMPORARY.map(PathBuf::from));
+        temporary.dedup();
+        let is_covered = |path: &Path| hidden.iter().chain(&temporary).any(|cover| path.starts_with(cover));
         visible.retain(|path| is_covered(path) && self.writable.iter().all(|bind| bind.onto != *path));
         visible.sort();
         visible.dedup();
@@ -101,10 +103,19 @@ impl Outline {
             writable: self.writable.clone(),
             hidden,
             visible,
+            temporary,
             scratch: self.scratch.clone(),
             log: self.log.clone(),
         }
     }
+}
+
+/// The signing keys in their usual places, and what the administrator keeps for root in /etc/dkms.
+fn keys(system: &System) -> Vec<PathBuf> {
+    let known = ["/var/lib/dkms/mok.key", "/var/lib/shim-signed/mok/MOK.priv"];
+    let closed = dir::entries(system.path("/etc/dkms")).into_iter().map(|entry| entry.path());
+    let closed = closed.filter(|path| path.is_file() && !is_readable_by_others(path));
+    known.iter().map(|path| system.path(path)).chain(closed).collect()
 }
 
 /// With a directory of programs, those of a toolchain's other directories: `/home/me/llvm/bin` alone does not compile. A
@@ -121,13 +132,25 @@ fn canonical(paths: &[PathBuf]) -> Vec<PathBuf> {
     paths.iter().filter_map(|path| fs_err::canonicalize(path).ok()).collect()
 }
 
+/// What lies in a visible directory that other users cannot enter is shown in a directory that they can.
+fn open_closed(visible: &mut Vec<PathBuf>, hidden: &mut Vec<PathBuf>) {
+    let (closed, open): (Vec<PathBuf>, Vec<PathBuf>) = visible.drain(..).partition(|path| is_closed(path));
+    *visible = open;
+    for directory in closed {
+        visible.extend(dir::entries(&directory).into_iter().map(|entry| entry.path()));
+        hidden.extend(fs_err::canonicalize(directory));
+    }
+}
+
+fn is_closed(path: &Path) -> bool {
+    fs_err::metadata(path).is_ok_and(|data| data.is_dir() && data.permissions().mode() & 0o001 == 0)
+}
+
 /// The first directory above a path that other users cannot pass.
 fn closed_above(path: &Path) -> Option<PathBuf> {
     let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|dir| dir.parent().is_some()).collect();
     above.reverse();
-    let is_closed =
-        |dir: &&Path| fs_err::metadata(dir).is_ok_and(|data| data.permissions().mode() & 0o001 == 0);
-    above.into_iter().find(is_closed).and_then(|dir| fs_err::canonicalize(dir).ok())
+    above.into_iter().find(|dir| is_closed(dir)).and_then(|dir| fs_err::canonicalize(dir).ok())
 }
 
 /// Whether another user can read a file, once the way to it is open.

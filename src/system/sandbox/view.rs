@@ -32,7 +32,8 @@ pub(super) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urando
 const LINKS: [(&str, &str); 4] =
     [("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2", "stderr")];
 /// Directories for everybody's temporary files.
-pub(super) const TEMPORARY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+pub(super) const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
+pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 /// A file that nobody can read, to be shown in the place of those that must not be read.
 const NOTHING: &str = "/dev/.hidden";
 
@@ -62,9 +63,9 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
         fates.push((bind.onto.clone(), Fate::Shown(number)));
     }
     if let Scratch::Dir(dir) = &sandbox.scratch {
-        for place in ["/tmp", "/var/tmp"] {
+        for place in &sandbox.temporary {
             let number = take(&mut steps, dir);
-            fates.push((place.into(), Fate::Shown(number)));
+            fates.push((place.clone(), Fate::Shown(number)));
         }
     }
     let devices = DEVICES.map(|name| (name, take(&mut steps, &Path::new("/dev").join(name))));
@@ -79,7 +80,7 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
         let above = fates.iter().filter(|(there, _)| path.starts_with(there));
         let above = above.max_by_key(|(there, _)| there.components().count());
         let is_seen = |(there, fate): &(PathBuf, Fate)| {
-            matches!(fate, Fate::Shown(_)) && !TEMPORARY.iter().any(|dir| there == Path::new(dir))
+            matches!(fate, Fate::Shown(_)) && !sandbox.temporary.contains(there)
         };
         if !above.is_some_and(is_seen) {
             let number = take(&mut steps, path);
@@ -93,10 +94,10 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
         steps.extend([Step::File(path.clone(), 0o666), Step::Attach(number, path)]);
     }
     steps.extend(LINKS.map(|(target, name)| Step::Link(target, Path::new("/dev").join(name))));
-    steps.extend([Step::Dir("/dev/shm".into()), Step::Cover("/dev/shm".into(), 0o1777)]);
+    steps.extend([Step::Dir(SHARED_MEMORY.into()), Step::Cover(SHARED_MEMORY.into(), 0o1777)]);
     steps.push(Step::File(NOTHING.into(), 0));
     if sandbox.scratch == Scratch::Memory {
-        steps.extend(["/tmp", "/var/tmp"].map(|dir| Step::Cover(dir.into(), 0o1777)));
+        steps.extend(sandbox.temporary.iter().map(|dir| Step::Cover(dir.clone(), 0o1777)));
     }
     // From the top down: what is mounted later covers what was there before.
     fates.sort_by_key(|(path, _)| path.components().count());
@@ -115,7 +116,7 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
                 steps.push(Step::Attach(number, path.clone()));
             }
             Fate::Shown(number) => {
-                steps.extend(way_to(path, &fates, is_dir(path), &mut made));
+                steps.extend(way_to(path, &fates, &sandbox.temporary, is_dir(path), &mut made));
                 steps.push(Step::Attach(*number, path.clone()));
             }
         }
@@ -127,8 +128,14 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
 }
 
 /// The places that have to be made before something can be put at a path: none, unless it lies below what is covered.
-fn way_to(path: &Path, fates: &[(PathBuf, Fate)], is_dir: bool, made: &mut BTreeSet<PathBuf>) -> Vec<Step> {
-    let covers = fates.iter().map(|(path, _)| path.as_path()).chain(TEMPORARY.map(Path::new));
+fn way_to(
+    path: &Path,
+    fates: &[(PathBuf, Fate)],
+    temporary: &[PathBuf],
+    is_dir: bool,
+    made: &mut BTreeSet<PathBuf>,
+) -> Vec<Step> {
+    let covers = fates.iter().map(|(path, _)| path.as_path()).chain(temporary.iter().map(PathBuf::as_path));
     let above = covers.filter(|cover| *cover != path && path.starts_with(cover));
     let Some(above) = above.max_by_key(|cover| cover.components().count()) else { return Vec::new() };
     let mut missing: Vec<&Path> = path.ancestors().take_while(|dir| *dir != above).collect();

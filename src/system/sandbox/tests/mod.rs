@@ -44,6 +44,7 @@ impl Place {
             hidden: vec![top.join("secret")],
             visible: vec![top.clone()],
             scratch: Scratch::Dir(top.join("scratch")),
+            temporary: view::TEMPORARY.map(PathBuf::from).to_vec(),
             log: None,
             walls,
         };
