@@ -63,7 +63,9 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
         fates.push((bind.onto.clone(), Fate::Shown(number)));
     }
     if let Scratch::Dir(dir) = &sandbox.scratch {
-        for place in &sandbox.temporary {
+        // The administrator may want builds to use everybody's.
+        let everybodys = |place: &&PathBuf| sandbox.writable.iter().all(|bind| bind.onto != **place);
+        for place in sandbox.temporary.iter().filter(everybodys) {
             let number = take(&mut steps, dir);
             fates.push((place.clone(), Fate::Shown(number)));
         }
@@ -97,7 +99,8 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
     steps.extend([Step::Dir(SHARED_MEMORY.into()), Step::Cover(SHARED_MEMORY.into(), 0o1777)]);
     steps.push(Step::File(NOTHING.into(), 0));
     if sandbox.scratch == Scratch::Memory {
-        steps.extend(sandbox.temporary.iter().map(|dir| Step::Cover(dir.clone(), 0o1777)));
+        let given = |dir: &&PathBuf| sandbox.writable.iter().all(|bind| bind.onto != **dir);
+        steps.extend(sandbox.temporary.iter().filter(given).map(|dir| Step::Cover(dir.clone(), 0o1777)));
     }
     // From the top down: what is mounted later covers what was there before.
     fates.sort_by_key(|(path, _)| path.components().count());
