@@ -9,8 +9,8 @@ use super::reread::RereadPlan;
 use super::script::{self, ScriptReport};
 use super::{EvalError, First, Scope};
 use crate::conf::Values;
-use crate::system::process::{Command, Output, Status};
-use crate::system::sandbox::{Walls, is_readable_by_others};
+use crate::system::process::{Command, Outcome, Output, Status};
+use crate::system::sandbox::{Wall, Walls, is_readable_by_others};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -93,13 +93,18 @@ impl<'a> Runner<'a> {
     fn run(&mut self, script: &str, path: Option<&str>) -> Result<Option<ScriptReport>, EvalError> {
         self.used = true;
         let (mut stdout, mut stderr) = (memory_file()?, memory_file()?);
-        let outcome = self
-            .command(script)
-            .stdout(Output::File(stdout.try_clone().map_err(EvalError::Io)?))
-            .stderr(Output::File(stderr.try_clone().map_err(EvalError::Io)?))
-            .run();
+        let start = |walls: &Walls| -> io::Result<Outcome> {
+            let command = self.command(script, walls).stdout(Output::File(stdout.try_clone()?));
+            command.stderr(Output::File(stderr.try_clone()?)).run()
+        };
+        let mut outcome = start(Walls::here());
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        if self.scope.confined.is_some() && outcome.as_ref().is_err_and(|error| !is_missing(error)) {
+            // A view of the files that cannot be made here is no reason to be without the package.
+            outcome = start(&Walls::here().clone().without(Wall::Files));
+        }
         let outcome = match outcome {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(EvalError::BashMissing),
+            Err(error) if is_missing(&error) => return Err(EvalError::BashMissing),
             outcome => outcome.map_err(EvalError::Io)?,
         };
         if outcome.status == Status::TimedOut {
@@ -119,7 +124,7 @@ impl<'a> Runner<'a> {
         Ok(script::parse_report(&contents(&mut stdout)?))
     }
 
-    fn command(&self, script: &str) -> Command {
+    fn command(&self, script: &str, walls: &Walls) -> Command {
         let script = &format!("{LIMITS}\n{script}");
         let bash = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "bash" };
         let command = Command::new(bash).args(["--norc", "--noprofile", "-c", script, "dkms"]).env_clear();
@@ -132,7 +137,7 @@ impl<'a> Runner<'a> {
             .fold(command, |command, (name, value)| command.env(name, value))
             .timeout(self.deadline.saturating_duration_since(Instant::now()));
         let Some(outline) = &self.scope.confined else { return command };
-        command.confined(&outline.sandbox(Walls::here().clone()))
+        command.confined(&outline.sandbox(walls.clone()))
     }
 }
 
