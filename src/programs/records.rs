@@ -115,5 +115,12 @@ fn was_cut_short(log: &std::path::Path) -> bool {
     };
     let bytes = files::read_ends(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
+    // 128 and the number of a signal: the step itself was killed, as for want of memory.
+    const SIGNALLED: u16 = 128;
+    let code =
+        text.lines().rev().find_map(|line| line.strip_prefix("# exit code: ")?.trim().parse::<u16>().ok());
+    if code.is_some_and(|code| code > SIGNALLED && code < 2 * SIGNALLED) {
+        return true;
+    }
     MARKS.iter().any(|mark| text.contains(mark)) || text.lines().any(|line| is_missing_program(line.trim()))
 }

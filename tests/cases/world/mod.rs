@@ -356,6 +356,8 @@ impl World {
     pub fn everything(&self) -> BTreeMap<String, Vec<u8>> {
         let mut all = self.listing("/");
         all.remove("var/lib/dkms/.lock");
+        // It names this world's own directory.
+        all.remove("etc/dkms/framework.conf.d/00-world.conf");
         all
     }
 
