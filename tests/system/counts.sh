@@ -19,20 +19,23 @@ assert_status "the package installs by apt" 0 system_install_dkms "$root"
 count() {
     mv "$root$2" "$root$2.real"
     # shellcheck disable=SC2016 # for the wrapper
-    printf '#!/bin/bash\ntest -n "$MAKELEVEL" || echo "$*" >>/var/log/count-%s\nexec -a "$0" %s.real "$@"\n' "$1" "$2" >"$root$2"
+    printf '#!/bin/bash\ntest -n "$MAKELEVEL" || echo "$*" >>/var/log/count/%s\nexec -a "$0" %s.real "$@"\n' "$1" "$2" >"$root$2"
     chmod 755 "$root$2"
 }
+# Builds run as another user, who may write there.
+mkdir -m 777 "$root/var/log/count"
+echo 'build_paths="/var/log/count"' >"$root/etc/dkms/framework.conf.d/count.conf"
 count make /usr/bin/make
 count images /usr/sbin/mkinitramfs
 system_count_depmod "$root"
-calls() { if [ -e "$root/var/log/count-$1" ]; then cat "$root/var/log/count-$1"; fi; }
+calls() { if [ -e "$root/var/log/count/$1" ]; then cat "$root/var/log/count/$1"; fi; }
 # counted KERNEL: builds, our own depmod runs and images for it since the last call.
 counted() {
     local builds depmods images
     builds=$(calls make | grep -c "$1" || true)
     depmods=$(system_depmods "$root" | grep -c "^dkms: .*$1" || true)
     images=$(calls images | grep -c "$1" || true)
-    rm -f "$root/var/log/count-make" "$root/var/log/count-images"
+    rm -f "$root/var/log/count/make" "$root/var/log/count/images"
     echo "$builds $depmods $images"
 }
 assert_counted() {
