@@ -9,11 +9,13 @@ use crate::build::jobs::SharedJobs;
 use crate::build::preparation::Preparation;
 use crate::conf::{Isolation, IsolationPolicy};
 use crate::model::{BuildId, Error, Result, millis};
+use crate::programs::log::was_without_room;
 use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
 use crate::system::files;
-use crate::system::process::{Bind, Command, namespaces_allowed};
-use crate::system::sandbox::{Ids, Outline, Sandbox, Wall, Walls};
+use crate::system::handover;
+use crate::system::process::{Command, namespaces_allowed, walls};
+use crate::system::sandbox::{Bind, Ids, Outline, Sandbox, Wall};
 use crate::tree::IsolationRecord;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -109,19 +111,19 @@ impl<'a> BuildDir<'a> {
     /// Puts walls around what is built here.
     fn confine(&mut self, outline: Outline, scratch: &Path) -> Result<()> {
         let own = if self.real == self.shown {
-            vec![Bind { from: self.real.clone(), onto: self.shown.clone() }]
+            vec![Bind::in_place(self.real.clone())]
         } else {
             self.binds.clone()
         };
         let outline = outline.write(own).scratch(scratch.to_owned()).log(self.shown.join("make.log"));
-        let mut walls = Walls::here().clone();
+        let mut walls = walls().clone();
         // Some file systems have one owner for everything.
-        if walls.user().is_some_and(|owner| files::set_owner(scratch, owner.numbers()).is_err()) {
+        if walls.user().is_some_and(|owner| handover::set_owner(scratch, owner.numbers()).is_err()) {
             walls = walls.without(Wall::User);
         }
         if walls.has(Wall::Files) {
-            // As /tmp is: what we put there for the build to see is not the build's to exchange. Nobody else comes here.
-            files::set_owner(scratch, ids_of_this_process())?;
+            // As /tmp is: what we put there for the build to see is not the build's to exchange. No other user comes here.
+            handover::set_owner(scratch, handover::own_ids())?;
             files::set_mode(scratch, 0o1777)?;
             files::set_mode(scratch.parent().unwrap_or(scratch), 0o700)?;
         } else {
@@ -173,10 +175,9 @@ impl<'a> BuildDir<'a> {
         let Some((outline, sandbox)) = &self.confinement else {
             return run(&|command| command.binds(&self.binds));
         };
-        let own = Bind { from: dir.to_owned(), onto: dir.to_owned() };
-        let wider = outline.clone().write([own]).sandbox(sandbox.walls.clone());
-        if let Some(owner) = owner(sandbox) {
-            files::give_tree(dir, owner)?;
+        let wider = outline.clone().write([Bind::in_place(dir.to_owned())]).sandbox(sandbox.walls.clone());
+        if let Some(owner) = self.owner_of_files() {
+            handover::give_tree(dir, owner)?;
         }
         let result = run(&|command| command.confined(&wider));
         self.take_over(dir)?;
@@ -185,10 +186,16 @@ impl<'a> BuildDir<'a> {
 
     /// Takes back what programs of the package made in a directory.
     fn take_over(&self, dir: &Path) -> Result<()> {
-        match self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox)) {
-            Some((user, _)) => Ok(files::take_over(dir, user)?),
+        match self.owner_of_files() {
+            Some((user, _)) => Ok(handover::take_over(dir, user)?),
             None => Ok(()),
         }
+    }
+
+    /// Who the files of a build belong to while its programs run; `None` for us.
+    fn owner_of_files(&self) -> Option<(u32, u32)> {
+        let (_, sandbox) = self.confinement.as_ref()?;
+        sandbox.walls.user().map(Ids::numbers)
     }
 
     /// How long the build has been running, in milliseconds.
@@ -216,9 +223,9 @@ impl<'a> BuildDir<'a> {
             files::copy_tree(patches, &self.real.join("patches"))?;
         }
         // Given away when it is complete: programs of other builds may run as the same user.
-        if let Some(owner) = self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox)) {
+        if let Some(owner) = self.owner_of_files() {
             for copy in std::iter::once(&self.real).chain(source) {
-                files::give_tree(copy, owner)?;
+                handover::give_tree(copy, owner)?;
             }
         }
         Ok(())
@@ -246,7 +253,7 @@ impl<'a> BuildDir<'a> {
         let own = std::iter::once(&self.real).chain(self.binds.iter().map(|bind| &bind.from));
         for dir in own {
             if let Ok(name) = path.strip_prefix(dir) {
-                return Ok(files::read_below(dir, name)?);
+                return Ok(handover::read_below(dir, name)?);
             }
         }
         Err(Error::IrregularResult { build: self.id.clone(), file: file.display().to_string(), path })
@@ -288,8 +295,8 @@ impl<'a> BuildDir<'a> {
     /// programs open their standard output by name. Without that the build goes on.
     pub(crate) fn show_log(&self) {
         let log = self.log_path();
-        if let Some(owner) = self.confinement.as_ref().and_then(|(_, sandbox)| owner(sandbox)) {
-            let _ = files::set_owner(&log, owner);
+        if let Some(owner) = self.owner_of_files() {
+            let _ = handover::set_owner(&log, owner);
         }
         let mut places = vec![&self.real, &self.shown];
         places.dedup();
@@ -358,7 +365,7 @@ impl<'a> BuildDir<'a> {
         let log = self.log_path();
         // Without a log there is nothing to keep.
         let _ = files::shorten(&log);
-        if was_full(&log) || files::is_full(&self.stage) {
+        if was_without_room(&log) || files::is_full(&self.stage) {
             files::remove_tree(&self.real)?;
             files::create_dirs(&self.real)?;
         }
@@ -390,24 +397,6 @@ impl<'a> BuildDir<'a> {
         }
         Ok(())
     }
-}
-
-/// Who the files of a build belong to while its programs run; `None` for us.
-fn owner(sandbox: &Sandbox) -> Option<(u32, u32)> {
-    sandbox.walls.user().map(Ids::numbers)
-}
-
-fn ids_of_this_process() -> (u32, u32) {
-    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
-}
-
-/// Whether a build ended because there was no more room.
-fn was_full(log: &Path) -> bool {
-    let bytes = files::read_ends(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    ["No space left on device", "Disk quota exceeded", "File too large", "ile size limit exceeded"]
-        .iter()
-        .any(|words| text.contains(words))
 }
 
 /// The components of a path, the last one first.

@@ -5,7 +5,6 @@ use crate::conf::{EvalContext, IsolationPolicy, isolation_of};
 use crate::model::PackageName;
 use crate::model::text::shown_in_line;
 use crate::session::WriteSession;
-use crate::system::process::Bind;
 use crate::system::sandbox::Outline;
 use crate::system::{dir, files};
 use std::collections::BTreeSet;
@@ -44,13 +43,12 @@ pub(crate) fn outline(
     // Out-of-tree objects: the directory of the kernel's own source is named in its makefiles.
     let source_of_kernel = [kernel.build_dir.join("source"), kernel.dir.join("source")];
     let trees = [session.tree().root(), &settings.source_tree, &settings.install_tree, &kernel.build_dir];
-    let own = policy.paths.iter().map(|path| Bind { from: path.clone(), onto: path.clone() });
     Outline::of(session.system)
         .hide(keys(preparation, &kernel.build_dir))
         .hide(other_packages(session, preparation))
         .show(trees.into_iter().map(Path::to_owned))
         .show(source_of_kernel)
-        .write(own.filter(|bind| bind.from.exists()))
+        .write_in_place(&policy.paths)
 }
 
 /// The key that signs its modules, and the one that a kernel of one's own is built with.

@@ -29,7 +29,7 @@ use crate::programs::records::{keeping_current, remember, renew_source};
 use crate::session::WriteSession;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::process::Input;
-use crate::system::{Work, dir, files, regex};
+use crate::system::{Work, dir, files, handover, regex};
 use crate::tree::{Added, Built, Entry, Key};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -263,13 +263,16 @@ fn publish(
             return Err(error);
         }
     }
-    place.take_log()?;
     // With its log the build is complete; without, it is taken back, by us or by the next run.
     let logs = built.dir().join("log");
-    let kept = files::create_dirs(&logs).and_then(|()| files::move_file(log.path(), &logs.join("make.log")));
-    if let Err(error) = kept {
+    let kept = || -> Result<()> {
+        place.take_log()?;
+        files::create_dirs(&logs)?;
+        Ok(files::move_file(log.path(), &logs.join("make.log"))?)
+    };
+    if let Err(error) = kept() {
         session.writer.withdraw(built, replaced)?;
-        return Err(place.not_stored(error.into()));
+        return Err(place.not_stored(error));
     }
     // What was replaced goes with the rest of the work.
     Ok(built)
@@ -297,7 +300,7 @@ fn records_in(dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// Nothing but files and directories may be in a result: what was made behind walls must not lead out of them later.
 fn require_regular(place: &BuildDir<'_>, dir: &Path) -> Result<()> {
-    match files::find_irregular(dir)?.filter(|_| place.is_confined()) {
+    match handover::find_irregular(dir)?.filter(|_| place.is_confined()) {
         Some(path) => {
             let name = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
             Err(Error::IrregularResult { build: place.id.clone(), file: name, path })

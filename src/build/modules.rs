@@ -14,6 +14,7 @@ use crate::session::WriteSession;
 use crate::signing::Signer;
 use crate::system::digest::sha256;
 use crate::system::files;
+use crate::system::handover;
 use crate::system::process::Output;
 use crate::tree::{BuildRecord, Built, ModuleRecord, Signature, stage_dependency};
 use std::path::{Path, PathBuf};
@@ -209,7 +210,7 @@ fn strip(session: &WriteSession<'_>, place: &BuildDir<'_>, module: &Path, tool: 
         Ok(outcome) => outcome.stderr_tail(),
         Err(error) => error.to_string(),
     };
-    match files::read_below(&dir, Path::new(name))?.filter(|_| why.is_empty()) {
+    match handover::read_below(&dir, Path::new(name))?.filter(|_| why.is_empty()) {
         Some(content) => files::stage_file(module, &content, 0o644)?,
         None => {
             session.system.console.warn(format!("{} keeps its debug information: {why}", module.display()));

@@ -6,7 +6,8 @@ use crate::kernel::default_arch;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::plan::request::ConfFormat;
 use crate::session::Session;
-use crate::system::sandbox::{Wall, Walls};
+use crate::system::process;
+use crate::system::sandbox::Wall;
 use serde::Serialize;
 
 /// Raised when a field goes or changes its meaning; new fields may come at any time.
@@ -24,9 +25,9 @@ struct Document<'a> {
 /// How the builds of this machine are isolated.
 #[derive(Serialize)]
 struct IsolationState {
-    policy: &'static str,
-    walls: Vec<&'static str>,
-    missing: Vec<&'static str>,
+    policy: Isolation,
+    walls: Vec<Wall>,
+    missing: Vec<Wall>,
 }
 
 /// Checks and tells: 0, or 1 where something is wrong.
@@ -49,49 +50,42 @@ pub(crate) fn print(
     let checks: Vec<KernelCheck> =
         targets.iter().map(|target| check(session, target, scope, &kernels)).collect();
     let complete = checks.iter().all(|check| check.findings.is_empty());
+    let isolation = scope.full.then(|| IsolationState::look(session));
     match format {
         ConfFormat::Json => {
-            let isolation = scope.full.then(|| isolation_state(session));
             let document = Document { schema: SCHEMA, complete, isolation, kernels: &checks };
             session.system.console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
         }
         ConfFormat::Text => {
             checks.iter().for_each(|check| tell(check, session));
-            if scope.full {
-                tell_isolation(session);
-            }
+            isolation.iter().for_each(|state| state.tell(session));
         }
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode(1) })
 }
 
-fn isolation_state(session: &Session<'_>) -> IsolationState {
-    let walls = Walls::here();
-    let policy = default_isolation(session.settings, session.system);
-    let standing = if policy == Isolation::Off { Vec::new() } else { walls.standing().to_vec() };
-    let names = |walls: &[Wall]| walls.iter().map(|wall| wall.name()).collect();
-    IsolationState { policy: policy.name(), walls: names(&standing), missing: names(&walls.missing()) }
-}
+impl IsolationState {
+    fn look(session: &Session<'_>) -> Self {
+        let policy = default_isolation(session.settings, session.system);
+        let walls = if policy == Isolation::Off { Vec::new() } else { process::walls().standing().to_vec() };
+        Self { policy, walls, missing: process::walls().missing() }
+    }
 
-fn tell_isolation(session: &Session<'_>) {
-    let console = &session.system.console;
-    let (policy, walls) = (default_isolation(session.settings, session.system), Walls::here());
-    let list = |walls: &[Wall]| walls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if policy == Isolation::Off {
-        console.say("Builds are not isolated: framework.conf says build_isolation=\"off\"");
-        return;
-    }
-    let standing = match walls.standing() {
-        [] => "by nothing".to_owned(),
-        standing => format!("by {}", list(standing)),
-    };
-    console.say(format!("Builds are isolated ({}) {standing}", policy.name()));
-    let missing = walls.missing();
-    if !missing.is_empty() {
-        console.say(format!("  not here: {}", list(&missing)));
-    }
-    if missing.contains(&Wall::User) && session.system.host.euid == 0 {
-        console.say("      fix: systemd-sysusers dkms.conf");
+    fn tell(&self, session: &Session<'_>) {
+        let console = &session.system.console;
+        if self.policy == Isolation::Off {
+            console.say("Builds are not isolated: framework.conf says build_isolation=\"off\"");
+            return;
+        }
+        let list = |walls: &[Wall]| walls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let standing = if self.walls.is_empty() { "nothing".to_owned() } else { list(&self.walls) };
+        console.say(format!("Builds are isolated ({}) by {standing}", self.policy.name()));
+        if !self.missing.is_empty() {
+            console.say(format!("  not here: {}", list(&self.missing)));
+        }
+        if self.missing.contains(&Wall::User) && session.system.host.euid == 0 {
+            console.say("      fix: systemd-sysusers dkms.conf");
+        }
     }
 }
 

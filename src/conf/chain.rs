@@ -4,7 +4,6 @@ use super::eval::{self, Evaluator, Scope};
 use super::{IsolationPolicy, Settings, Values, WHITELIST};
 use crate::model::{Error, Result};
 use crate::system::System;
-use crate::system::process::Bind;
 use crate::system::sandbox::Outline;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -113,9 +112,7 @@ fn outline(conf: &Path, policy: &IsolationPolicy, settings: &Settings, system: &
     let dir = conf.parent().map(Path::to_owned);
     let trees = [&settings.dkms_tree, &settings.source_tree, &settings.install_tree].map(Clone::clone);
     let kernel = settings.kernel_source_dir.clone();
-    let writable = policy.paths.iter().map(|path| Bind { from: path.clone(), onto: path.clone() });
-    let writable = writable.filter(|bind| bind.from.exists());
-    Outline::of(system).show(trees.into_iter().chain(dir).chain(kernel)).write(writable)
+    Outline::of(system).show(trees.into_iter().chain(dir).chain(kernel)).write_in_place(&policy.paths)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {

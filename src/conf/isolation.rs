@@ -3,9 +3,11 @@
 
 use super::eval::{self, Scope};
 use super::settings::ISOLATION;
-use super::{EvalContext, Settings, Values, override_names};
+use super::{EvalContext, Settings, Values};
 use crate::model::text::shown_in_line;
 use crate::system::System;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +41,12 @@ impl Isolation {
             "off" => Some(Self::Off),
             _ => None,
         }
+    }
+}
+
+impl Serialize for Isolation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -80,15 +88,24 @@ pub(crate) fn default_isolation(settings: &Settings, system: &System) -> Isolati
     IsolationPolicy::from_values(&settings.isolation, "framework.conf", system).isolation
 }
 
-/// The rule for the builds of a package: framework.conf's, over it the files of /etc/dkms for the package, over them the
-/// command line.
+/// The rule for the builds of a package.
 #[must_use]
 pub(crate) fn isolation_of(view: EvalContext<'_>, settings: &Settings, system: &System) -> IsolationPolicy {
+    let variables = super::variables(view, settings, system);
+    read_policy(&super::existing_overrides(view, system), &variables, settings, system)
+}
+
+/// The same from the files of /etc/dkms for the package: they stand over framework.conf, and the command line over them.
+pub(super) fn read_policy(
+    overrides: &[PathBuf],
+    variables: &BTreeMap<String, String>,
+    settings: &Settings,
+    system: &System,
+) -> IsolationPolicy {
     let mut values = settings.isolation.clone();
     let mut file = "framework.conf".to_owned();
-    let variables = super::variables(view, settings, system);
-    for path in view.package.map(|package| override_names(package, view, system)).unwrap_or_default() {
-        let Ok(text) = fs_err::read(&path) else { continue };
+    for path in overrides {
+        let Ok(text) = fs_err::read(path) else { continue };
         let says = |name: &&str| text.windows(name.len()).any(|part| part == name.as_bytes());
         if !ISOLATION.iter().any(says) {
             continue;
@@ -99,7 +116,7 @@ pub(crate) fn isolation_of(view: EvalContext<'_>, settings: &Settings, system: &
             environment: system.inherited_env(),
             confined: None,
         };
-        match eval::evaluate(&path, &text, &ISOLATION, &scope, TIME_LIMIT) {
+        match eval::evaluate(path, &text, &ISOLATION, &scope, TIME_LIMIT) {
             Ok(evaluation) => {
                 values = evaluation.values;
                 file = path.display().to_string();

@@ -87,15 +87,15 @@ pub(crate) fn read_effective(
     system: &System,
 ) -> Result<Effective> {
     let variables = variables(view, settings, system);
-    let overrides = match view.package {
-        Some(package) => {
-            override_names(package, view, system).into_iter().filter(|file| file.is_file()).collect()
-        }
-        None => Vec::new(),
-    };
-    let policy = isolation_of(view, settings, system);
+    let overrides = existing_overrides(view, system);
+    let policy = isolation::read_policy(&overrides, &variables, settings, system);
     let policy = Some(&policy).filter(|policy| policy.isolation != Isolation::Off);
     chain::read(conf, &overrides, variables, policy, settings, system)
+}
+
+fn existing_overrides(view: EvalContext<'_>, system: &System) -> Vec<PathBuf> {
+    let names = view.package.map(|package| override_names(package, view, system));
+    names.into_iter().flatten().filter(|file| file.is_file()).collect()
 }
 
 /// The files that may change a package's values, weakest first, whether they exist or not.

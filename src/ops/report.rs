@@ -27,7 +27,7 @@ pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &Sys
         report.failed.iter().map(|(id, error)| format!("{}({})", id.name, error.exit_code().0)).collect(),
     );
     for (id, error) in &report.failed {
-        if let Error::MakeFailed { command, log, .. } = error {
+        if let Error::MakeFailed { command, log, .. } = error.cause() {
             let (command, log) = (shown_in_line(command), log.display());
             system.console.say(format!("{id}: Failed command: {command} (log: {log})"));
         }

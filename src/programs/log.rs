@@ -75,6 +75,18 @@ fn clock(elapsed: Duration) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// What programs say when there is no more room for what they write.
+pub(crate) const NO_ROOM: [&str; 4] =
+    ["No space left on device", "Disk quota exceeded", "File too large", "ile size limit exceeded"];
+
+/// Whether a build ended because there was no more room.
+#[must_use]
+pub(crate) fn was_without_room(log: &Path) -> bool {
+    let bytes = files::read_ends(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    NO_ROOM.iter().any(|words| text.contains(words))
+}
+
 /// The first line of a log in which a compiler or make says what is wrong.
 #[must_use]
 pub(crate) fn first_error(log: &Path) -> Option<String> {

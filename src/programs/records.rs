@@ -2,6 +2,7 @@
 
 use crate::inspect::inputs::{tool_files, *};
 use crate::model::{BuildId, Error, PackageId, Result, millis};
+use crate::programs::log::NO_ROOM;
 use crate::session::WriteSession;
 use crate::system::files;
 use crate::system::fingerprint::{Comparison, Fingerprint};
@@ -87,17 +88,13 @@ fn warn_of(session: &WriteSession<'_>, id: &BuildId, result: crate::model::Resul
 /// Whether a build ended because of the machine or the caller: out of memory or disk, killed, without a program that it needs,
 /// at a limit of the caller's shell. The next try may do better.
 fn was_cut_short(log: &std::path::Path) -> bool {
-    const MARKS: [&str; 15] = [
+    const MARKS: [&str; 11] = [
         // A program that could not be started.
         "(os error ",
-        "No space left on device",
-        "Disk quota exceeded",
         "Cannot allocate memory",
         "virtual memory exhausted",
         "out of memory",
         "Too many open files",
-        "File too large",
-        "ile size limit exceeded",
         "CPU time limit exceeded",
         "Resource temporarily unavailable",
         "Killed signal",
@@ -122,5 +119,6 @@ fn was_cut_short(log: &std::path::Path) -> bool {
     if code.is_some_and(|code| code > SIGNALLED && code < 2 * SIGNALLED) {
         return true;
     }
-    MARKS.iter().any(|mark| text.contains(mark)) || text.lines().any(|line| is_missing_program(line.trim()))
+    MARKS.iter().chain(&NO_ROOM).any(|mark| text.contains(mark))
+        || text.lines().any(|line| is_missing_program(line.trim()))
 }

@@ -9,6 +9,7 @@ pub(crate) mod dir;
 mod environment;
 pub(crate) mod files;
 pub(crate) mod fingerprint;
+pub(crate) mod handover;
 mod host;
 pub(crate) mod journal;
 pub(crate) mod lock;

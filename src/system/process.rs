@@ -5,7 +5,7 @@
 
 use crate::model::text::shown_in_line;
 use crate::system::dir;
-use crate::system::sandbox::{self, Sandbox};
+use crate::system::sandbox::{Bind, Sandbox, Walls, enter};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -95,14 +95,6 @@ impl Outcome {
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         shown_in_line(&lines[lines.len().saturating_sub(3)..].join("; ")).into_owned()
     }
-}
-
-/// A directory that the program sees in place of another one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bind {
-    pub from: PathBuf,
-    /// Must exist.
-    pub onto: PathBuf,
 }
 
 /// A program to run.
@@ -305,7 +297,7 @@ impl Command {
             command.process_group(0);
         }
         if let Some(sandbox) = &self.sandbox {
-            sandbox::enter(&mut command, sandbox, self.dir.as_deref())?;
+            enter(&mut command, sandbox, self.dir.as_deref())?;
         } else if self.binds.is_empty() {
             if let Some(dir) = &self.dir {
                 command.current_dir(dir);
@@ -488,9 +480,23 @@ pub(crate) fn namespaces_allowed() -> bool {
     use std::sync::OnceLock;
     static ALLOWED: OnceLock<bool> = OnceLock::new();
     *ALLOWED.get_or_init(|| {
-        let bind = Bind { from: PathBuf::from("/"), onto: PathBuf::from("/") };
+        let bind = Bind::in_place(PathBuf::from("/"));
         Command::new("true").binds(&[bind]).run().is_ok_and(|outcome| outcome.status.success())
     })
+}
+
+/// The walls that may stand around programs here: tried once.
+#[must_use]
+pub(crate) fn walls() -> &'static Walls {
+    use std::sync::OnceLock;
+    static WALLS: OnceLock<Walls> = OnceLock::new();
+    WALLS.get_or_init(|| Walls::find(hold))
+}
+
+/// Whether a child comes through these walls to the point where it would start its program, which does not exist.
+pub(crate) fn hold(walls: &Walls) -> bool {
+    let started = Command::new("/.dkms/none").confined(&Sandbox::new(walls.clone())).run();
+    started.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A path as one word of a shell line; as it is where that is one already.

@@ -1,7 +1,7 @@
 //! The right to change the tree: handed out by the lock, and nothing else.
 
 use super::journal::Journal;
-use super::record::{self, DEPENDENCY};
+use super::record::{self, DEPENDENCY, is_record};
 use super::{
     Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, MovedOriginal, Original,
     Tree,
@@ -429,9 +429,8 @@ fn remove_debris(kernel_dir: &Path) -> Result<()> {
 
 /// A build without modules: `log/` and hidden records, and nothing else.
 fn is_debris(dir: &Path) -> bool {
-    let is_record = |name: &str| name == "log" || name.starts_with(".dkms-") || name.starts_with(DEPENDENCY);
-    let names: Vec<_> = dir::entries(dir).iter().map(|entry| entry.file_name()).collect();
-    !names.is_empty() && names.iter().all(|name| is_record(&name.to_string_lossy()))
+    let paths: Vec<PathBuf> = dir::entries(dir).iter().map(|entry| entry.path()).collect();
+    !paths.is_empty() && paths.iter().all(|path| path.ends_with("log") || is_record(path))
 }
 
 /// The active link's text: `V/K/A`.

@@ -9,7 +9,7 @@ use super::reread::RereadPlan;
 use super::script::{self, ScriptReport};
 use super::{EvalError, First, Scope};
 use crate::conf::Values;
-use crate::system::process::{Command, Outcome, Output, Status};
+use crate::system::process::{Command, Outcome, Output, Status, walls};
 use crate::system::sandbox::{Wall, Walls, is_readable_by_others};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
@@ -97,11 +97,11 @@ impl<'a> Runner<'a> {
             let command = self.command(script, walls).stdout(Output::File(stdout.try_clone()?));
             command.stderr(Output::File(stderr.try_clone()?)).run()
         };
-        let mut outcome = start(Walls::here());
+        let mut outcome = start(walls());
         let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         if self.scope.confined.is_some() && outcome.as_ref().is_err_and(|error| !is_missing(error)) {
             // A view of the files that cannot be made here is no reason to be without the package.
-            outcome = start(&Walls::here().clone().without(Wall::Files));
+            outcome = start(&walls().clone().without(Wall::Files));
         }
         let outcome = match outcome {
             Err(error) if is_missing(&error) => return Err(EvalError::BashMissing),

@@ -333,6 +333,15 @@ impl Error {
         })
     }
 
+    /// What failed, without what was found out about it afterwards.
+    #[must_use]
+    pub(crate) fn cause(&self) -> &Self {
+        match self {
+            Self::DeniedByIsolation { error, .. } => error.cause(),
+            other => other,
+        }
+    }
+
     /// Whether the text goes out as a warning: the package does not want this kernel, nothing went wrong.
     #[must_use]
     pub(crate) fn is_warning(&self) -> bool {

@@ -49,7 +49,7 @@ impl Rules {
             match &sandbox.scratch {
                 Scratch::Dir(dir) => paths.push((dir.clone(), all)),
                 // Nothing private is there to write to.
-                Scratch::Memory => paths.extend(["/tmp", "/var/tmp"].map(|dir| (PathBuf::from(dir), all))),
+                Scratch::Memory => paths.extend(sandbox.temporary.iter().map(|dir| (dir.clone(), all))),
             }
         }
         let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;

@@ -1,7 +1,7 @@
-//! Walls around a program that is somebody else's: another user, a view of the files in which little can be written, no
+//! Walls around a program of other people: another user, a view of the files in which little can be written, no
 //! network, no other processes, no privileges.
 //!
-//! What this machine allows is tried once in a run ([`Walls::here`]); a [`Sandbox`] says what one program sees, and
+//! What this machine allows is tried once in a run (`process::walls`); a [`Sandbox`] says what one program sees, and
 //! [`enter`](enter::enter) puts a child behind the walls that stand, between fork(2) and execve(2).
 
 mod enter;
@@ -16,14 +16,29 @@ mod view;
 pub(crate) use enter::enter;
 pub(crate) use outline::{Outline, is_readable_by_others};
 
-use crate::system::process::{Bind, Command};
 use nix::unistd::{Gid, Uid, User};
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 /// The system user that builds run as.
 pub(crate) const BUILD_USER: &str = "dkms-build";
+
+/// A directory that a program sees in place of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bind {
+    pub from: PathBuf,
+    /// Must exist.
+    pub onto: PathBuf,
+}
+
+impl Bind {
+    /// A directory under its own name.
+    #[must_use]
+    pub(crate) fn in_place(path: PathBuf) -> Self {
+        Self { from: path.clone(), onto: path }
+    }
+}
 
 /// One wall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +71,12 @@ impl Wall {
     }
 }
 
+impl Serialize for Wall {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// The numbers of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ids {
@@ -80,14 +101,8 @@ pub(crate) struct Walls {
 }
 
 impl Walls {
-    /// Those that this machine allows this process. Tried once, by a program that does nothing.
-    #[must_use]
-    pub(crate) fn here() -> &'static Self {
-        static FOUND: OnceLock<Walls> = OnceLock::new();
-        FOUND.get_or_init(Self::find)
-    }
-
-    fn find() -> Self {
+    /// Those that this machine allows this process; `hold` tries some of them.
+    pub(super) fn find(hold: impl Fn(&Self) -> bool) -> Self {
         let is_root = nix::unistd::geteuid().is_root();
         let user = match User::from_name(BUILD_USER) {
             Ok(Some(user)) if is_root => Some(Ids { uid: user.uid, gid: user.gid }),
@@ -100,24 +115,18 @@ impl Walls {
             Wall::Files | Wall::Network | Wall::Processes => is_root,
         };
         let possible = Self { standing: ALL.into_iter().filter(is_possible).collect(), user };
-        if possible.hold() {
+        if hold(&possible) {
             return possible;
         }
         let mut found = Self { standing: Vec::new(), user };
         for wall in possible.standing {
             let mut more = found.clone();
             more.standing.push(wall);
-            if more.hold() {
+            if hold(&more) {
                 found = more;
             }
         }
         found
-    }
-
-    /// Whether a child comes through to the point where it would start its program, which does not exist.
-    fn hold(&self) -> bool {
-        let started = Command::new("/.dkms/none").confined(&Sandbox::new(self.clone())).run();
-        started.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     }
 
     #[must_use]

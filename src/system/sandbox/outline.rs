@@ -2,10 +2,9 @@
 //! when it becomes a [`Sandbox`].
 
 use super::view::TEMPORARY;
-use super::{Sandbox, Scratch, Walls};
+use super::{Bind, Sandbox, Scratch, Walls};
 use crate::system::System;
 use crate::system::dir;
-use crate::system::process::Bind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -13,6 +12,8 @@ use std::path::{Component, Path, PathBuf};
 /// believed whatever it asks for.
 const PRIVATE: [&str; 7] =
     ["/root", "/home", "/run", "/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private"];
+/// The signing keys in their usual places.
+const KEYS: [&str; 2] = ["/var/lib/dkms/mok.key", "/var/lib/shim-signed/mok/MOK.priv"];
 /// Where a distribution has its programs, below what is private.
 const PROGRAMS: [&str; 1] = ["/run/current-system"];
 
@@ -22,6 +23,8 @@ pub(crate) struct Outline {
     hidden: Vec<PathBuf>,
     visible: Vec<PathBuf>,
     writable: Vec<Bind>,
+    /// Where the administrator may keep files for root.
+    etc_dkms: PathBuf,
     scratch: Scratch,
     log: Option<PathBuf>,
 }
@@ -36,14 +39,12 @@ impl Outline {
             hidden.extend(PRIVATE.iter().map(|path| system.path(path)));
             visible.push(system.path("/"));
         }
-        hidden.extend(keys(system));
+        hidden.extend(KEYS.iter().map(|path| system.path(path)));
         let path = system.variable("PATH").unwrap_or_default();
         visible.extend(path.split(':').map(Path::new).filter(|dir| dir.is_absolute()).map(programs));
-        visible.push(system.path("/etc/dkms"));
-        // Packages ask dkms for other packages while they are built.
-        let dkms = std::env::current_exe().ok();
-        visible.extend(dkms.as_deref().and_then(Path::parent).map(Path::to_owned));
-        Self { hidden, visible, writable: Vec::new(), scratch: Scratch::Memory, log: None }
+        let etc_dkms = system.path("/etc/dkms");
+        visible.push(etc_dkms.clone());
+        Self { hidden, visible, writable: Vec::new(), etc_dkms, scratch: Scratch::Memory, log: None }
     }
 
     #[must_use]
@@ -64,6 +65,13 @@ impl Outline {
         self
     }
 
+    /// What is there of these may be written under its own name.
+    #[must_use]
+    pub(crate) fn write_in_place(self, paths: &[PathBuf]) -> Self {
+        let there = paths.iter().filter(|path| path.exists()).cloned();
+        self.write(there.map(Bind::in_place))
+    }
+
     #[must_use]
     pub(crate) fn scratch(mut self, dir: PathBuf) -> Self {
         self.scratch = Scratch::Dir(dir);
@@ -81,7 +89,12 @@ impl Outline {
     #[must_use]
     pub(crate) fn sandbox(&self, walls: Walls) -> Sandbox {
         let mut hidden = canonical(&self.hidden);
+        let kept = dir::entries(&self.etc_dkms).into_iter().map(|entry| entry.path());
+        hidden.extend(kept.filter(|path| path.is_file() && !is_readable_by_others(path)));
         let mut visible = canonical(&self.visible);
+        // Packages ask dkms for other packages while they are built.
+        let dkms = std::env::current_exe().ok();
+        visible.extend(dkms.as_deref().and_then(Path::parent).map(Path::to_owned));
         // Where a name leads through links, programs use the name.
         let is_plain = |path: &&PathBuf| path.components().all(|part| part != Component::ParentDir);
         visible.extend(self.visible.iter().filter(|path| path.exists()).filter(is_plain).cloned());
@@ -110,16 +123,8 @@ impl Outline {
     }
 }
 
-/// The signing keys in their usual places, and what the administrator keeps for root in /etc/dkms.
-fn keys(system: &System) -> Vec<PathBuf> {
-    let known = ["/var/lib/dkms/mok.key", "/var/lib/shim-signed/mok/MOK.priv"];
-    let closed = dir::entries(system.path("/etc/dkms")).into_iter().map(|entry| entry.path());
-    let closed = closed.filter(|path| path.is_file() && !is_readable_by_others(path));
-    known.iter().map(|path| system.path(path)).chain(closed).collect()
-}
-
 /// With a directory of programs, those of a toolchain's other directories: `/home/me/llvm/bin` alone does not compile. A
-/// directory right in somebody's home is shown without the home.
+/// directory right in a home is shown without the home.
 fn programs(dir: &Path) -> PathBuf {
     const HOME_DEPTH: usize = 3;
     match dir.parent() {

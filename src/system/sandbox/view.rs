@@ -34,7 +34,7 @@ const LINKS: [(&str, &str); 4] =
 /// Directories for everybody's temporary files.
 pub(super) const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
-/// A file that nobody can read, to be shown in the place of those that must not be read.
+/// A file without any right to read it, to be shown in the place of those that must not be read.
 const NOTHING: &str = "/dev/.hidden";
 
 /// What happens to a path.
@@ -62,12 +62,13 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
         let number = take(&mut steps, &bind.from);
         fates.push((bind.onto.clone(), Fate::Shown(number)));
     }
+    // The administrator may want builds to use everybody's.
+    let is_private = |place: &&PathBuf| sandbox.writable.iter().all(|bind| bind.onto != **place);
+    let private: Vec<&PathBuf> = sandbox.temporary.iter().filter(is_private).collect();
     if let Scratch::Dir(dir) = &sandbox.scratch {
-        // The administrator may want builds to use everybody's.
-        let everybodys = |place: &&PathBuf| sandbox.writable.iter().all(|bind| bind.onto != **place);
-        for place in sandbox.temporary.iter().filter(everybodys) {
+        for place in &private {
             let number = take(&mut steps, dir);
-            fates.push((place.clone(), Fate::Shown(number)));
+            fates.push(((*place).clone(), Fate::Shown(number)));
         }
     }
     let devices = DEVICES.map(|name| (name, take(&mut steps, &Path::new("/dev").join(name))));
@@ -99,8 +100,7 @@ pub(super) fn steps(sandbox: &Sandbox, own_processes: bool, is_dir: impl Fn(&Pat
     steps.extend([Step::Dir(SHARED_MEMORY.into()), Step::Cover(SHARED_MEMORY.into(), 0o1777)]);
     steps.push(Step::File(NOTHING.into(), 0));
     if sandbox.scratch == Scratch::Memory {
-        let given = |dir: &&PathBuf| sandbox.writable.iter().all(|bind| bind.onto != **dir);
-        steps.extend(sandbox.temporary.iter().filter(given).map(|dir| Step::Cover(dir.clone(), 0o1777)));
+        steps.extend(private.into_iter().map(|dir| Step::Cover(dir.clone(), 0o1777)));
     }
     // From the top down: what is mounted later covers what was there before.
     fates.sort_by_key(|(path, _)| path.components().count());
@@ -154,8 +154,7 @@ fn way_to(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::process::Bind;
-    use crate::system::sandbox::Walls;
+    use crate::system::sandbox::{Bind, Walls};
     use rstest::rstest;
 
     fn sandbox() -> Sandbox {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::system::process::{Output, Status};
+use crate::system::process::{Command, Output, Status, hold};
 use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +23,7 @@ impl Place {
         }
         let user = Ids { uid: Uid::from_raw(NOBODY), gid: Gid::from_raw(NOBODY) };
         let walls = Walls { standing: wanted.to_vec(), user: Some(user) };
-        if !walls.hold() {
+        if !hold(&walls) {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
