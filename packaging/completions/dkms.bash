@@ -18,9 +18,9 @@ _dkms_packages() {
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
 _dkms_actions="
-            add build install uninstall unbuild remove status autoinstall check fsck conf why log history lint
-            match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst
-            kernel_prerm help
+            add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log
+            history lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst
+            kernel_postinst kernel_prerm help
 "
 
 _dkms_options() {
@@ -77,6 +77,12 @@ _dkms_options() {
         check)
             echo "
             -m --module -v -k --kernelver -a --arch --all-kernels --full --directive --config
+            --kernelsourcedir --dkmstree --sourcetree --installtree --format --verbose -q --quiet --debug -V
+            --version -h --help
+            " ;;
+        preflight)
+            echo "
+            -k --kernelver -a --arch --next --force --force-vermagic -j --no-isolation --directive --config
             --kernelsourcedir --dkmstree --sourcetree --installtree --format --verbose -q --quiet --debug -V
             --version -h --help
             " ;;
@@ -176,7 +182,7 @@ _dkms_options() {
             " ;;
         *)
             echo "
-            -m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force
+            -m --module -v -k --kernelver -a --arch --all --all-kernels --full --next --repair --force
             --force-version-override --force-vermagic -j --no-isolation -c --directive --config
             --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel --archive --binaries-only
             --source-only --no-depmod --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format -f
@@ -218,6 +224,7 @@ _dkms_operand() {
         status) echo package ;;
         autoinstall) echo nothing ;;
         check) echo nothing ;;
+        preflight) echo file ;;
         fsck) echo nothing ;;
         conf) echo source ;;
         why) echo package ;;

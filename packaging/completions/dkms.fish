@@ -29,7 +29,7 @@ function __dkms_versions
 end
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
-set -l actions add build install uninstall unbuild remove status autoinstall check fsck conf why log history lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+set -l actions add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log history lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a add -d 'register a package'
@@ -41,6 +41,7 @@ complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a remove -d 'rem
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a status -d 'list packages and their builds'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a autoinstall -d 'install every AUTOINSTALL=yes package for a kernel'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a check -d 'report what would be missing after the next boot'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a preflight -d 'build everything for a kernel before it is installed'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a fsck -d 'find and repair inconsistencies of the tree'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a conf -d 'print how a dkms.conf is understood'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a why -d 'say what autoinstall would do with a package, and why'
@@ -66,6 +67,7 @@ complete -c dkms -n '__fish_seen_subcommand_from uninstall' -a '(__dkms_packages
 complete -c dkms -n '__fish_seen_subcommand_from unbuild' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from remove' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from status' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from preflight' -F
 complete -c dkms -n '__fish_seen_subcommand_from conf' -F -a '(__dkms_packages; __dkms_sources)'
 complete -c dkms -n '__fish_seen_subcommand_from why' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from log' -a '(__dkms_packages)'
@@ -80,21 +82,22 @@ complete -c dkms -n '__fish_seen_subcommand_from mkrpm' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from help' -a "$actions"
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
 complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remove mktarball mkdeb mkbmdeb mkrpm' -l all -d 'every kernel concerned'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l all-kernels -d 'every kernel that can be booted'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l full -d 'read every installed file, and list the initramfs'
+complete -c dkms -n '__fish_seen_subcommand_from preflight' -l next -d 'the kernel that apt would install with the next upgrade'
 complete -c dkms -n '__fish_seen_subcommand_from fsck' -l repair -d 'fix what is found'
-complete -c dkms -n '__fish_seen_subcommand_from add build install autoinstall match ldtarball kernel_postinst' -l force -d 'rebuild or reinstall, overriding safety checks'
+complete -c dkms -n '__fish_seen_subcommand_from add build install autoinstall preflight match ldtarball kernel_postinst' -l force -d 'rebuild or reinstall, overriding safety checks'
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l force-version-override -d 'install over a newer module of the kernel'
-complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -l force-vermagic -d 'accept a module built for another kernel release'
-complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -s j -x -d 'the number of compile jobs; 0 means no limit'
-complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall match kernel_postinst' -l no-isolation -d 'let the package\'s programs run as root, this time'
+complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight match kernel_postinst' -l force-vermagic -d 'accept a module built for another kernel release'
+complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight match kernel_postinst' -s j -x -d 'the number of compile jobs; 0 means no limit'
+complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight match kernel_postinst' -l no-isolation -d 'let the package\'s programs run as root, this time'
 complete -c dkms -n '__fish_seen_subcommand_from add build install conf mktarball mkdeb mkbmdeb mkdsc mkrpm' -s c -r -F -d 'a dkms.conf to read in place of the package\'s own'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l directive -x -d 'override a directive of dkms.conf; repeatable'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l config -r -F -d 'the kernel\'s configuration'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l kernelsourcedir -x -a '(__fish_complete_directories)' -d 'the kernel\'s build directory'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check preflight conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l directive -x -d 'override a directive of dkms.conf; repeatable'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check preflight conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l config -r -F -d 'the kernel\'s configuration'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check preflight conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l kernelsourcedir -x -a '(__fish_complete_directories)' -d 'the kernel\'s build directory'
 complete -c dkms -l dkmstree -x -a '(__fish_complete_directories)' -d 'the DKMS tree, by default /var/lib/dkms'
 complete -c dkms -l sourcetree -x -a '(__fish_complete_directories)' -d 'where sources are, by default /usr/src'
 complete -c dkms -l installtree -x -a '(__fish_complete_directories)' -d 'where kernels have their modules, by default /lib/modules'
@@ -106,7 +109,7 @@ complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remov
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l modprobe-on-install -d 'load modules for the devices of the running kernel'
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l symlink-modules -d 'install links into the DKMS tree instead of copies'
 complete -c dkms -n '__fish_seen_subcommand_from add build install remove' -l rpm_safe_upgrade -d 'called from the scriptlets of an rpm package'
-complete -c dkms -n '__fish_seen_subcommand_from install status autoinstall check conf history lint' -l format -x -a 'text legacy json' -d 'print as text or json; status also as legacy, the lines of dkms 2'
+complete -c dkms -n '__fish_seen_subcommand_from install status autoinstall check preflight conf history lint' -l format -x -a 'text legacy json' -d 'print as text or json; status also as legacy, the lines of dkms 2'
 complete -c dkms -n '__fish_seen_subcommand_from log' -s f -l follow -d 'print what a running build writes, until it ends'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall' -l dry-run -d 'print what would be done and why, and do nothing'
 complete -c dkms -l verbose -d 'print commands and details'

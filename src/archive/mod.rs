@@ -1,5 +1,6 @@
 //! Packages as files, out and in: tarballs, packages of distributions, and source directories.
 
+pub(crate) mod kernel_package;
 pub(crate) mod package;
 pub(crate) mod source;
 pub(crate) mod tarball;

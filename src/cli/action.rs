@@ -36,6 +36,8 @@ pub(crate) enum Action {
     History,
     /// Ours: what is wrong with a dkms.conf.
     Lint,
+    /// Ours: whether packages build for a kernel that is not here yet.
+    Preflight,
     /// Ours: explains one action.
     Help,
     /// Made packages in old versions; the word is kept so that callers see a failure.
@@ -51,6 +53,8 @@ pub(crate) enum Operand {
     /// A package of the tree or of the source tree, a directory, a dkms.conf or a tarball.
     Source,
     Tarball,
+    /// Packages of a kernel's headers, or directories with headers; any number.
+    Headers,
     Action,
 }
 
@@ -70,7 +74,7 @@ pub(crate) struct ActionSpec {
 }
 
 /// Every action in the order of the manual page.
-pub(crate) const ACTIONS: [ActionSpec; 27] = [
+pub(crate) const ACTIONS: [ActionSpec; 28] = [
     ActionSpec {
         word: "add",
         action: Action::Add,
@@ -114,7 +118,7 @@ pub(crate) const ACTIONS: [ActionSpec; 27] = [
         word: "unbuild",
         action: Action::Unbuild,
         operand: Operand::Package,
-        is_common: true,
+        is_common: false,
         summary: "remove its build as well, keeping it registered",
         manual: "Removes the build as well. The package stays registered.",
         example: "dkms unbuild hello/0.1 -k 6.1.0-50-amd64",
@@ -162,6 +166,21 @@ pub(crate) const ACTIONS: [ActionSpec; 27] = [
                  that fixes it. The exit status is 0 if all is well, else 1. It changes nothing, takes no lock, and works for every \
                  user.",
         example: "dkms check --all-kernels",
+    },
+    ActionSpec {
+        word: "preflight",
+        action: Action::Preflight,
+        operand: Operand::Headers,
+        is_common: true,
+        summary: "build everything for a kernel before it is installed",
+        manual: "Reports what a kernel would have that is not installed yet. Its headers are given as packages (.deb, .rpm, \
+                 .pkg.tar.zst), all that they need with them, or as a directory; with --next they are those that apt would \
+                 install with the next upgrade, and with -k alone those that are installed. Every package that says \
+                 AUTOINSTALL=yes is built, with the headers shown at their places to its build alone. The builds wait in \
+                 <tree>/.preflight, and are used instead of compiling if the kernel comes within 30 days with the same headers; \
+                 nothing else of the machine changes. The exit status is 0 if the kernel would have every package that the \
+                 running one has, else 1.",
+        example: "dkms preflight linux-headers-6.1.0-56-*.deb",
     },
     ActionSpec {
         word: "fsck",
@@ -386,6 +405,7 @@ impl Action {
             | Self::History
             | Self::Lint
             | Self::Log
+            | Self::Preflight
             | Self::Why
             | Self::MakePackage(_)
             | Self::Removed(_) => false,

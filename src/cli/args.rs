@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     pub all: bool,
     pub all_kernels: bool,
     pub full: bool,
+    pub next: bool,
+    /// Packages and directories with kernel headers.
+    pub headers: Vec<PathBuf>,
     pub repair: bool,
     pub force: bool,
     pub force_version_override: bool,
@@ -54,6 +57,10 @@ impl Arguments {
     pub(crate) fn take_word(&mut self, word: &str) -> Result<(), Error> {
         if word.starts_with('-') {
             return Err(Error::UnknownOption(word.to_owned()));
+        }
+        if self.action == Some(Action::Preflight) {
+            self.headers.push(PathBuf::from(word));
+            return Ok(());
         }
         let is_free = self.action.is_none();
         match Action::parse(word).filter(|action| is_free || action.is_classic()) {

@@ -167,7 +167,7 @@ fn bash() -> String {
             Operand::Nothing => "nothing",
             Operand::Package => "package",
             Operand::Source => "source",
-            Operand::Tarball => "file",
+            Operand::Tarball | Operand::Headers => "file",
             Operand::Action => "action",
         };
         let _ = writeln!(text, "        {}) echo {operand} ;;", entry.word);
@@ -251,7 +251,7 @@ fn fish() -> String {
             Operand::Nothing => continue,
             Operand::Package => "-a '(__dkms_packages)'",
             Operand::Source => "-F -a '(__dkms_packages; __dkms_sources)'",
-            Operand::Tarball => "-F",
+            Operand::Tarball | Operand::Headers => "-F",
             Operand::Action => "-a \"$actions\"",
         };
         let _ = writeln!(text, "complete -c dkms -n '__fish_seen_subcommand_from {}' {operand}", entry.word);

@@ -13,7 +13,7 @@ pub(crate) struct ExitSpec {
     pub meaning: &'static str,
 }
 
-const LOOKING: &[Action] = &[Check, Fsck, Lint, Log];
+const LOOKING: &[Action] = &[Check, Fsck, Lint, Log, Preflight];
 const BUILDING: &[Action] = &[Build, Install, Match];
 const INSTALLING: &[Action] = &[Install, Match];
 const READING: &[Action] = &[Add, Build, Install, Match, Conf, Lint];

@@ -8,7 +8,7 @@ pub(crate) struct JsonDocument {
 }
 
 /// Every document that dkms prints.
-pub(crate) const DOCUMENTS: [JsonDocument; 6] = [
+pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
     JsonDocument {
         command: "dkms status --format json",
         fields: &[
@@ -56,6 +56,18 @@ pub(crate) const DOCUMENTS: [JsonDocument; 6] = [
             (
                 "`isolation`",
                 "with `--full`: the `policy` of framework.conf, the `walls` around builds, and those that are `missing` on this machine",
+            ),
+        ],
+    },
+    JsonDocument {
+        command: "dkms preflight --format json",
+        fields: &[
+            ("`ready`", "whether each of the kernels would have every package that the running one has"),
+            ("`running`", "the kernel that runs, or null"),
+            ("`kernels[]`", "`kernel`, `arch`, and whether it is `ready`"),
+            (
+                "`packages[]`",
+                "`name`, `version`; `outlook` (`ready`, `provided` by the kernel itself, `excluded`, `fails`, `waits`, `not-automatic`); `reason` and `log`, or null; whether the `running` kernel has it, so that it would be lost if it is neither ready nor provided",
             ),
         ],
     },

@@ -16,6 +16,7 @@ mod line;
 mod lint_view;
 mod log_view;
 mod options;
+mod preflight_view;
 mod preview;
 mod request;
 mod results;

@@ -164,6 +164,7 @@ const OF_A_KERNEL: &[Action] = &[
     Log,
     History,
     Match,
+    Preflight,
     Mktarball,
     Ldtarball,
     DEB,
@@ -187,6 +188,7 @@ const EVALUATING: &[Action] = &[
     Why,
     Lint,
     Match,
+    Preflight,
     Mktarball,
     Ldtarball,
     DEB,
@@ -198,7 +200,7 @@ const EVALUATING: &[Action] = &[
     KernelPrerm,
 ];
 const ALL: &[Action] = &[Install, Uninstall, Unbuild, Remove, Mktarball, DEB, MODULES_DEB, RPM];
-const COMPILING: &[Action] = &[Build, Install, Autoinstall, Match, KernelPostinst];
+const COMPILING: &[Action] = &[Build, Install, Autoinstall, Match, Preflight, KernelPostinst];
 const INSTALLING: &[Action] = &[Install, Autoinstall, Match, KernelPostinst];
 const INDEXING: &[Action] =
     &[Install, Autoinstall, Match, KernelPostinst, Uninstall, Unbuild, Remove, KernelPreinst, KernelPrerm];
@@ -217,7 +219,7 @@ fn text(value: &str) -> Option<String> {
 }
 
 /// Every option in the order of the manual page.
-pub(crate) const OPTIONS: [OptionSpec; 40] = [
+pub(crate) const OPTIONS: [OptionSpec; 41] = [
     OptionSpec::value(Some("--module"), "MODULE[/VERSION]", Complete::Package, |args, value| {
         args.take_module(value);
     })
@@ -260,10 +262,14 @@ pub(crate) const OPTIONS: [OptionSpec; 40] = [
         .only(&[Check])
         .says("read every installed file, and list the initramfs")
         .adds("Also says how the builds of this machine are isolated."),
+    OptionSpec::switch("--next", |args| args.next = true)
+        .only(&[Preflight])
+        .says("the kernel that apt would install with the next upgrade")
+        .adds("Its header packages are downloaded to a place of their own."),
     OptionSpec::switch("--repair", |args| args.repair = true).only(&[Fsck]).says("fix what is found"),
     OptionSpec::switch("--force", |args| args.force = true)
         .common()
-        .only(&[Add, Build, Install, Autoinstall, Match, Ldtarball, KernelPostinst])
+        .only(&[Add, Build, Install, Autoinstall, Match, Preflight, Ldtarball, KernelPostinst])
         .says("rebuild or reinstall, overriding safety checks"),
     OptionSpec::switch("--force-version-override", |args| args.force_version_override = true)
         .only(INSTALLING)
@@ -348,7 +354,7 @@ pub(crate) const OPTIONS: [OptionSpec; 40] = [
             args.format = Some(value.to_owned());
         },
     )
-    .only(&[Status, Conf, Check, History, Lint, Install, Autoinstall])
+    .only(&[Status, Conf, Check, Preflight, History, Lint, Install, Autoinstall])
     .says("print as text or json; status also as legacy, the lines of dkms 2")
     .adds(
         "For install and autoinstall, json tells what became of each package, and whether anything changed.",

@@ -8,7 +8,8 @@ use crate::inspect::check::Kernels;
 use crate::kernel::{default_arch, with_headers};
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, PackageName, Result, Target};
 use crate::plan::request::{
-    Change, ConfFormat, Content, Extent, Filter, Force, Job, Removal, Request, StatusFormat, Subject, Targets,
+    Change, ConfFormat, Content, Extent, Filter, Force, Headers, Job, Removal, Request, StatusFormat,
+    Subject, Targets,
 };
 use crate::system::System;
 use crate::system::files::check_writable;
@@ -153,6 +154,7 @@ impl Checker<'_> {
             }
             A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
             A::Check => self.check(),
+            A::Preflight => self.preflight(),
             A::Why => {
                 let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
                 Ok(Request::Why { package, target: first(targets)? })
@@ -212,6 +214,30 @@ impl Checker<'_> {
         let format = format(self.args, &CONF_FORMATS)?;
         let targets = if self.args.kernels.is_empty() { self.bootable()? } else { self.targets()? };
         Ok(Request::Check { targets, package: self.wanted()?, full: self.args.full, format })
+    }
+
+    /// Headers from one place: named, downloaded or installed.
+    fn preflight(&self) -> Result<Request> {
+        let format = format(self.args, &CONF_FORMATS)?;
+        self.root()?;
+        let named: Vec<PathBuf> = self.args.archive.iter().chain(&self.args.headers).cloned().collect();
+        let headers = match (named.is_empty(), self.args.next) {
+            (true, true) => Headers::Candidates,
+            (true, false) => Headers::Installed,
+            (false, false) => Headers::Given(named),
+            (false, true) => {
+                let text = "--next downloads the headers; it takes no packages.".to_owned();
+                return Err(Error::Usage { code: 2, text });
+            }
+        };
+        if headers == Headers::Installed && self.args.kernels.is_empty() {
+            let text = "Which kernel? Give packages with its headers, --next, or -k with an installed one.\nExample: dkms preflight linux-headers-*.deb";
+            return Err(Error::Usage { code: 2, text: text.to_owned() });
+        }
+        let releases = self.args.kernels.iter().map(|text| KernelRelease::parse(text));
+        let arch = self.args.arches.first().map(|text| Arch::parse(text)).transpose()?;
+        let force = self.force();
+        Ok(Request::Preflight { headers, releases: releases.collect::<Result<_>>()?, arch, force, format })
     }
 
     /// The kernel that was named, if one was.

@@ -2,7 +2,9 @@
 
 use super::request::require_writable;
 use super::results::Results;
-use super::{check_view, conf_view, fsck_view, history_view, lint_view, log_view, preview, status};
+use super::{
+    check_view, conf_view, fsck_view, history_view, lint_view, log_view, preflight_view, preview, status,
+};
 use crate::archive::source::AddOptions;
 use crate::archive::{package, tarball};
 use crate::build::preparation::headers_missing;
@@ -13,6 +15,7 @@ use crate::inspect::pending::is_switched_off;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::ops::add::add;
 use crate::ops::autoinstall::Report;
+use crate::ops::preflight::Preflight;
 use crate::ops::report::{report_error, tell_report};
 use crate::ops::{self, kernel, lifecycle, remove};
 use crate::plan::request::{Change, Extent, Force, Removal, Request, Subject};
@@ -45,6 +48,10 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         }
         Request::Lint { subject, target, format } => {
             return lint_view::print(subject, target, *format, settings, system);
+        }
+        Request::Preflight { headers, releases, arch, force, format } => {
+            let wanted = Preflight { headers, releases, arch: arch.as_ref(), force };
+            return preflight_view::print(&wanted, *format, settings, system);
         }
         Request::Reported(request) => return reported(request, settings, system),
         Request::DryRun(request) => dry_run(request, &Session::look(settings, system))?,
@@ -89,6 +96,7 @@ fn dry_run(request: &Request, session: &Session<'_>) -> Result<()> {
         | Request::Log { .. }
         | Request::History { .. }
         | Request::Lint { .. }
+        | Request::Preflight { .. }
         | Request::Reported(_)
         | Request::DryRun(_)
         | Request::GenerateMok { .. }

@@ -1,9 +1,12 @@
 //! The main job: a kernel gets every pending module.
 
 use crate::inspect::pending::gather;
-use crate::model::{Error, PackageId, PackageName, Result, Target};
+use crate::install::install;
+use crate::install::work::InstallOptions;
+use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target};
+use crate::ops::kept::drop_unused;
 use crate::ops::lifecycle::finish;
-use crate::ops::schedule;
+use crate::ops::schedule::{self, Ending};
 use crate::plan::autoinstall::{Blocked, Satisfied, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
@@ -54,7 +57,10 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     if let Err(error) = session.writer.note_pending(target, pending) {
         session.tell(&error);
     }
-    let ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force)?;
+    let options = InstallOptions { conf: None, force: force.clone() };
+    let ending =
+        Ending { finish: &|built| install(session, built, &options), success: AttemptResult::Installed };
+    let ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force, &ending)?;
     let mut installed = Vec::new();
     let mut left = Vec::new();
     for (id, result) in ended {
@@ -85,6 +91,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.skipped.splice(0..0, plan.declined.into_iter().map(|(id, error)| (id, error.in_one_line())));
     report.skipped.splice(0..0, plan.skipped.into_iter().map(|(id, why)| (id, why.to_string())));
     report.failed.splice(0..0, plan.failed);
+    drop_unused(session);
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
     Ok(report)

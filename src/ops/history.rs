@@ -51,6 +51,7 @@ pub(crate) fn note(
     } else {
         attempt.log = existing(session.tree().out_dir(id).join("log/make.log"));
     }
+    attempt.log = attempt.log.map(|log| session.system.console.renamed(&log));
     if session.system.is_privileged() {
         // A disk that is full has other ways to be noticed.
         let _ = append(&attempt, session.system);

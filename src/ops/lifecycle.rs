@@ -17,6 +17,7 @@ use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::dependents::rebuild_dependents;
 use crate::ops::history::{attempt, note};
+use crate::ops::kept::take_kept;
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
@@ -173,7 +174,7 @@ pub(crate) fn facts(session: &Session<'_>, id: &BuildId, force: bool) -> BuildFa
     }
 }
 
-/// Compiles; `why` is why what is built already does not do.
+/// Compiles, or takes what was compiled before the kernel came; `why` is why what is built already does not do.
 fn build_for(
     session: &WriteSession<'_>,
     job: &Job,
@@ -181,6 +182,12 @@ fn build_for(
     id: &BuildId,
     why: Option<Stale>,
 ) -> Result<Built> {
+    if job.conf.is_none()
+        && job.force.is_plain()
+        && let Some(built) = take_kept(session, id)
+    {
+        return sign_if_pending(session, built);
+    }
     if let Some(why) = why {
         session.system.console.note(format!("{id} is rebuilt: {why}."));
     }

@@ -1,39 +1,46 @@
-//! Runs the steps of an autoinstall plan: builds side by side, installations one after the other, each package after
-//! those it depends on.
+//! Runs the steps of an autoinstall plan: builds side by side, what follows one after the other, each package after those it
+//! depends on.
 
 use crate::build::build;
 use crate::build::jobs::SharedJobs;
 use crate::build::preparation::BuildOptions;
 use crate::build::resign::sign_if_pending;
-use crate::install::install;
-use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::ops::history::note;
 use crate::ops::inhibit::hold_shutdown;
+use crate::ops::kept::take_kept;
 use crate::plan::autoinstall::{Need, Step};
 use crate::plan::order::{Expected, builds_at_once, remaining};
 use crate::plan::request::Force;
 use crate::session::WriteSession;
 use crate::system::{Colour, clock, files, memory};
-use crate::tree::{Built, Installed};
+use crate::tree::Built;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How one step ended.
-pub(crate) type Ended = (PackageId, Result<Installed>);
+pub(crate) type Ended<T> = (PackageId, Result<T>);
+
+/// What becomes of a build that is ready.
+pub(crate) struct Ending<'a, T> {
+    pub finish: &'a dyn Fn(Built) -> Result<T>,
+    /// What that is in the history.
+    pub success: AttemptResult,
+}
 
 /// Runs every step; a step whose dependency failed is not tried. The results are in the order of the plan, whichever
 /// build was faster.
 ///
 /// # Errors
 /// The jobserver cannot be set up. Failures of steps are in their results.
-pub(crate) fn run(
+pub(crate) fn run<T>(
     session: &WriteSession<'_>,
     target: &Target,
     steps: Vec<Step>,
     force: &Force,
-) -> Result<Vec<Ended>> {
+    ending: &Ending<'_, T>,
+) -> Result<Vec<Ended<T>>> {
     if steps.is_empty() {
         return Ok(Vec::new());
     }
@@ -52,7 +59,7 @@ pub(crate) fn run(
     }
     let at_once = builds_at_once(limit, memory::available(session.system));
     let run = Run { session, target, force, jobs: jobs.as_ref(), at_once };
-    let mut ended = run.all(longest_first(session, steps));
+    let mut ended = run.all(longest_first(session, steps), ending);
     // Reports and exit codes must not depend on which build was faster.
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
     Ok(ended)
@@ -83,7 +90,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn all(&self, steps: Vec<Step>) -> Vec<Ended> {
+    fn all<T>(&self, steps: Vec<Step>, ending: &Ending<'_, T>) -> Vec<Ended<T>> {
         let mut waiting: VecDeque<Step> = steps.into();
         let mut done: BTreeMap<PackageName, bool> = BTreeMap::new();
         let mut ended = Vec::new();
@@ -116,8 +123,8 @@ impl Run<'_> {
                 let Ok((step, took, result)) = results.recv() else { break };
                 running -= 1;
                 let began = Instant::now();
-                let result = result.and_then(|built| install(self.session, built, &self.options()));
-                self.conclude(&step.id, took + began.elapsed(), &result);
+                let result = result.and_then(ending.finish);
+                self.conclude(&step.id, took + began.elapsed(), result.as_ref().err(), ending.success);
                 // One that does not want the kernel lets the others try; they find it missing.
                 let goes_on = result.as_ref().map_or_else(Error::is_refusal, |_| true);
                 done.insert(step.id.name.clone(), goes_on);
@@ -128,25 +135,25 @@ impl Run<'_> {
     }
 
     /// One line for a package that is done, and the history's.
-    fn conclude(&self, id: &PackageId, took: Duration, result: &Result<Installed>) {
+    fn conclude(&self, id: &PackageId, took: Duration, error: Option<&Error>, success: AttemptResult) {
         let console = &self.session.system.console;
         let terminal = console.terminal();
-        match result {
-            Ok(_) => {
+        match error {
+            None => {
                 let ok = terminal.paint(Colour::Good, "ok");
                 console.say_painted(&ok.plain(&format!(" {id} {}", clock(took))));
             }
-            Err(Error::Interrupted { .. }) => {}
-            Err(Error::NothingInstalled { refused, .. }) => self.tell_provided(id, refused),
-            Err(error) if error.is_refusal() => self.session.tell_of(id, error),
-            Err(error) => {
+            Some(Error::Interrupted { .. }) => {}
+            Some(Error::NothingInstalled { refused, .. }) => self.tell_provided(id, refused),
+            Some(error) if error.is_refusal() => self.session.tell_of(id, error),
+            Some(error) => {
                 self.session.tell_briefly_of(id, error);
                 let failed = terminal.paint(Colour::Bad, "FAILED");
                 console.say_painted(&failed.plain(&format!(" {id} {}", error.in_one_line())));
             }
         }
         let id = BuildId::new(id.clone(), self.target.clone());
-        note(self.session, &id, AttemptResult::Installed, took, result.as_ref().err());
+        note(self.session, &id, success, took, error);
     }
 
     /// The kernel does not need the package: said when that is found, and never again.
@@ -171,6 +178,9 @@ impl Run<'_> {
         {
             return sign_if_pending(self.session, built);
         }
+        if let Some(built) = self.force.is_plain().then(|| take_kept(self.session, &id)).flatten() {
+            return sign_if_pending(self.session, built);
+        }
         if let Need::Rebuild(why) = &step.need {
             self.session.system.console.note(format!("{id} is rebuilt: {why}."));
         }
@@ -178,9 +188,5 @@ impl Run<'_> {
         let added = self.session.added(&step.id)?;
         let options = BuildOptions { conf: None, force: self.force.clone(), jobs };
         build(self.session, &added, &id, options)
-    }
-
-    fn options(&self) -> InstallOptions<'_> {
-        InstallOptions { conf: None, force: self.force.clone() }
     }
 }

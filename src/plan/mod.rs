@@ -6,6 +6,7 @@ mod exclusive;
 pub(crate) mod lifecycle;
 pub(crate) mod order;
 pub(crate) mod placement;
+pub(crate) mod preflight;
 pub(crate) mod refusal;
 pub(crate) mod request;
 

@@ -142,6 +142,17 @@ pub(crate) enum StatusFormat {
     Json,
 }
 
+/// Where the headers of kernels that are not here yet come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Headers {
+    /// They are installed.
+    Installed,
+    /// Packages, or directories with headers.
+    Given(Vec<PathBuf>),
+    /// What the package manager would install with its next upgrade.
+    Candidates,
+}
+
 /// What to do. Every combination that a variant can hold makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -187,6 +198,14 @@ pub(crate) enum Request {
     Lint {
         subject: Subject,
         target: Target,
+        format: ConfFormat,
+    },
+    /// Whether every package builds for kernels that are not here yet; without a kernel, for those that the headers are for.
+    Preflight {
+        headers: Headers,
+        releases: Vec<KernelRelease>,
+        arch: Option<Arch>,
+        force: Force,
         format: ConfFormat,
     },
     /// A request whose results are printed as a document.
@@ -237,6 +256,7 @@ impl Request {
             | Self::Log { .. }
             | Self::History { .. }
             | Self::Lint { .. }
+            | Self::Preflight { .. }
             | Self::DryRun(_)
             | Self::Mktarball { .. }
             | Self::MakePackage { .. } => false,

@@ -14,6 +14,7 @@ mod host;
 pub(crate) mod journal;
 pub(crate) mod lock;
 pub(crate) mod memory;
+pub(crate) mod mounts;
 pub(crate) mod process;
 pub(crate) mod regex;
 mod rpm_transaction;

@@ -53,6 +53,13 @@ impl Tree {
         &self.root
     }
 
+    /// The tree with what was built for kernels that are not here yet. It is a hidden directory, so that no dkms takes it for
+    /// a package.
+    #[must_use]
+    pub(crate) fn kept(&self) -> Self {
+        Self { root: self.root.join(".preflight") }
+    }
+
     #[must_use]
     pub(crate) fn name_dir(&self, name: &PackageName) -> PathBuf {
         self.root.join(name.as_str())

@@ -136,6 +136,26 @@ impl Writer {
         Ok(Installed { built })
     }
 
+    /// Makes a build the active one for builds that depend on it, without any installation.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub(crate) fn nominate(&self, built: &Built) -> Result<()> {
+        let BuildId { package, target } = &built.id;
+        Ok(files::publish_link(&link_text(&built.id), &self.tree.link(&package.name, target))?)
+    }
+
+    /// Takes all active links for a target away, and touches nothing that they stand for.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub(crate) fn forget_nominations(&self, target: &Target) -> Result<()> {
+        let nominated = self.tree.active_builds(target);
+        nominated
+            .iter()
+            .try_for_each(|found| Ok(files::remove_file(&self.tree.link(found.id().name(), target))?))
+    }
+
     /// Takes the active link away: the package is built, and no longer installed, for this target.
     ///
     /// # Errors

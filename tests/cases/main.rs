@@ -45,6 +45,7 @@ mod owners;
 mod packages;
 mod pending;
 mod picture;
+mod preflight;
 mod preview;
 mod reference;
 mod remedies;

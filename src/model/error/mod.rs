@@ -105,6 +105,15 @@ pub(crate) enum Error {
         /// For a kernel that is not there no package of headers helps.
         kernel_exists: bool,
     },
+    /// What was given as the headers of a kernel is none, or cannot be read.
+    HeadersUnusable {
+        path: PathBuf,
+        why: String,
+    },
+    /// Headers cannot be shown at their places without touching the machine.
+    NotShown {
+        why: String,
+    },
     Excluded {
         build: BuildId,
         conf: PathBuf,
@@ -293,6 +302,7 @@ impl Error {
             | Self::Inconsistent { .. }
             | Self::SigningKey { .. }
             | Self::Locked { .. }
+            | Self::NotShown { .. }
             | Self::Io { .. } => 1,
             Self::UnknownOption(_)
             | Self::UnknownAction(_)
@@ -323,7 +333,7 @@ impl Error {
             Self::KernelRemovalFailed { .. } => 14,
             Self::BuildDirectoryGone { .. } => 15,
             Self::EmptyTarget => 16,
-            Self::HeadersMissing { .. } => 21,
+            Self::HeadersMissing { .. } | Self::HeadersUnusable { .. } => 21,
             Self::Excluded { .. } => 77,
             Self::PreInstallFailed { .. } => 101,
             Self::ScriptFailed { status, .. } => *status,
@@ -404,6 +414,7 @@ impl Error {
         | Self::NotAModule { log, .. }
         | Self::OtherVermagic { log, .. }
         | Self::PatchFailed { log, .. }
+        | Self::FailedBefore { log: Some(log), .. }
         | Self::ScriptFailed { log: Some(log), .. } = &mut self
         {
             *log = path;

@@ -139,6 +139,15 @@ impl fmt::Display for Error {
                 f,
                 "No modules built for {package}.\nBuild it first, or archive its source alone with --source-only."
             ),
+            Self::HeadersUnusable { path, why } => write!(
+                f,
+                "{} cannot be used as kernel headers: {why}.\nExample: dkms preflight linux-headers-*.deb",
+                path.display()
+            ),
+            Self::NotShown { why } => write!(
+                f,
+                "Preflight needs mounts of its own, and they are not allowed here: {why}.\nRun it as root on the machine itself, not in an unprivileged container."
+            ),
             Self::SourceHasOnlyConf { path } => write!(
                 f,
                 "The directory {} does not appear to have module source located within it.\nBuild halted.",

@@ -10,9 +10,11 @@ pub(crate) use terminal::{Colour, Painted, Terminal};
 
 use crate::model::text::shown;
 use progress::Progress;
+use std::borrow::Cow;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The console. Shared by all threads of a run.
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ struct Shared {
     quiet: AtomicBool,
     /// Whether standard output is kept for one document.
     lines_to_stderr: AtomicBool,
+    /// A directory that other processes know by another name: what this one calls it, and what they do.
+    elsewhere: OnceLock<(PathBuf, PathBuf)>,
     state: Mutex<State>,
 }
 
@@ -99,6 +103,19 @@ impl Console {
     pub(crate) fn document(&self, text: &str) {
         self.shared.lines_to_stderr.store(false, Ordering::Relaxed);
         self.say(text);
+    }
+
+    /// From now on paths below `here` are printed as those below `there`: with mounts of its own this process has another name
+    /// for them than whoever reads its lines.
+    pub(crate) fn rename(&self, here: &Path, there: &Path) {
+        let _ = self.shared.elsewhere.set((here.to_owned(), there.to_owned()));
+    }
+
+    /// A path as other processes know it.
+    #[must_use]
+    pub(crate) fn renamed(&self, path: &Path) -> PathBuf {
+        let below = |(here, there): &(PathBuf, PathBuf)| Some(there.join(path.strip_prefix(here).ok()?));
+        self.shared.elsewhere.get().and_then(below).unwrap_or_else(|| path.to_owned())
     }
 
     /// A line for standard output.
@@ -228,8 +245,17 @@ impl Shared {
             if let Some(stream) = open {
                 write_to(stream, "\n");
             }
-            write_to(self.actual(stream), text);
+            write_to(self.actual(stream), &self.renamed(text));
         });
+    }
+
+    fn renamed<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.elsewhere.get() {
+            Some((here, there)) => {
+                text.replace(&format!("{}/", here.display()), &format!("{}/", there.display())).into()
+            }
+            None => text.into(),
+        }
     }
 
     /// Where lines of a stream go now.

@@ -1,0 +1,217 @@
+//! Builds every package for a kernel that is not here yet. The machine stays as it is: the headers, and a tree of their own for
+//! what is built, are shown at their places to this process alone.
+//!
+//! That tree is `<tree>/.preflight`. What is built in it waits for its kernel (`ops::kept`), and what failed is remembered there as
+//! in every tree, so that a second look costs nothing.
+
+mod candidates;
+mod headers;
+
+use crate::conf::Settings;
+use crate::inspect::pending::gather;
+use crate::kernel::default_arch;
+use crate::model::{
+    Arch, AttemptResult, BuildId, Error, KernelRelease, PackageId, PackageName, Result, SourceState, Target,
+};
+use crate::ops::change;
+use crate::ops::kept::unused;
+use crate::ops::schedule::{self, Ending};
+use crate::plan::autoinstall::plan_autoinstall;
+use crate::plan::preflight::{Expectations, Forecast, Outlook, forecast};
+use crate::plan::request::{Force, Headers};
+use crate::session::WriteSession;
+use crate::system::{System, files, mounts};
+use crate::tree::{Built, Snapshot, Tree};
+use std::path::{Path, PathBuf};
+
+/// What a kernel will have, once it comes.
+#[derive(Debug)]
+pub(crate) struct KernelForecast {
+    pub target: Target,
+    pub packages: Vec<Forecast>,
+    /// What the machine runs now.
+    pub running: Option<KernelRelease>,
+}
+
+/// What the machine has before anything is shown in its place.
+struct Machine {
+    registered: Snapshot,
+    /// The source of each package that has one.
+    sources: Vec<(PackageId, PathBuf)>,
+    running: Option<KernelRelease>,
+    installed: Vec<PackageId>,
+}
+
+impl Machine {
+    fn look(settings: &Settings, system: &System) -> Result<Self> {
+        let tree = Tree::at(&settings.dkms_tree);
+        let registered = tree.scan(&settings.source_tree);
+        let running = system.host.running.clone();
+        let target = |release: &KernelRelease| {
+            let arch = default_arch(&settings.install_tree.join(release.as_str()), system)?;
+            Ok::<_, Error>(Target::new(release.clone(), arch))
+        };
+        let target = running.as_ref().map(target).transpose()?;
+        let installed = target.map(|target| tree.active_builds(&target)).unwrap_or_default();
+        let with_source = registered.packages.iter().filter(|package| package.source == SourceState::Added);
+        let source = |id: &PackageId| Some((id.clone(), fs_err::canonicalize(tree.source(id)).ok()?));
+        let sources = with_source.filter_map(|package| source(&package.id)).collect();
+        let installed = installed.iter().map(|installed| installed.id().package.clone()).collect();
+        Ok(Self { registered, sources, running, installed })
+    }
+
+    fn without_source(&self) -> Vec<PackageName> {
+        let names = self.registered.names().into_iter().cloned();
+        names.filter(|name| self.sources.iter().all(|(id, _)| id.name != *name)).collect()
+    }
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Preflight<'a> {
+    pub headers: &'a Headers,
+    /// The kernels to look at; without any, all that the headers are for.
+    pub releases: &'a [KernelRelease],
+    /// Without one, that of each kernel.
+    pub arch: Option<&'a Arch>,
+    pub force: &'a Force,
+}
+
+/// Builds every package that says AUTOINSTALL=yes for each kernel, and tells what became of it. From here on this process sees
+/// the other tree: nothing else may follow.
+///
+/// # Errors
+/// The headers cannot be used, or the kernel does not allow mounts.
+pub(crate) fn preflight(
+    wanted: &Preflight<'_>,
+    settings: &Settings,
+    system: &System,
+) -> Result<Vec<KernelForecast>> {
+    let machine = Machine::look(settings, system)?;
+    enter_other_tree(settings, system)?;
+    let session = change(settings, system)?;
+    let scratch = Scratch::new(&session)?;
+    take_over(&session, &machine)?;
+    let releases = headers::show(&session, wanted.headers, wanted.releases, &scratch)?;
+    system.console.set_brief(true);
+    releases.into_iter().map(|release| look_ahead(&session, &machine, release, wanted)).collect()
+}
+
+/// Shows the other tree in the place of the machine's. The keys that sign modules are in it as well.
+fn enter_other_tree(settings: &Settings, system: &System) -> Result<()> {
+    let tree = Tree::at(&settings.dkms_tree);
+    let kept = tree.kept();
+    files::create_dirs(kept.root())
+        .map_err(|error| Error::NotWritable { path: kept.root().to_owned(), why: error.to_string() })?;
+    let not_shown = |error: std::io::Error| Error::NotShown { why: error.to_string() };
+    mounts::leave_machine().map_err(not_shown)?;
+    for name in ["mok.key", "mok.pub"] {
+        let (own, shown) = (tree.root().join(name), kept.root().join(name));
+        if own.is_file() {
+            files::create_file(&shown)?;
+            mounts::show(&own, &shown).map_err(not_shown)?;
+        } else {
+            files::remove_file(&shown)?;
+        }
+    }
+    mounts::show(kept.root(), tree.root()).map_err(not_shown)?;
+    system.console.rename(tree.root(), kept.root());
+    Ok(())
+}
+
+/// Directories for one run. Those of a run that was killed go with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(session: &WriteSession<'_>) -> Result<Self> {
+        let dir = session.tree().root().join(".headers");
+        files::remove_tree(&dir)?;
+        files::create_dirs(&dir.join("mount"))?;
+        Ok(Self(dir))
+    }
+
+    /// Where headers are unpacked.
+    fn stage(&self) -> PathBuf {
+        self.0.join("content")
+    }
+
+    /// Where packages are downloaded to.
+    fn downloads(&self) -> PathBuf {
+        self.0.join("packages")
+    }
+
+    /// An empty directory to mount on.
+    fn mount_point(&self) -> PathBuf {
+        self.0.join("mount")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = files::remove_tree(&self.0);
+    }
+}
+
+/// Registers what the machine has, and forgets what it no longer has.
+fn take_over(session: &WriteSession<'_>, machine: &Machine) -> Result<()> {
+    for id in unused(session.tree()) {
+        session.writer.discard_debris(&id)?;
+    }
+    for package in session.tree().scan(&session.settings.source_tree).packages {
+        if machine.sources.iter().all(|(id, _)| *id != package.id) {
+            for build in &package.builds {
+                session.writer.discard_debris(&package.build_id(&build.target))?;
+            }
+            session.writer.forget(&package.id)?;
+        }
+    }
+    for (id, source) in &machine.sources {
+        if !is_same(&session.tree().source(id), source) {
+            session.writer.register(id, source)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_same(link: &Path, source: &Path) -> bool {
+    fs_err::read_link(link).is_ok_and(|text| text == *source)
+}
+
+fn look_ahead(
+    session: &WriteSession<'_>,
+    machine: &Machine,
+    release: KernelRelease,
+    wanted: &Preflight<'_>,
+) -> Result<KernelForecast> {
+    let force = wanted.force;
+    let arch = match wanted.arch {
+        Some(arch) => arch.clone(),
+        None => default_arch(&session.kernel(&release).dir, session.system)?,
+    };
+    let target = Target::new(release, arch);
+    // What an earlier look chose is chosen anew, from the same builds.
+    session.writer.forget_nominations(&target)?;
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let mut plan = plan_autoinstall(gather(session, &snapshot, &target, force));
+    let nominate = |built: Built| session.writer.nominate(&built);
+    let ending = Ending { finish: &nominate, success: AttemptResult::Built };
+    let built = schedule::run(session, &target, std::mem::take(&mut plan.steps), force, &ending)?;
+    session.go_on()?;
+    let expected = Expectations {
+        plan,
+        built,
+        running: machine.installed.clone(),
+        without_source: machine.without_source(),
+    };
+    let packages = forecast(expected).into_iter().map(|forecast| with_kept_log(session, forecast, &target));
+    Ok(KernelForecast { packages: packages.collect(), target, running: machine.running.clone() })
+}
+
+/// Names the log that the next build does not replace.
+fn with_kept_log(session: &WriteSession<'_>, forecast: Forecast, target: &Target) -> Forecast {
+    let Outlook::Fails(error) = forecast.outlook else { return forecast };
+    let id = BuildId::new(forecast.package.clone(), target.clone());
+    let log = session.tree().kept_failure_log(&id);
+    let error = if log.is_file() { error.with_log(log) } else { error };
+    Forecast { outlook: Outlook::Fails(error), ..forecast }
+}

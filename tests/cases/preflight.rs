@@ -1,0 +1,306 @@
+//! Builds for kernels that are not here yet: what is told of them, that the machine stays as it is, and that the builds are used
+//! when the kernel comes.
+
+use crate::world::{A, K, World, write};
+use rstest::rstest;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const NEXT: &str = "6.1.0-2-amd64";
+
+/// A machine on which this process may mount; `None` where the tests may not.
+fn machine() -> Option<World> {
+    nix::unistd::geteuid().is_root().then(World::new)
+}
+
+/// The headers of a kernel as a package unpacks them, with what the kernel exports.
+fn headers(world: &World, release: &str, exports: &str) -> PathBuf {
+    let top = world.scratch(&format!("content-{release}"));
+    let _ = fs::remove_dir_all(&top);
+    let own = top.join("usr/src").join(format!("linux-headers-{release}"));
+    write(&own.join("include/config/kernel.release"), format!("{release}\n").as_bytes());
+    write(&own.join("include/config/auto.conf"), b"CONFIG_MODULES=y\n");
+    write(&own.join("include/linux/module.h"), b"/* */\n");
+    write(&own.join("Module.symvers"), exports.as_bytes());
+    let kernel = top.join("lib/modules").join(release);
+    fs::create_dir_all(&kernel).unwrap();
+    let link = format!("../../../usr/src/linux-headers-{release}");
+    std::os::unix::fs::symlink(link, kernel.join("build")).unwrap();
+    top
+}
+
+/// The package of such headers, by the ending of its name.
+fn package(world: &World, release: &str, ending: &str) -> String {
+    let content = headers(world, release, "");
+    let file = world.scratch(&format!("linux-headers-{release}{ending}"));
+    let (from, to) = (content.display(), file.display());
+    let line = match ending {
+        ".deb" => format!(
+            "mkdir {from}/DEBIAN && printf 'Package: h\\nVersion: 1\\nArchitecture: all\\nMaintainer: m <m@m>\\nDescription: d\\n' \
+             >{from}/DEBIAN/control && dpkg-deb -b {from} {to} >/dev/null && rm -r {from}/DEBIAN"
+        ),
+        _ => format!("tar -caf {to} -C {from} ."),
+    };
+    world.shell(&line).exits(0);
+    file.display().to_string()
+}
+
+/// The package manager installs them, and calls what it calls.
+fn arrive(world: &World, release: &str) {
+    let content = world.scratch(&format!("content-{release}"));
+    world.shell(&format!("cp -a {}/. {}/", content.display(), world.root().display())).exits(0);
+    world.kernel(release);
+}
+
+/// Everything on the machine but what preflight keeps and the logs.
+fn rest(world: &World) -> Vec<(String, Vec<u8>)> {
+    let ours = |name: &str| {
+        name.starts_with("var/lib/dkms/.preflight") || name.starts_with("var/log/") || name == "var/"
+    };
+    world.everything().into_iter().filter(|(name, _)| !ours(name)).collect()
+}
+
+#[rstest]
+#[case::debian(".deb")]
+#[case::arch(".pkg.tar.gz")]
+fn build_waits_for_its_kernel(#[case] ending: &str) {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let file = package(&world, NEXT, ending);
+    let before = rest(&world);
+    let made = world.calls("make").len();
+    let ended = world.ok(&["preflight", &file]);
+    ended.says(&format!("{NEXT}  ready: it would have every package that {K} has")).says("m/1.0  builds");
+    assert_eq!(world.calls("make").len(), made + 1);
+    assert!(rest(&world) == before, "the machine is another one");
+    assert_eq!(world.status().len(), 1, "callers see nothing of it");
+    world.ok(&["fsck"]);
+    // A second look compiles nothing.
+    world.ok(&["preflight", &file]).says("m/1.0  builds");
+    assert_eq!(world.calls("make").len(), made + 1);
+    // The kernel comes: what was built is installed.
+    arrive(&world, NEXT);
+    let arrived = world.hook("header-postinst", &[NEXT]);
+    arrived.exits(0).complains("is used as dkms preflight built it.");
+    assert_eq!(world.calls("make").len(), made + 1);
+    assert!(world.status().contains(&format!("m/1.0, {NEXT}, {}: installed", *A)), "{:?}", world.status());
+    assert!(world.read(&format!("/var/lib/dkms/m/1.0/{NEXT}/{}/log/make.log", *A)).contains("make"));
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(!world.has("/var/lib/dkms/m"));
+}
+
+#[rstest]
+#[case::other_symbols(|world: &World| { write(&world.path(format!("/usr/src/linux-headers-{NEXT}/Module.symvers")), b"0x1 s vmlinux E\n"); })]
+#[case::other_headers(|world: &World| { write(&world.path(format!("/usr/src/linux-headers-{NEXT}/include/linux/module.h")), b"/* other */\n"); })]
+#[case::other_source(|world: &World| { world.package("m", "1.0").file("m.c", "other"); })]
+#[case::damaged(|world: &World| {
+    write(&world.path(format!("/var/lib/dkms/.preflight/m/1.0/{NEXT}/{}/module/m.ko", *A)), b"other");
+})]
+fn build_for_something_else_is_not_used(#[case] change: fn(&World)) {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]);
+    arrive(&world, NEXT);
+    change(&world);
+    let made = world.calls("make").len();
+    world.ok(&["autoinstall", "-k", NEXT]);
+    assert_eq!(world.calls("make").len(), made + 1);
+    assert!(world.status().contains(&format!("m/1.0, {NEXT}, {}: installed", *A)));
+}
+
+#[test]
+fn forced_build_is_a_new_one() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]);
+    arrive(&world, NEXT);
+    let made = world.calls("make").len();
+    world.ok(&["install", "m/1.0", "-k", NEXT, "--force"]);
+    assert_eq!(world.calls("make").len(), made + 1);
+}
+
+#[test]
+fn install_by_name_uses_the_build_as_well() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]);
+    arrive(&world, NEXT);
+    let made = world.calls("make").len();
+    world.ok(&["install", "m/1.0", "-k", NEXT]);
+    assert_eq!(world.calls("make").len(), made);
+}
+
+#[test]
+fn lost_package_is_told_with_its_reason() {
+    let Some(world) = machine() else { return };
+    world
+        .package("m", "1.0")
+        .recipe("[ $kernelver != 6.1.0-2-amd64 ] || { echo 'm.c:3:1: error: no such thing'; exit 2; }");
+    world.package("old", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=\"^6\\.1\\.0-1-\"");
+    world.package("never", "1.0").recipe("exit 2");
+    world.package("by-hand", "1.0").conf("AUTOINSTALL=");
+    world.package("needy", "1.0").conf("BUILD_DEPENDS=\"absent\"");
+    for package in ["m/1.0", "old/1.0", "by-hand/1.0"] {
+        world.ok(&["install", package]);
+    }
+    world.ok(&["add", "never/1.0"]);
+    world.ok(&["add", "needy/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let ended = world.dkms(&["preflight", &file]);
+    ended.exits(1).says(&format!("{NEXT}  NOT READY: it would lack 3 packages that {K} has"));
+    ended.says("m/1.0        does not build: m.c:3:1: error: no such thing");
+    ended.says("old/1.0      does not want this kernel: BUILD_EXCLUSIVE_KERNEL[0]=");
+    ended.says("by-hand/1.0  is not built automatically: its dkms.conf does not say AUTOINSTALL=yes");
+    ended.says("needy/1.0    cannot be built: needs absent, which is not registered with dkms (the running kernel does not have it either)");
+    ended.says(&format!("Keep {K} until the drivers are newer"));
+    let log = ended.stdout.lines().find_map(|line| line.trim().strip_prefix("log: ")).unwrap();
+    assert!(fs::read_to_string(log).unwrap().contains("no such thing"), "{log}");
+    for line in ended.stdout.lines().chain(ended.stderr.lines()) {
+        for word in line.split([' ', '(', ')']).filter(|word| word.ends_with("make.log")) {
+            assert!(Path::new(word).exists(), "{word}");
+        }
+    }
+    // What failed is remembered, and told in no time.
+    let made = world.calls("make").len();
+    let again = world.dkms(&["preflight", &file, "--format", "json"]);
+    again.exits(1);
+    assert_eq!(world.calls("make").len(), made);
+    let document: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!((&document["ready"], &document["running"]), (&false.into(), &K.into()));
+    let packages = document["kernels"][0]["packages"].as_array().unwrap();
+    let outlook = |name: &str| {
+        let found = packages.iter().find(|package| package["name"] == name).unwrap();
+        (found["outlook"].as_str().unwrap().to_owned(), found["running"].as_bool().unwrap())
+    };
+    assert_eq!(outlook("m"), ("fails".into(), true));
+    assert_eq!(outlook("old"), ("excluded".into(), true));
+    assert_eq!(outlook("never"), ("fails".into(), false));
+    assert_eq!(outlook("needy"), ("waits".into(), false));
+    assert_eq!(outlook("by-hand"), ("not-automatic".into(), true));
+    let log = packages.iter().find(|package| package["name"] == "m").unwrap()["log"].as_str().unwrap();
+    assert!(Path::new(log).is_file(), "{log}");
+    // Nothing but these is pending on the machine itself.
+    world.dkms(&["log", "m"]).exits(0);
+}
+
+#[test]
+fn packages_are_built_with_those_they_need() {
+    let Some(world) = machine() else { return };
+    world.package("base", "1.0");
+    world.package("upon", "1.0").conf("BUILD_DEPENDS=\"base\"");
+    for package in ["base/1.0", "upon/1.0"] {
+        world.ok(&["install", package]);
+    }
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]).says("upon/1.0  builds");
+    arrive(&world, NEXT);
+    let made = world.calls("make").len();
+    // By its name alone it would be built against nothing.
+    world.dkms(&["install", "upon/1.0", "-k", NEXT]).exits(13);
+    world.ok(&["autoinstall", "-k", NEXT]);
+    assert_eq!(world.calls("make").len(), made);
+}
+
+#[test]
+fn directory_of_headers_is_taken() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let dir = headers(&world, NEXT, "").join("usr/src").join(format!("linux-headers-{NEXT}"));
+    world.ok(&["preflight", dir.to_str().unwrap()]).says(&format!("{NEXT}  ready"));
+    world.ok(&["preflight", "-k", K]).says(&format!("{K}  ready"));
+    world.dkms(&["preflight", "-k", NEXT]).exits(21).complains("cannot be found");
+}
+
+#[rstest]
+#[case::nothing(&["preflight"], 2, "Which kernel?")]
+#[case::both(&["preflight", "--next", "x.deb"], 2, "--next downloads")]
+#[case::missing(&["preflight", "/none.deb"], 21, "/none.deb cannot be used as kernel headers: there is no such file")]
+#[case::no_package(&["preflight", "/etc/hostname"], 21, "ends neither in .deb")]
+#[case::no_headers(&["preflight", "/etc"], 21, "the directory has no include/config/kernel.release")]
+fn senseless_line_is_refused(#[case] line: &[&str], #[case] code: u8, #[case] text: &str) {
+    let Some(world) = machine() else { return };
+    world.dkms(line).exits(code.into()).complains(text);
+    assert!(!world.has("/var/lib/dkms/.preflight/.headers"));
+}
+
+#[test]
+fn unusable_package_leaves_nothing() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".deb");
+    let content = fs::read(&file).unwrap();
+    fs::write(&file, &content[..content.len() / 2]).unwrap();
+    world.dkms(&["preflight", &file]).exits(21).complains("cannot be used as kernel headers: dpkg-deb");
+    let top = headers(&world, NEXT, "");
+    let config = top.join("usr/src").join(format!("linux-headers-{NEXT}/include/config/auto.conf"));
+    let other = if *A == "aarch64" { "CONFIG_X86=y\n" } else { "CONFIG_ARM64=y\n" };
+    fs::write(config, other).unwrap();
+    let tar = world.scratch("foreign.pkg.tar");
+    world.shell(&format!("tar -cf {} -C {} .", tar.display(), top.display())).exits(0);
+    world.dkms(&["preflight", tar.to_str().unwrap()]).exits(21).complains("for another architecture");
+    assert!(!world.has("/var/lib/dkms/.preflight/.headers") && world.status() == ["m/1.0: added"]);
+}
+
+#[test]
+fn interrupted_preflight_leaves_nothing() {
+    let Some(world) = machine() else { return };
+    let mark = world.scratch("started");
+    world.package("m", "1.0").recipe(&format!("touch {}; sleep 60", mark.display()));
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    for signal in ["TERM", "KILL"] {
+        let _ = fs::remove_file(&mark);
+        let running = world.start(&["preflight", &file]);
+        crate::world::wait_until("it builds", || mark.exists());
+        world.shell(&format!("kill -{signal} {}", running.pid())).exits(0);
+        let ended = running.wait();
+        assert_ne!(ended.code, Some(0), "{ended:?}");
+    }
+    world.package("m", "1.0").without("recipe");
+    world.ok(&["preflight", &file]).says("m/1.0  builds");
+    assert!(!world.has("/var/lib/dkms/.preflight/.headers"));
+    let left = world.names("/var/lib/dkms/.preflight");
+    assert!(!left.iter().any(|name| name.contains(".tmp_")), "{left:?}");
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn build_that_nobody_used_goes() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]);
+    let kept = format!("/var/lib/dkms/.preflight/m/1.0/{NEXT}/{}", *A);
+    world.ok(&["autoinstall"]);
+    assert!(world.has(&kept));
+    let record = world.path(format!("{kept}/.dkms-build.json"));
+    world.shell(&format!("touch -d '31 days ago' {}", record.display())).exits(0);
+    world.ok(&["autoinstall"]);
+    assert!(!world.has(&kept));
+}
+
+#[test]
+fn package_that_is_gone_is_forgotten() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.package("n", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.ok(&["add", "n/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    let ended = world.ok(&["preflight", &file]);
+    ended.says("n/1.0  builds");
+    assert!(!ended.stdout.contains("m/1.0"), "{}", ended.stdout);
+    assert!(!world.has("/var/lib/dkms/.preflight/m"));
+}
