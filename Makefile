@@ -22,7 +22,7 @@ export CARGO_TARGET_DIR
 
 # The names under which callers reach dkms-hooks by path.
 HOOK_PROGRAMS = boot common.postinst dkms_autoinstaller hand-back header-postinst initramfs initramfs-modules kernel-install \
-	kernel-postinst kernel-preinst kernel-prerm
+	kernel-postinst kernel-preinst kernel-prerm preflight-apt preflight-timer
 KERNEL_EVENTS = preinst postinst prerm header_postinst
 
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
@@ -61,7 +61,9 @@ install: all
 	$(INSTALL) -D -m 644 initramfs-tools/conf-hook $(DESTDIR)$(PREFIX)/share/initramfs-tools/conf-hooks.d/dkms
 	$(INSTALL) -D -m 755 packaging/dracut/module-setup.sh $(DESTDIR)$(PREFIX)/lib/dracut/modules.d/01dkms/module-setup.sh
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/kernel/install.d
-	$(INSTALL) -m 644 packaging/systemd/dkms.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dkms.service
+	for unit in dkms.service dkms-preflight.service dkms-preflight.timer; do \
+		$(INSTALL) -m 644 packaging/systemd/$$unit $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; \
+	done
 	$(INSTALL) -D -m 644 packaging/systemd/dkms.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/dkms.catalog
 	$(INSTALL) -D -m 644 packaging/systemd/dkms.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/dkms.conf
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants

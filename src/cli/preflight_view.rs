@@ -1,14 +1,13 @@
 //! What `preflight` prints: for each kernel a line for each package, or JSON.
 
 use crate::conf::Settings;
-use crate::model::text::shown_in_line;
-use crate::model::{Error, ExitCode, KernelRelease, Result};
+use crate::model::{ExitCode, KernelRelease, Result};
 use crate::ops::preflight::{KernelForecast, Preflight, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
 use crate::plan::request::{ConfFormat, Headers};
 use crate::system::System;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Raised when a field goes or changes its meaning; new fields may come at any time.
 const SCHEMA: u32 = 1;
@@ -74,7 +73,7 @@ pub(crate) fn print(
 }
 
 fn is_ready(kernel: &KernelForecast) -> bool {
-    !kernel.packages.iter().any(Forecast::is_lost)
+    kernel.lost().next().is_none()
 }
 
 impl<'a> KernelEntry<'a> {
@@ -103,23 +102,16 @@ impl<'a> PackageEntry<'a> {
             version: forecast.package.version.as_str(),
             outlook,
             reason,
-            log: log(forecast),
+            log: forecast.log().map(PathBuf::as_path),
             running: forecast.is_running,
         }
-    }
-}
-
-fn log(forecast: &Forecast) -> Option<&Path> {
-    match &forecast.outlook {
-        Outlook::Fails(error) => error.log().map(std::path::PathBuf::as_path),
-        _ => None,
     }
 }
 
 fn tell(kernel: &KernelForecast, system: &System) {
     let console = &system.console;
     let release = &kernel.target.release;
-    let lost = kernel.packages.iter().filter(|forecast| forecast.is_lost()).count();
+    let lost = kernel.lost().count();
     let running = kernel.running.as_ref().map_or("the running kernel", KernelRelease::as_str);
     let packages =
         |count: usize| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
@@ -132,33 +124,18 @@ fn tell(kernel: &KernelForecast, system: &System) {
     let name = |forecast: &Forecast| forecast.package.to_string();
     let width = kernel.packages.iter().map(|forecast| name(forecast).chars().count()).max().unwrap_or(0);
     for forecast in &kernel.packages {
-        let text = describe(&forecast.outlook);
+        let text = &forecast.outlook;
         let known = if forecast.is_running || forecast.outlook.is_good() {
             ""
         } else {
             " (the running kernel does not have it either)"
         };
         console.say(format!("  {:width$}  {text}{known}", name(forecast)));
-        if let Some(log) = log(forecast) {
+        if let Some(log) = forecast.log() {
             console.say(format!("      log: {}", log.display()));
         }
     }
     if lost > 0 {
         console.say(format!("Keep {running} until the drivers are newer, or do without them."));
     }
-}
-
-fn describe(outlook: &Outlook) -> String {
-    match outlook {
-        Outlook::Ready => "builds".to_owned(),
-        Outlook::Provided => "is in the kernel itself, as good or better".to_owned(),
-        Outlook::Excluded(why) => format!("does not want this kernel: {}", shown_in_line(why)),
-        Outlook::Fails(error) => format!("does not build: {}", reason(error)),
-        Outlook::Waits(why) => format!("cannot be built: {}", shown_in_line(why)),
-        Outlook::NotAutomatic(why) => format!("is not built automatically: {why}"),
-    }
-}
-
-fn reason(error: &Error) -> String {
-    shown_in_line(&error.in_one_line()).into_owned()
 }

@@ -1,7 +1,7 @@
 //! How far the builds of a package are kept from the machine: the administrator's word, in framework.conf and in
 //! /etc/dkms/<M>.conf. What a package says about it in its own dkms.conf means nothing.
 
-use super::eval::{self, Scope};
+use super::administrator::read_over;
 use super::settings::ISOLATION;
 use super::{EvalContext, Settings, Values};
 use crate::model::text::shown_in_line;
@@ -9,7 +9,6 @@ use crate::system::System;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// What happens behind the walls, and where a build does not stand them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,8 +57,6 @@ pub(crate) struct IsolationPolicy {
     pub paths: Vec<PathBuf>,
 }
 
-const TIME_LIMIT: Duration = Duration::from_secs(20);
-
 impl IsolationPolicy {
     /// From values of framework.conf, or of a file for one package over those. `file` is named in warnings.
     pub(super) fn from_values(values: &Values, file: &str, system: &System) -> Self {
@@ -102,28 +99,9 @@ pub(super) fn read_policy(
     settings: &Settings,
     system: &System,
 ) -> IsolationPolicy {
-    let mut values = settings.isolation.clone();
-    let mut file = "framework.conf".to_owned();
-    for path in overrides {
-        let Ok(text) = fs_err::read(path) else { continue };
-        let says = |name: &&str| text.windows(name.len()).any(|part| part == name.as_bytes());
-        if !ISOLATION.iter().any(says) {
-            continue;
-        }
-        let scope = Scope {
-            variables: variables.clone(),
-            inherited: values.clone(),
-            environment: system.inherited_env(),
-            confined: None,
-        };
-        match eval::evaluate(path, &text, &ISOLATION, &scope, TIME_LIMIT) {
-            Ok(evaluation) => {
-                values = evaluation.values;
-                file = path.display().to_string();
-            }
-            Err(why) => system.console.warn(format!("{}: {why}, ignoring the file.", path.display())),
-        }
-    }
+    let start = settings.isolation.clone();
+    let (values, last) = read_over(start, &ISOLATION, overrides, variables, system);
+    let file = last.map_or_else(|| "framework.conf".to_owned(), |path| path.display().to_string());
     let mut policy = IsolationPolicy::from_values(&values, &file, system);
     if settings.no_isolation {
         policy.isolation = Isolation::Off;

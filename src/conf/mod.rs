@@ -3,6 +3,7 @@
 //! Reading a file runs no program where its text can be understood without one; see [`eval`]. Nothing is decided here:
 //! whether a package wants a kernel, and what to do about it, is the plan's.
 
+mod administrator;
 mod chain;
 mod directives;
 pub(crate) mod eval;
@@ -13,10 +14,11 @@ mod validate;
 mod values;
 mod whitelist;
 
+pub(crate) use administrator::is_required;
 pub(crate) use chain::Effective;
 pub(crate) use directives::{Flag, InInitramfs, Module, PackageConf, Script};
 pub(crate) use isolation::{Isolation, IsolationPolicy, default_isolation, isolation_of};
-pub(crate) use settings::{Compressors, Jobs, OnFailure, Overrides, Settings};
+pub(crate) use settings::{Compressors, Jobs, OnFailure, Overrides, PreflightPolicy, Settings};
 pub(crate) use typos::unused;
 pub(crate) use validate::Strictness;
 pub(crate) use values::Values;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const GENERAL: [&str; 20] = [
+const GENERAL: [&str; 21] = [
     "source_tree",
     "dkms_tree",
     "install_tree",
@@ -34,6 +34,7 @@ const GENERAL: [&str; 20] = [
     "inhibit_shutdown",
     "build_isolation",
     "build_paths",
+    "preflight",
 ];
 /// Also in the administrator's files for one package.
 pub(super) const ISOLATION: [&str; 2] = ["build_isolation", "build_paths"];
@@ -88,6 +89,33 @@ pub(crate) enum OnFailure {
     Fail,
 }
 
+/// What is done before a package manager installs a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PreflightPolicy {
+    Off,
+    /// What is known to fail is said.
+    #[default]
+    Report,
+    /// Every package is built first.
+    Build,
+    /// The same; a kernel that would lack a package is not installed.
+    Require,
+}
+
+impl PreflightPolicy {
+    /// As the administrator writes it.
+    #[must_use]
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "off" => Some(Self::Off),
+            "report" => Some(Self::Report),
+            "build" => Some(Self::Build),
+            "require" => Some(Self::Require),
+            _ => None,
+        }
+    }
+}
+
 /// Options of the compressors, as their own command lines have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Compressors {
@@ -138,6 +166,7 @@ pub(crate) struct Settings {
     pub compressors: Compressors,
     pub build_environment: Option<PathBuf>,
     pub on_failure: OnFailure,
+    pub preflight: PreflightPolicy,
     /// A module that should be signed and cannot be is a failed build.
     pub require_signature: bool,
     /// Whether the machine is not shut down while packages are built.
@@ -186,6 +215,7 @@ impl Settings {
             },
             build_environment: text("build_environment").map(|path| system.path(path)),
             on_failure: on_failure(text("on_failure"), system),
+            preflight: preflight(text("preflight"), system),
             require_signature: text("require_signature").is_some(),
             inhibit_shutdown: text("inhibit_shutdown").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
             kernel_source_dir: overrides.kernel_source_dir.as_deref().map(absolute),
@@ -278,6 +308,16 @@ fn on_failure(value: Option<&str>, system: &System) -> OnFailure {
             OnFailure::Warn
         }
     }
+}
+
+fn preflight(value: Option<&str>, system: &System) -> PreflightPolicy {
+    let Some(text) = value else { return PreflightPolicy::default() };
+    PreflightPolicy::parse(text).unwrap_or_else(|| {
+        system.console.warn(format!(
+            "preflight in framework.conf is {text:?}, which is none of off, report, build and require; using report."
+        ));
+        PreflightPolicy::default()
+    })
 }
 
 /// From the environment, else from the shell file of the old module-init-tools.

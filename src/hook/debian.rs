@@ -8,7 +8,9 @@ use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
 use crate::install::originals;
 use crate::ops;
+use crate::system::files;
 use crate::system::syslog::Severity;
+use crate::tree::Tree;
 use std::process::ExitCode;
 
 /// What happened to a kernel.
@@ -81,6 +83,10 @@ pub(super) fn hand_back() -> ExitCode {
             let done =
                 ops::change(&settings, &hook.system).and_then(|session| originals::hand_back(&session));
             if let Err(error) = done {
+                hook.error(&error.to_string());
+            }
+            // Of no use to any other dkms, which would not delete it either.
+            if let Err(error) = files::remove_tree(Tree::at(&settings.dkms_tree).kept().root()) {
                 hook.error(&error.to_string());
             }
         }

@@ -11,6 +11,7 @@ mod kernel_install;
 mod kernels;
 mod pending;
 mod policy;
+mod preflight;
 mod regenerate;
 
 use boot::boot;
@@ -18,6 +19,7 @@ use common_postinst::common_postinst;
 use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
 use initramfs::{initramfs, initramfs_modules};
 use kernel_install::kernel_install;
+use preflight::{preflight_apt, preflight_timer};
 
 use crate::model::text::shown_in_line;
 use crate::system::syslog::{Severity, Syslog};
@@ -33,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 type Program = fn() -> ExitCode;
 
 /// The programs in /usr/lib/dkms, which are links to one file: what they share is there once.
-const PROGRAMS: [(&str, Program); 11] = [
+const PROGRAMS: [(&str, Program); 13] = [
     ("boot", boot),
     ("common.postinst", common_postinst),
     ("dkms_autoinstaller", autoinstaller),
@@ -45,6 +47,8 @@ const PROGRAMS: [(&str, Program); 11] = [
     ("kernel-postinst", kernel_postinst),
     ("kernel-preinst", kernel_preinst),
     ("kernel-prerm", kernel_prerm),
+    ("preflight-apt", preflight_apt),
+    ("preflight-timer", preflight_timer),
 ];
 
 /// Runs the program whose name this process was started by.

@@ -2,6 +2,7 @@
 //!
 //! Reads the kernel's directories and never writes to them.
 
+pub(crate) mod apt_packages;
 mod arch;
 mod config;
 pub(crate) mod header_package;
@@ -97,8 +98,7 @@ impl Kernel {
     /// The release that the headers say they are for, if they do.
     #[must_use]
     pub(crate) fn headers_release(&self) -> Option<String> {
-        let text = fs_err::read_to_string(self.build_dir.join("include/config/kernel.release")).ok()?;
-        Some(text.trim().to_owned()).filter(|release| !release.is_empty())
+        release_of_headers(&self.build_dir)
     }
 
     /// The configuration, if its file can be read.
@@ -144,6 +144,20 @@ impl Kernel {
     pub(crate) fn system_map(&self) -> Option<&Path> {
         self.system_map.is_file().then_some(self.system_map.as_path())
     }
+}
+
+/// The release that a directory of headers is for: modules get theirs from UTS_RELEASE. Debian's packages have another text in
+/// `include/config/kernel.release`, the version of the sources.
+#[must_use]
+pub(crate) fn release_of_headers(dir: &Path) -> Option<String> {
+    let read = |name: &str| fs_err::read_to_string(dir.join("include").join(name)).ok();
+    let generated = read("generated/utsrelease.h");
+    let defined = generated.as_deref().and_then(|text| {
+        let value = text.lines().find_map(|line| line.strip_prefix("#define UTS_RELEASE "))?;
+        Some(value.trim().trim_matches('"').to_owned())
+    });
+    let release = defined.or_else(|| Some(read("config/kernel.release")?.trim().to_owned()));
+    release.filter(|release| !release.is_empty())
 }
 
 fn default_config(build_dir: &Path) -> PathBuf {

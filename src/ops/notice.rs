@@ -4,6 +4,7 @@
 use crate::conf::Settings;
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageName, Target};
+use crate::ops::preflight::KernelForecast;
 use crate::system::journal::{self, Priority};
 use crate::system::{System, files};
 use crate::tree::Tree;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 type Notices = BTreeMap<String, Vec<String>>;
 
 const FILE: &str = "/run/motd.d/dkms";
+const FORESEEN: &str = "/run/motd.d/dkms-preflight";
 const START: &str = "dkms: drivers are missing for kernel ";
 
 /// Notes which packages a kernel lacks; with none, what was noted for it goes.
@@ -29,6 +31,30 @@ pub(crate) fn refresh(settings: &Settings, system: &System) {
     if path(system).is_file() {
         let before = read(system);
         publish(&before, &current(before.clone(), settings, system), system);
+    }
+}
+
+/// Tells at login what the next kernels would lack, and whether they were held for that; what was said before goes.
+pub(crate) fn foresee(kernels: &[KernelForecast], held: bool, system: &System) {
+    let lacking = kernels.iter().filter(|kernel| kernel.lost().next().is_some());
+    let lines: String = lacking
+        .map(|kernel| {
+            let lost: Vec<String> = kernel.lost().map(|forecast| forecast.package.to_string()).collect();
+            let (release, lost) = (&kernel.target.release, lost.join(", "));
+            let text = match held {
+                true => format!("kernel {release} was not installed, because it would lack {lost}"),
+                false => format!("the next kernel {release} would lack {lost}"),
+            };
+            let fields = [("DKMS_KERNEL", release.as_str()), ("DKMS_PACKAGES", lost.as_str())];
+            journal::send(system, journal::KERNEL_WOULD_LACK, Priority::Error, &text, &fields);
+            format!("dkms: {text} (see: dkms preflight --next)\n")
+        })
+        .collect();
+    let path = system.path(FORESEEN);
+    if lines.is_empty() {
+        let _ = files::remove_file(&path);
+    } else if system.path("/run").is_dir() && files::create_dirs(&system.path("/run/motd.d")).is_ok() {
+        let _ = files::publish_file(&path, lines.as_bytes(), 0o644);
     }
 }
 

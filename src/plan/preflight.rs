@@ -1,7 +1,9 @@
 //! What a kernel that is about to come will have, beside what the running one has.
 
+use crate::model::text::shown_in_line;
 use crate::model::{Error, PackageId, PackageName};
 use crate::plan::autoinstall::{Plan, Satisfied, unregistered};
+use std::path::PathBuf;
 
 /// What becomes of one package on a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,19 @@ impl Outlook {
     }
 }
 
+impl std::fmt::Display for Outlook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready => f.write_str("builds"),
+            Self::Provided => f.write_str("is in the kernel itself, as good or better"),
+            Self::Excluded(why) => write!(f, "does not want this kernel: {}", shown_in_line(why)),
+            Self::Fails(error) => write!(f, "does not build: {}", shown_in_line(&error.in_one_line())),
+            Self::Waits(why) => write!(f, "cannot be built: {}", shown_in_line(why)),
+            Self::NotAutomatic(why) => write!(f, "is not built automatically: {why}"),
+        }
+    }
+}
+
 /// One package, and whether its absence would be a loss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Forecast {
@@ -40,6 +55,15 @@ pub(crate) struct Forecast {
 }
 
 impl Forecast {
+    /// The log of the build that failed.
+    #[must_use]
+    pub(crate) fn log(&self) -> Option<&PathBuf> {
+        match &self.outlook {
+            Outlook::Fails(error) => error.log(),
+            _ => None,
+        }
+    }
+
     /// Whether a boot into the kernel would lose what works now.
     #[must_use]
     pub(crate) fn is_lost(&self) -> bool {

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(crate) const DRIVERS_MISSING: &str = "5d0e1ab3c7f24c0f8a6b9d42e7c31f58";
 /// A kernel that lacked packages has them.
 pub(crate) const DRIVERS_COMPLETE: &str = "b8a96f1d03c54ab79e1f5d2c8407be63";
+/// The next kernel would lack packages that the running one has.
+pub(crate) const KERNEL_WOULD_LACK: &str = "3f6c0de29a8b4f17b5d4e8a1c0927d6e";
 
 /// syslog(3)'s priorities, as the journal has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod architecture;
 mod asking;
 mod autoinstall;
 mod bad_input;
+mod before_upgrade;
 mod broken_trees;
 mod build;
 mod check;

@@ -6,10 +6,10 @@ use rstest::rstest;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const NEXT: &str = "6.1.0-2-amd64";
+pub const NEXT: &str = "6.1.0-2-amd64";
 
 /// A machine on which this process may mount; `None` where the tests may not.
-fn machine() -> Option<World> {
+pub fn machine() -> Option<World> {
     nix::unistd::geteuid().is_root().then(World::new)
 }
 
@@ -18,7 +18,11 @@ fn headers(world: &World, release: &str, exports: &str) -> PathBuf {
     let top = world.scratch(&format!("content-{release}"));
     let _ = fs::remove_dir_all(&top);
     let own = top.join("usr/src").join(format!("linux-headers-{release}"));
-    write(&own.join("include/config/kernel.release"), format!("{release}\n").as_bytes());
+    write(&own.join("include/config/kernel.release"), b"6.1.192\n");
+    write(
+        &own.join("include/generated/utsrelease.h"),
+        format!("#define UTS_RELEASE \"{release}\"\n").as_bytes(),
+    );
     write(&own.join("include/config/auto.conf"), b"CONFIG_MODULES=y\n");
     write(&own.join("include/linux/module.h"), b"/* */\n");
     write(&own.join("Module.symvers"), exports.as_bytes());
@@ -30,7 +34,7 @@ fn headers(world: &World, release: &str, exports: &str) -> PathBuf {
 }
 
 /// The package of such headers, by the ending of its name.
-fn package(world: &World, release: &str, ending: &str) -> String {
+pub fn package(world: &World, release: &str, ending: &str) -> String {
     let content = headers(world, release, "");
     let file = world.scratch(&format!("linux-headers-{release}{ending}"));
     let (from, to) = (content.display(), file.display());
@@ -46,7 +50,7 @@ fn package(world: &World, release: &str, ending: &str) -> String {
 }
 
 /// The package manager installs them, and calls what it calls.
-fn arrive(world: &World, release: &str) {
+pub fn arrive(world: &World, release: &str) {
     let content = world.scratch(&format!("content-{release}"));
     world.shell(&format!("cp -a {}/. {}/", content.display(), world.root().display())).exits(0);
     world.kernel(release);
@@ -224,7 +228,7 @@ fn directory_of_headers_is_taken() {
 #[case::both(&["preflight", "--next", "x.deb"], 2, "--next downloads")]
 #[case::missing(&["preflight", "/none.deb"], 21, "/none.deb cannot be used as kernel headers: there is no such file")]
 #[case::no_package(&["preflight", "/etc/hostname"], 21, "ends neither in .deb")]
-#[case::no_headers(&["preflight", "/etc"], 21, "the directory has no include/config/kernel.release")]
+#[case::no_headers(&["preflight", "/etc"], 21, "the directory has no include/generated/utsrelease.h")]
 fn senseless_line_is_refused(#[case] line: &[&str], #[case] code: u8, #[case] text: &str) {
     let Some(world) = machine() else { return };
     world.dkms(line).exits(code.into()).complains(text);
@@ -239,7 +243,11 @@ fn unusable_package_leaves_nothing() {
     let file = package(&world, NEXT, ".deb");
     let content = fs::read(&file).unwrap();
     fs::write(&file, &content[..content.len() / 2]).unwrap();
-    world.dkms(&["preflight", &file]).exits(21).complains("cannot be used as kernel headers: dpkg-deb");
+    world
+        .dkms(&["preflight", &file])
+        .exits(21)
+        .complains("cannot be used as kernel headers: ")
+        .complains("dpkg-deb: error");
     let top = headers(&world, NEXT, "");
     let config = top.join("usr/src").join(format!("linux-headers-{NEXT}/include/config/auto.conf"));
     let other = if *A == "aarch64" { "CONFIG_X86=y\n" } else { "CONFIG_ARM64=y\n" };
@@ -247,6 +255,13 @@ fn unusable_package_leaves_nothing() {
     let tar = world.scratch("foreign.pkg.tar");
     world.shell(&format!("tar -cf {} -C {} .", tar.display(), top.display())).exits(0);
     world.dkms(&["preflight", tar.to_str().unwrap()]).exits(21).complains("for another architecture");
+    // What another package has is missing.
+    let top = headers(&world, NEXT, "");
+    let makefile = top.join("usr/src").join(format!("linux-headers-{NEXT}/Makefile"));
+    fs::write(makefile, "include /usr/src/linux-headers-6.1.0-2-common/Makefile\n").unwrap();
+    world.shell(&format!("tar -cf {} -C {} .", tar.display(), top.display())).exits(0);
+    let ended = world.dkms(&["preflight", tar.to_str().unwrap()]);
+    ended.exits(21).complains("linux-headers-6.1.0-2-common/Makefile, which is in another package");
     assert!(!world.has("/var/lib/dkms/.preflight/.headers") && world.status() == ["m/1.0: added"]);
 }
 

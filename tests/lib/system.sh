@@ -10,6 +10,7 @@
 #   system_install_dkms ROOT        install the package under test by apt
 #   system_apt ROOT ARGS...         apt-get -y as a user has it: recommended packages as the base says, no options for dpkg, and
 #                                   no standard input; everything to stdout, and kept in ROOT/var/log/system-test.log
+#   system_apt_with VAR=VALUE ROOT ARGS...  the same with a variable set
 #   system_count_depmod ROOT        put a counter in front of depmod
 #   system_depmods ROOT             print "CALLER: ARGUMENTS" for each depmod since the last call, and forget them
 #   system_status ROOT [ARGS...]    `dkms status`, sorted
@@ -28,11 +29,13 @@ system_root() {
     root_copy "$name" "$lower"
 }
 
-system_apt() {
-    local root=$1 status=0
-    shift
+system_apt() { system_apt_with LC_ALL=C.UTF-8 "$@"; }
+
+system_apt_with() {
+    local variable=$1 root=$2 status=0
+    shift 2
     flock "$ROOT_APT_CACHE.lock" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8 \
-        DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get -y -q "$@" <&- >"$root/tmp/apt.out" 2>&1 || status=$?
+        DEBIAN_FRONTEND=noninteractive "$variable" chroot "$root" apt-get -y -q "$@" <&- >"$root/tmp/apt.out" 2>&1 || status=$?
     cat "$root/tmp/apt.out" >>"$root/var/log/system-test.log"
     cat "$root/tmp/apt.out"
     return $status

@@ -1,29 +1,12 @@
 //! The header packages that the package manager would install with its next upgrade. Of apt only.
 
+use crate::kernel::apt_packages::{headers_follower, is_part_of_headers};
 use crate::model::text::shown_in_line;
 use crate::model::{Error, Result};
 use crate::system::process::{Outcome, Output};
 use crate::system::{System, dir, files};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// How the packages begin that follow each new kernel (metapackages), the image's and the headers' of each.
-const FOLLOWERS: [(&str, &str); 5] = [
-    ("linux-image-", "linux-headers-"),
-    ("proxmox-default-kernel", "proxmox-default-headers"),
-    ("proxmox-kernel-", "proxmox-headers-"),
-    ("pve-kernel-", "pve-headers-"),
-    ("raspberrypi-kernel", "raspberrypi-kernel-headers"),
-];
-/// How the packages begin that hold headers and what is compiled with them.
-const PARTS: [&str; 6] = [
-    "linux-headers-",
-    "linux-kbuild-",
-    "proxmox-headers-",
-    "proxmox-default-headers",
-    "pve-headers-",
-    "raspberrypi-kernel-headers",
-];
 
 /// Downloads the packages into a directory; none where the machine has the newest kernel already.
 ///
@@ -82,15 +65,7 @@ fn complaint(outcome: &Outcome) -> String {
 fn followers(installed: &str, known: &str) -> BTreeSet<String> {
     let known: BTreeSet<&str> = known.lines().collect();
     let installed = installed.lines().filter_map(|line| line.strip_prefix("ii")).map(str::trim);
-    let headers = installed.filter_map(|name| {
-        FOLLOWERS.iter().find_map(|(image, headers)| {
-            let rest = name.strip_prefix(headers).or_else(|| name.strip_prefix(image))?;
-            // With a number it is one kernel, and stays what it is.
-            let follows = !rest.starts_with(|c: char| c.is_ascii_digit()) || headers.starts_with("proxmox");
-            follows.then(|| format!("{headers}{rest}"))
-        })
-    });
-    headers.filter(|name| known.contains(name.as_str())).collect()
+    installed.filter_map(headers_follower).filter(|name| known.contains(name.as_str())).collect()
 }
 
 /// `NAME=VERSION` of what a simulated installation would unpack of headers.
@@ -98,7 +73,7 @@ fn parts(simulated: &str) -> Vec<String> {
     let part = |line: &str| {
         let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
         let version = rest.split_once('(')?.1.split(' ').next()?;
-        PARTS.iter().any(|part| name.starts_with(part)).then(|| format!("{name}={version}"))
+        is_part_of_headers(name).then(|| format!("{name}={version}"))
     };
     simulated.lines().filter_map(part).collect()
 }

@@ -4,7 +4,7 @@ use super::Scratch;
 use super::candidates::download;
 use crate::archive::kernel_package::{is_kernel_package, unpack};
 use crate::build::preparation::headers_missing;
-use crate::kernel::{Kernel, KernelConfig};
+use crate::kernel::{Kernel, KernelConfig, release_of_headers};
 use crate::model::{Error, KernelRelease, Result, compare_versions};
 use crate::plan::request::Headers;
 use crate::session::WriteSession;
@@ -63,6 +63,9 @@ pub(super) fn show(
         if !kernel.has_headers() {
             return Err(headers_missing(&kernel));
         }
+        if let Some(why) = lack(&kernel.build_dir, session.system) {
+            return Err(Error::HeadersUnusable { path: kernel.build_dir.clone(), why });
+        }
         refuse_foreign(&kernel, session.system)?;
     }
     Ok(found)
@@ -75,7 +78,7 @@ fn take(path: &Path, stage: &Path, system: &System) -> Result<()> {
     }
     let dir = fs_err::canonicalize(path)?;
     let Some(release) = release_of(&dir) else {
-        let why = "the directory has no include/config/kernel.release".to_owned();
+        let why = "the directory has no include/generated/utsrelease.h".to_owned();
         return Err(Error::HeadersUnusable { path: path.to_owned(), why });
     };
     let kernel = stage.join(KERNEL_DIRS[0]).join(release.as_str());
@@ -85,8 +88,7 @@ fn take(path: &Path, stage: &Path, system: &System) -> Result<()> {
 
 /// The release that a directory of headers is for.
 fn release_of(dir: &Path) -> Option<KernelRelease> {
-    let text = fs_err::read_to_string(dir.join("include/config/kernel.release")).ok()?;
-    KernelRelease::new(text.trim()).ok()
+    KernelRelease::new(&release_of_headers(dir)?).ok()
 }
 
 /// Where the link from a kernel's directory to its headers is in the kernel's own package, it is made.
@@ -154,6 +156,21 @@ fn show_staged(stage: &Path, session: &WriteSession<'_>, scratch: &Scratch) -> s
     Ok(())
 }
 
+/// What a directory of headers refers to and the machine does not have: it is in a package that was not given.
+fn lack(build_dir: &Path, system: &System) -> Option<String> {
+    let lacks = |path: &Path| format!("they need {}, which is in another package", path.display());
+    let tools = ["scripts", "tools"].map(|name| build_dir.join(name));
+    let dangling = tools.iter().find(|path| path.is_symlink() && !path.exists());
+    if let Some(link) = dangling {
+        return Some(lacks(&fs_err::read_link(link).unwrap_or_default()));
+    }
+    // Out-of-tree objects include the makefile of the common part: by its absolute path.
+    let makefile = fs_err::read_to_string(build_dir.join("Makefile")).unwrap_or_default();
+    let included = makefile.lines().filter_map(|line| line.strip_prefix("include /"));
+    let mut included = included.map(|rest| system.path(Path::new("/").join(rest.trim())));
+    included.find(|path| !path.to_string_lossy().contains('$') && !path.exists()).map(|path| lacks(&path))
+}
+
 /// What uname(2) calls machines, by the option that their kernels have (arch/*/Kconfig).
 const MACHINES: [(&str, &[&str]); 8] = [
     ("CONFIG_X86", &["x86_64", "i686", "i586", "i486", "i386"]),
@@ -209,9 +226,9 @@ mod tests {
     #[case::suse("usr/src/linux-6.4.0-1-obj/x86_64/default")]
     fn headers_are_found_where_distributions_have_them(#[case] place: &str) {
         let stage = tempfile::tempdir().unwrap();
-        let config = stage.path().join(place).join("include/config");
-        std::fs::create_dir_all(&config).unwrap();
-        std::fs::write(config.join("kernel.release"), "6.9\n").unwrap();
+        let generated = stage.path().join(place).join("include/generated");
+        std::fs::create_dir_all(&generated).unwrap();
+        std::fs::write(generated.join("utsrelease.h"), "#define UTS_RELEASE \"6.9\"\n").unwrap();
         let found = headers_below(stage.path(), Path::new("usr/src"), DEPTH);
         assert_eq!(found, [(KernelRelease::new("6.9").unwrap(), PathBuf::from(place))]);
     }

@@ -5,7 +5,10 @@
 //! in every tree, so that a second look costs nothing.
 
 mod candidates;
+mod glance;
 mod headers;
+
+pub(crate) use glance::glance;
 
 use crate::conf::Settings;
 use crate::inspect::pending::gather;
@@ -31,6 +34,13 @@ pub(crate) struct KernelForecast {
     pub packages: Vec<Forecast>,
     /// What the machine runs now.
     pub running: Option<KernelRelease>,
+}
+
+impl KernelForecast {
+    /// What a boot into the kernel would lose.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = &Forecast> {
+        self.packages.iter().filter(|forecast| forecast.is_lost())
+    }
 }
 
 /// What the machine has before anything is shown in its place.
@@ -207,11 +217,11 @@ fn look_ahead(
     Ok(KernelForecast { packages: packages.collect(), target, running: machine.running.clone() })
 }
 
-/// Names the log that the next build does not replace.
+/// Names the log that the next build does not replace, as other processes know it.
 fn with_kept_log(session: &WriteSession<'_>, forecast: Forecast, target: &Target) -> Forecast {
     let Outlook::Fails(error) = forecast.outlook else { return forecast };
     let id = BuildId::new(forecast.package.clone(), target.clone());
     let log = session.tree().kept_failure_log(&id);
-    let error = if log.is_file() { error.with_log(log) } else { error };
+    let error = if log.is_file() { error.with_log(session.system.console.renamed(&log)) } else { error };
     Forecast { outlook: Outlook::Fails(error), ..forecast }
 }

@@ -114,7 +114,10 @@ impl Console {
     /// A path as other processes know it.
     #[must_use]
     pub(crate) fn renamed(&self, path: &Path) -> PathBuf {
-        let below = |(here, there): &(PathBuf, PathBuf)| Some(there.join(path.strip_prefix(here).ok()?));
+        let below = |(here, there): &(PathBuf, PathBuf)| {
+            let rest = path.strip_prefix(here).ok().filter(|_| !path.starts_with(there))?;
+            Some(there.join(rest))
+        };
         self.shared.elsewhere.get().and_then(below).unwrap_or_else(|| path.to_owned())
     }
 
@@ -252,7 +255,10 @@ impl Shared {
     fn renamed<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.elsewhere.get() {
             Some((here, there)) => {
-                text.replace(&format!("{}/", here.display()), &format!("{}/", there.display())).into()
+                let (here, there) = (format!("{}/", here.display()), format!("{}/", there.display()));
+                // What has the other name already keeps it.
+                let parts: Vec<String> = text.split(&there).map(|part| part.replace(&here, &there)).collect();
+                parts.join(&there).into()
             }
             None => text.into(),
         }

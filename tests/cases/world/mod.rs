@@ -33,7 +33,7 @@ static KEYS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
 });
 
 /// The names of the hooks in tests, and in /usr/lib/dkms.
-const HOOKS: [(&str, &str); 11] = [
+const HOOKS: [(&str, &str); 13] = [
     ("boot", "boot"),
     ("common-postinst", "common.postinst"),
     ("dkms-autoinstaller", "dkms_autoinstaller"),
@@ -45,6 +45,8 @@ const HOOKS: [(&str, &str); 11] = [
     ("kernel-postinst", "kernel-postinst"),
     ("kernel-preinst", "kernel-preinst"),
     ("kernel-prerm", "kernel-prerm"),
+    ("preflight-apt", "preflight-apt"),
+    ("preflight-timer", "preflight-timer"),
 ];
 
 /// Where the hooks are installed as links to their one program.

@@ -1,0 +1,282 @@
+//! Before a kernel comes: what it would lack is said, and where the administrator demands it the package manager stops. A failure
+//! of ours never stops it.
+//!
+//! Source: apt.conf(5), "DPkg::Pre-Install-Pkgs" and its protocol, version 3.
+
+use super::{Hook, run};
+use crate::conf::{EvalContext, Overrides, PreflightPolicy, Settings, is_required};
+use crate::inspect::pending::is_switched_off;
+use crate::kernel::apt_packages::{headers_follower, headers_of, image_of, is_part_of_headers};
+use crate::kernel::default_arch;
+use crate::model::{KernelRelease, Result, Target};
+use crate::ops::notice::foresee;
+use crate::ops::preflight::{KernelForecast, Preflight, glance, preflight};
+use crate::plan::preflight::{Forecast, Outlook};
+use crate::plan::request::{Force, Headers};
+use crate::system::System;
+use crate::tree::Tree;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The status that makes apt stop; every other one lets it go on (`preflight-apt || test $? -ne 10`).
+const STOP: u8 = 10;
+/// Stands over `preflight` in framework.conf, for one run.
+const VARIABLE: &str = "DKMS_PREFLIGHT";
+/// More than apt writes about a whole distribution.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// `/usr/lib/dkms/preflight-apt`: apt calls it when every package is there and none is unpacked, and says on standard input what
+/// it is about to do. 10 if a kernel would lack what `preflight="require"` demands, else 0.
+pub(super) fn preflight_apt() -> ExitCode {
+    let mut text = Vec::new();
+    let _ = std::io::stdin().lock().take(MOST_BYTES).read_to_end(&mut text);
+    let upcoming = Upcoming::parse(&String::from_utf8_lossy(&text));
+    if upcoming.kernels.is_empty() && upcoming.images.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    run("preflight-apt", |hook| {
+        let settings = Settings::load(Overrides::default(), &hook.system);
+        let policy = policy(hook, &settings);
+        if policy == PreflightPolicy::Off || is_switched_off(&hook.system) {
+            return 0;
+        }
+        match look_ahead(&upcoming, policy, &settings, &hook.system) {
+            Ok(kernels) => conclude(hook, &kernels, policy, &upcoming, &settings),
+            Err(error) => {
+                hook.error(&error.to_string());
+                hook.note("it is not known whether drivers build for the kernel that comes; apt goes on.");
+                0
+            }
+        }
+    })
+}
+
+/// `/usr/lib/dkms/preflight-timer`: builds for the kernel that apt would install next, and leaves a notice if drivers do not build.
+/// 0, or 1 where that could not be found out.
+pub(super) fn preflight_timer() -> ExitCode {
+    run("preflight-timer", |hook| {
+        let settings = Settings::load(Overrides::default(), &hook.system);
+        if is_switched_off(&hook.system) {
+            return 0;
+        }
+        let (headers, force) = (Headers::Candidates, Force::default());
+        let wanted = Preflight { headers: &headers, releases: &[], arch: None, force: &force };
+        match preflight(&wanted, &settings, &hook.system) {
+            Ok(kernels) => {
+                tell(hook, &kernels);
+                foresee(&kernels, false, &hook.system);
+                0
+            }
+            Err(error) => {
+                hook.error(&error.to_string());
+                1
+            }
+        }
+    })
+}
+
+/// What apt is about to do, as far as it concerns kernels.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Upcoming {
+    /// Kernels whose headers come.
+    kernels: BTreeSet<KernelRelease>,
+    /// Kernels whose images come.
+    images: BTreeSet<KernelRelease>,
+    /// The packages with headers and what is needed with them.
+    files: Vec<PathBuf>,
+    /// Packages that can be held so that the kernels do not come.
+    names: BTreeSet<String>,
+}
+
+impl Upcoming {
+    /// Reads version 3 of the protocol: lines of configuration, an empty line, then one line for each package: its name, the old
+    /// version, its architecture and multi-arch word, a comparison, the same three of the new one, and the file that is about to
+    /// be unpacked.
+    fn parse(text: &str) -> Self {
+        let mut found = Self::default();
+        let packages = text.lines().skip_while(|line| !line.is_empty()).skip(1);
+        for line in packages {
+            let words: Vec<&str> = line.splitn(9, ' ').collect();
+            let [name, _, _, _, _, _, arch, _, file] = words.as_slice() else { continue };
+            if !file.starts_with('/') {
+                continue;
+            }
+            let (kernel, image) = (headers_of(name, arch), image_of(name));
+            if kernel.is_some() || image.is_some() || headers_follower(name).is_some() {
+                found.names.insert((*name).to_owned());
+            }
+            if is_part_of_headers(name) && headers_follower(name).is_none() {
+                found.files.push(PathBuf::from(file));
+            }
+            found.kernels.extend(kernel);
+            found.images.extend(image);
+        }
+        found
+    }
+
+    /// What to hold: what follows new kernels, or else the kernels themselves.
+    fn to_hold(&self) -> String {
+        let followers = self.names.iter().filter(|name| headers_follower(name).is_some());
+        let followers: Vec<&str> = followers.map(String::as_str).collect();
+        match followers.is_empty() {
+            true => self.names.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
+            false => followers.join(" "),
+        }
+    }
+}
+
+/// The administrator's rule, or what the variable says for this run.
+fn policy(hook: &mut Hook, settings: &Settings) -> PreflightPolicy {
+    let Some(text) = hook.system.variable(VARIABLE).filter(|text| !text.is_empty()).map(str::to_owned) else {
+        return settings.preflight;
+    };
+    PreflightPolicy::parse(&text).unwrap_or_else(|| {
+        hook.note(&format!("{VARIABLE} is {text:?}, which is none of off, report, build and require."));
+        settings.preflight
+    })
+}
+
+fn look_ahead(
+    upcoming: &Upcoming,
+    policy: PreflightPolicy,
+    settings: &Settings,
+    system: &System,
+) -> Result<Vec<KernelForecast>> {
+    // Before anything is shown in its place.
+    let mut bare = Vec::new();
+    for release in &upcoming.images {
+        if !upcoming.kernels.contains(release) && !settings.kernel(release).has_headers() {
+            bare.extend(without_headers(release, settings, system)?);
+        }
+    }
+    let mut kernels = match policy {
+        PreflightPolicy::Build | PreflightPolicy::Require if !upcoming.kernels.is_empty() => {
+            let headers = Headers::Given(upcoming.files.clone());
+            let releases: Vec<KernelRelease> = upcoming.kernels.iter().cloned().collect();
+            let force = Force::default();
+            let wanted = Preflight { headers: &headers, releases: &releases, arch: None, force: &force };
+            preflight(&wanted, settings, system)?
+        }
+        _ => {
+            let glances = upcoming.kernels.iter().map(|release| glance(release, settings, system));
+            glances.collect::<Result<_>>()?
+        }
+    };
+    kernels.extend(bare);
+    Ok(kernels)
+}
+
+/// What becomes of a kernel whose headers do not come with it: nothing can be built for it.
+fn without_headers(
+    release: &KernelRelease,
+    settings: &Settings,
+    system: &System,
+) -> Result<Option<KernelForecast>> {
+    let Some(running) = system.host.running.clone() else { return Ok(None) };
+    let arch = |release: &KernelRelease| default_arch(&settings.install_tree.join(release.as_str()), system);
+    let now = Target::new(running.clone(), arch(&running)?);
+    let installed = Tree::at(&settings.dkms_tree).active_builds(&now);
+    let packages = installed.iter().map(|installed| Forecast {
+        package: installed.id().package.clone(),
+        outlook: Outlook::Waits("the headers of the kernel do not come with it".to_owned()),
+        is_running: true,
+    });
+    let target = Target::new(release.clone(), arch(release)?);
+    Ok(Some(KernelForecast { target, packages: packages.collect(), running: Some(running) }))
+}
+
+/// Says what the kernels would lack.
+fn tell(hook: &mut Hook, kernels: &[KernelForecast]) {
+    for kernel in kernels {
+        let mut lost = kernel.lost().peekable();
+        if lost.peek().is_none() {
+            continue;
+        }
+        let running = kernel.running.as_ref().map_or("the running kernel", KernelRelease::as_str);
+        hook.note(&format!("kernel {} would lack drivers that {running} has:", kernel.target.release));
+        for forecast in lost {
+            hook.note(&format!("  {} {}", forecast.package, forecast.outlook));
+            if let Some(log) = forecast.log() {
+                hook.note(&format!("      log: {}", log.display()));
+            }
+        }
+    }
+}
+
+fn conclude(
+    hook: &mut Hook,
+    kernels: &[KernelForecast],
+    policy: PreflightPolicy,
+    upcoming: &Upcoming,
+    settings: &Settings,
+) -> u8 {
+    tell(hook, kernels);
+    let demanded: BTreeSet<String> = match policy {
+        PreflightPolicy::Require => kernels
+            .iter()
+            .flat_map(|kernel| kernel.packages.iter().map(move |forecast| (kernel, forecast)))
+            .filter(|(kernel, forecast)| {
+                forecast.is_lost()
+                    || !forecast.outlook.is_good() && is_demanded(kernel, forecast, settings, &hook.system)
+            })
+            .map(|(kernel, forecast)| {
+                format!("{} would not have {}", kernel.target.release, forecast.package)
+            })
+            .collect(),
+        PreflightPolicy::Off | PreflightPolicy::Report | PreflightPolicy::Build => BTreeSet::new(),
+    };
+    foresee(kernels, !demanded.is_empty(), &hook.system);
+    if demanded.is_empty() {
+        return 0;
+    }
+    let demanded: Vec<String> = demanded.into_iter().collect();
+    hook.error(&format!(
+        "Nothing is installed, because kernel {} (preflight=\"require\" in /etc/dkms/framework.conf).\nHold the kernel: apt-mark hold {}; or install it all the same, once: {VARIABLE}=report apt upgrade",
+        demanded.join(", "),
+        upcoming.to_hold(),
+    ));
+    STOP
+}
+
+/// Whether the administrator wants no kernel without the package.
+fn is_demanded(kernel: &KernelForecast, forecast: &Forecast, settings: &Settings, system: &System) -> bool {
+    let facts = settings.kernel(&kernel.target.release);
+    let view = EvalContext { package: Some(&forecast.package), kernel: &facts, arch: &kernel.target.arch };
+    is_required(view, settings, system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "VERSION 3\nAPT::Architecture=amd64\n\n\
+        linux-kbuild-6.1 6.1.164-1 amd64 foreign < 6.1.170-1 amd64 foreign /var/cache/apt/archives/linux-kbuild-6.1.deb\n\
+        linux-headers-6.1.0-56-common - - none < 6.1.170-1 all foreign /var/cache/apt/archives/common.deb\n\
+        linux-headers-6.1.0-56-amd64 - - none < 6.1.170-1 amd64 none /var/cache/apt/archives/a file.deb\n\
+        linux-image-6.1.0-56-amd64 - - none < 6.1.170-1 amd64 none /var/cache/apt/archives/image.deb\n\
+        linux-image-amd64 6.1.164-1 amd64 none < 6.1.170-1 amd64 none /var/cache/apt/archives/meta.deb\n\
+        bash 5.2 amd64 foreign < 5.3 amd64 foreign /var/cache/apt/archives/bash.deb\n\
+        linux-headers-6.1.0-49-amd64 6.1.160-1 amd64 none > - - none **REMOVE**\n\
+        linux-headers-6.1.0-56-amd64 - - none < 6.1.170-1 amd64 none **CONFIGURE**\n";
+
+    #[test]
+    fn kernels_of_transaction_are_found() {
+        let found = Upcoming::parse(TEXT);
+        let release = KernelRelease::new("6.1.0-56-amd64").unwrap();
+        assert_eq!(found.kernels, BTreeSet::from([release.clone()]));
+        assert_eq!(found.images, BTreeSet::from([release]));
+        let files: Vec<_> =
+            found.files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(files, ["linux-kbuild-6.1.deb", "common.deb", "a file.deb"]);
+        assert_eq!(found.to_hold(), "linux-image-amd64");
+    }
+
+    #[test]
+    fn transaction_without_kernels_is_nothing() {
+        assert_eq!(Upcoming::parse("VERSION 3\n\nbash 1 a f < 2 a f /b.deb\n"), Upcoming::default());
+        assert_eq!(Upcoming::parse(""), Upcoming::default());
+        assert_eq!(Upcoming::parse("\u{0}nonsense\n\nlinux-image-x\n"), Upcoming::default());
+    }
+}

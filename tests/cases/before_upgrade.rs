@@ -1,0 +1,208 @@
+//! What apt is told before it unpacks a kernel, and what the timer leaves.
+
+use crate::preflight::{NEXT, arrive, machine, package};
+use crate::world::{Ended, K, World, line};
+use rstest::rstest;
+use std::fs;
+use std::path::Path;
+
+const MOTD: &str = "/run/motd.d/dkms-preflight";
+/// A recipe that builds for the running kernel alone.
+const FAILS: &str = "[ $kernelver != 6.1.0-2-amd64 ] || { echo 'm.c:3:1: error: no such thing'; exit 2; }";
+
+/// A machine with a package whose build for the next kernel goes as the recipe says.
+fn prepared(recipe: &str, policy: &str) -> Option<World> {
+    let world = machine()?;
+    fs::create_dir_all(world.path("/run")).unwrap();
+    world.write("/etc/dkms/framework.conf", format!("preflight={policy}\n"));
+    world.package("m", "1.0").recipe(recipe);
+    world.ok(&["install", "m/1.0"]);
+    Some(world)
+}
+
+/// apt, about to unpack the kernel NEXT with these packages.
+fn apt(world: &World, packages: &[(&str, &str)], variable: &str) -> Ended {
+    let mut text = "VERSION 3\nAPT::Architecture=amd64\n\n".to_owned();
+    for (name, file) in packages {
+        text.push_str(&format!("{name} - - none < 2 amd64 none {file}\n"));
+    }
+    text.push_str("linux-image-amd64 1 amd64 none < 2 amd64 none /var/cache/meta.deb\n");
+    fs::write(world.scratch("transaction"), text).unwrap();
+    world.shell(&format!("{variable} $preflight_apt <transaction"))
+}
+
+/// The same with the headers of NEXT.
+fn upgrade(world: &World, variable: &str) -> Ended {
+    let file = package(world, NEXT, ".deb");
+    apt(
+        world,
+        &[(&format!("linux-headers-{NEXT}"), &file), (&format!("linux-image-{NEXT}"), "/i.deb")],
+        variable,
+    )
+}
+
+#[test]
+fn reporting_builds_nothing_and_says_what_is_known() {
+    let Some(world) = prepared(FAILS, "report") else { return };
+    world.package("old", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=\"^6\\.1\\.0-1-\"");
+    let made = world.calls("make").len();
+    let ended = upgrade(&world, "");
+    ended.exits(0).is_silent_about("would lack");
+    world.ok(&["install", "old/1.0"]);
+    let ended = upgrade(&world, "");
+    ended.exits(0).complains(&format!("dkms: kernel {NEXT} would lack drivers that {K} has:"));
+    ended.complains("dkms:   old/1.0 does not want this kernel: BUILD_EXCLUSIVE_KERNEL[0]=");
+    ended.is_silent_about("m/1.0");
+    assert!(ended.stdout.is_empty(), "{}", ended.stdout);
+    assert_eq!(world.calls("make").len(), made + 1);
+    // What preflight found out is known, as long as the source is the same.
+    let file = package(&world, NEXT, ".deb");
+    world.dkms(&["preflight", &file]).exits(1);
+    let ended = upgrade(&world, "");
+    ended.exits(0).complains("dkms:   m/1.0 does not build: m.c:3:1: error: no such thing");
+    let log =
+        ended.stderr.lines().find_map(|line| line.trim_start_matches("dkms:").trim().strip_prefix("log: "));
+    assert!(Path::new(log.unwrap()).is_file(), "{}", ended.stderr);
+    assert!(world.read(MOTD).contains(&format!("the next kernel {NEXT} would lack m/1.0, old/1.0")));
+    world.package("m", "1.0").file("m.c", "newer");
+    upgrade(&world, "").exits(0).is_silent_about("m/1.0");
+}
+
+#[test]
+fn building_spares_header_hook_the_compiler() {
+    let Some(world) = prepared("true", "build") else { return };
+    let made = world.calls("make").len();
+    upgrade(&world, "").exits(0).is_silent_about("would lack");
+    assert_eq!(world.calls("make").len(), made + 1);
+    arrive(&world, NEXT);
+    world.hook("header-postinst", &[NEXT]).exits(0);
+    assert_eq!(world.calls("make").len(), made + 1);
+    assert!(world.status().contains(&line("m/1.0", NEXT, "installed")));
+}
+
+#[test]
+fn building_goes_on_where_a_driver_fails() {
+    let Some(world) = prepared(FAILS, "build") else { return };
+    upgrade(&world, "").exits(0).complains("m/1.0 does not build: m.c:3:1: error: no such thing");
+    assert!(world.has(MOTD));
+    // The notice goes with its cause.
+    world.package("m", "1.0").recipe("true");
+    upgrade(&world, "").exits(0);
+    assert!(!world.has(MOTD));
+}
+
+#[test]
+fn requiring_stops_apt_until_it_is_told_otherwise() {
+    let Some(world) = prepared(FAILS, "require") else { return };
+    let ended = upgrade(&world, "");
+    ended.exits(10).complains(&format!("Nothing is installed, because kernel {NEXT} would not have m/1.0"));
+    ended.complains(
+        "apt-mark hold linux-image-amd64; or install it all the same, once: DKMS_PREFLIGHT=report",
+    );
+    assert!(
+        world.read(MOTD).contains(&format!("kernel {NEXT} was not installed, because it would lack m/1.0"))
+    );
+    upgrade(&world, "DKMS_PREFLIGHT=report").exits(0).complains("would lack");
+    upgrade(&world, "DKMS_PREFLIGHT=off").exits(0).is_silent_about("would lack");
+    upgrade(&world, "DKMS_PREFLIGHT=nonsense").exits(10).complains("none of off, report, build and require");
+    world.write("/etc/dkms/no-autoinstall", "");
+    upgrade(&world, "").exits(0);
+}
+
+#[rstest]
+#[case::of_package("required=\"yes\"\n", 10)]
+#[case::not("required=\"no\"\n", 0)]
+#[case::unmentioned("", 0)]
+fn package_that_does_not_run_stops_apt_where_it_is_required(#[case] conf: &str, #[case] status: i32) {
+    let Some(world) = prepared("true", "require") else { return };
+    world.package("n", "1.0").recipe("exit 2");
+    world.ok(&["add", "n/1.0"]);
+    world.write("/etc/dkms/n.conf", conf);
+    upgrade(&world, "").exits(status);
+}
+
+#[test]
+fn package_does_not_require_itself() {
+    let Some(world) = prepared("true", "require") else { return };
+    world.package("n", "1.0").conf("required=yes").recipe("exit 2");
+    world.ok(&["add", "n/1.0"]);
+    upgrade(&world, "").exits(0);
+}
+
+#[rstest]
+#[case("report", 0)]
+#[case("require", 10)]
+fn kernel_without_its_headers_is_noticed(#[case] policy: &str, #[case] status: i32) {
+    let Some(world) = prepared("true", policy) else { return };
+    let ended = apt(&world, &[(&format!("linux-image-{NEXT}"), "/i.deb")], "");
+    ended.exits(status).complains("m/1.0 cannot be built: the headers of the kernel do not come with it");
+}
+
+#[rstest]
+#[case("off")]
+#[case("report")]
+fn transaction_without_kernels_is_no_affair_of_ours(#[case] policy: &str) {
+    let Some(world) = prepared(FAILS, policy) else { return };
+    let before = world.everything();
+    apt(&world, &[("bash", "/b.deb")], "").exits(0).prints(&[]);
+    assert!(world.everything() == before);
+}
+
+#[test]
+fn failure_of_ours_never_stops_apt() {
+    let Some(world) = prepared("true", "require") else { return };
+    let name = format!("linux-headers-{NEXT}");
+    let missing = apt(&world, &[(&name, "/nowhere.deb")], "");
+    missing.exits(0).complains("there is no such file").complains("apt goes on");
+    fs::write(world.scratch("half.deb"), "!<arch>\n").unwrap();
+    let half = world.scratch("half.deb").display().to_string();
+    apt(&world, &[(&name, &half)], "").exits(0).complains("apt goes on");
+    world.shell("$preflight_apt </dev/null").exits(0);
+    world.shell("head -c 100000 /dev/urandom | $preflight_apt").exits(0);
+    world.write("/etc/dkms/framework.conf", "preflight=nonsense\n");
+    upgrade(&world, "").exits(0).complains("preflight in framework.conf is \"nonsense\"");
+}
+
+#[test]
+fn status_of_hook_reaches_apt_as_it_is_called() {
+    let conf = include_str!("../../packaging/debian/apt.conf");
+    let command = conf.lines().find_map(|line| line.strip_prefix("DPkg::Pre-Install-Pkgs { \"")).unwrap();
+    let command = command.strip_suffix("\"; };").unwrap();
+    let world = World::without_kernel();
+    let hook = world.scratch("hook");
+    let command = command.replace("/usr/lib/dkms/preflight-apt", &hook.display().to_string());
+    for (status, goes_on) in
+        [(None, true), (Some(0), true), (Some(10), false), (Some(1), true), (Some(137), true)]
+    {
+        if let Some(status) = status {
+            crate::world::script(&hook, &format!("exit {status}"));
+        }
+        assert_eq!(world.shell(&command).code == Some(0), goes_on, "{status:?}");
+    }
+}
+
+/// apt-get with a newer kernel, whose headers it downloads.
+#[test]
+fn timer_leaves_a_notice_of_what_will_fail() {
+    let Some(world) = prepared(FAILS, "report") else { return };
+    let file = package(&world, NEXT, ".deb");
+    world.program("dpkg-query", "echo 'ii  linux-image-amd64'");
+    world.program("apt-cache", "echo linux-headers-amd64");
+    world.program(
+        "apt-get",
+        &format!(
+            "case $* in *--simulate*) echo 'Inst linux-headers-{NEXT} (2 Debian [amd64])' ;; *download*linux-headers-{NEXT}=2*) cp {file} . ;; *) exit 1 ;; esac"
+        ),
+    );
+    world.hook("preflight-timer", &[]).exits(0).complains(&format!("kernel {NEXT} would lack drivers"));
+    assert!(world.read(MOTD).contains("would lack m/1.0"));
+    world.package("m", "1.0").recipe("true");
+    world.hook("preflight-timer", &[]).exits(0);
+    assert!(!world.has(MOTD));
+    world.ok(&["preflight", "--next"]).says(&format!("{NEXT}  ready"));
+    world.program("apt-get", "case $* in *--simulate*) exit 0 ;; *) exit 1 ;; esac");
+    world.ok(&["preflight", "--next"]).says("brings no kernel headers that are not installed already");
+    world.program("apt-get", "echo 'E: Could not resolve host' >&2; exit 100");
+    world.dkms(&["preflight", "--next"]).exits(21).complains("Could not resolve host");
+    world.hook("preflight-timer", &[]).exits(1);
+}
