@@ -84,6 +84,7 @@ go_back() {
 policy() { echo "preflight=$1" >"$root/etc/dkms/framework.conf.d/preflight.conf"; }
 upgrade() { system_apt "$root" install linux-headers-amd64; }
 installed() { grep -c "$new_kernel, x86_64: installed" <<<"$(system_status "$root")" || true; }
+# shellcheck disable=SC2016 # dpkg's own placeholder
 is_there() { root_run "$root" dpkg-query -W -f '${db:Status-Abbrev}' "linux-headers-$new_kernel" 2>/dev/null | grep -q '^ii'; }
 
 # What apt would install is asked by --next.
@@ -140,7 +141,7 @@ assert_no_match "what was built days before is not compiled again" "^Building .*
 assert_status "unattended-upgrades installs" 0 system_apt "$root" install unattended-upgrades
 printf 'Unattended-Upgrade::Origins-Pattern { "origin=*"; };\n' >"$root/etc/apt/apt.conf.d/99unattended"
 go_back
-unattended=$(root_run "$root" unattended-upgrade -v 2>&1) || true
+root_run "$root" unattended-upgrade -v >/dev/null 2>&1 || true
 assert "unattended-upgrade installs the headers" is_there
 assert_equal "unattended-upgrade installs the drivers" 2 "$(installed)"
 log=$(cat "$root/var/log/unattended-upgrades/"*dpkg.log)
