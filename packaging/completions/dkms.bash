@@ -19,8 +19,8 @@ _dkms_packages() {
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
 _dkms_actions="
             add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log
-            history lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst
-            kernel_postinst kernel_prerm help
+            history lint disable enable match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok
+            kernel_preinst kernel_postinst kernel_prerm help
 "
 
 _dkms_options() {
@@ -82,9 +82,9 @@ _dkms_options() {
             " ;;
         preflight)
             echo "
-            -k --kernelver -a --arch --next --force --force-vermagic -j --no-isolation --directive --config
-            --kernelsourcedir --dkmstree --sourcetree --installtree --format --verbose -q --quiet --debug -V
-            --version -h --help
+            -k --kernelver -a --arch --force --force-vermagic -j --no-isolation --directive --config
+            --kernelsourcedir --dkmstree --sourcetree --installtree --format --next --verbose -q --quiet
+            --debug -V --version -h --help
             " ;;
         fsck)
             echo "
@@ -114,6 +114,16 @@ _dkms_options() {
             echo "
             --directive --config --kernelsourcedir --dkmstree --sourcetree --installtree --format --verbose -q
             --quiet --debug -V --version -h --help
+            " ;;
+        disable)
+            echo "
+            -m --module -v -k --kernelver -a --arch --dkmstree --sourcetree --installtree --reason --verbose
+            -q --quiet --debug -V --version -h --help
+            " ;;
+        enable)
+            echo "
+            -m --module -v -k --kernelver -a --arch --dkmstree --sourcetree --installtree --verbose -q --quiet
+            --debug -V --version -h --help
             " ;;
         match)
             echo "
@@ -182,11 +192,11 @@ _dkms_options() {
             " ;;
         *)
             echo "
-            -m --module -v -k --kernelver -a --arch --all --all-kernels --full --next --repair --force
+            -m --module -v -k --kernelver -a --arch --all --all-kernels --full --repair --force
             --force-version-override --force-vermagic -j --no-isolation -c --directive --config
             --kernelsourcedir --dkmstree --sourcetree --installtree --templatekernel --archive --binaries-only
             --source-only --no-depmod --modprobe-on-install --symlink-modules --rpm_safe_upgrade --format -f
-            --follow --dry-run --verbose -q --quiet --debug -V --version -h --help
+            --follow --dry-run --next --reason --verbose -q --quiet --debug -V --version -h --help
             " ;;
     esac
 }
@@ -209,6 +219,7 @@ _dkms_value() {
         --templatekernel) echo kernel ;;
         --archive) echo file ;;
         --format) echo words text legacy json ;;
+        --reason) echo nothing ;;
     esac
 }
 
@@ -231,6 +242,8 @@ _dkms_operand() {
         log) echo package ;;
         history) echo package ;;
         lint) echo source ;;
+        disable) echo package ;;
+        enable) echo package ;;
         match) echo nothing ;;
         mktarball) echo package ;;
         ldtarball) echo file ;;

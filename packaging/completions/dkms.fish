@@ -29,7 +29,7 @@ function __dkms_versions
 end
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
-set -l actions add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log history lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+set -l actions add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log history lint disable enable match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a add -d 'register a package'
@@ -48,6 +48,8 @@ complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a why -d 'say wh
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a log -d 'print the log of a build, or list all logs'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a history -d 'list what was built and installed, when and why'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a lint -d 'find mistakes in a dkms.conf'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a disable -d 'leave a package alone on some kernels, or on all'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a enable -d 'end what dkms disable did'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a match -d 'install what another kernel has'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mktarball -d 'pack a package with its builds'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a ldtarball -d 'load such a tarball'
@@ -73,6 +75,8 @@ complete -c dkms -n '__fish_seen_subcommand_from why' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from log' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from history' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from lint' -F -a '(__dkms_packages; __dkms_sources)'
+complete -c dkms -n '__fish_seen_subcommand_from disable' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from enable' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mktarball' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from ldtarball' -F
 complete -c dkms -n '__fish_seen_subcommand_from mkdeb' -a '(__dkms_packages)'
@@ -80,14 +84,13 @@ complete -c dkms -n '__fish_seen_subcommand_from mkbmdeb' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mkdsc' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mkrpm' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from help' -a "$actions"
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
 complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remove mktarball mkdeb mkbmdeb mkrpm' -l all -d 'every kernel concerned'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l all-kernels -d 'every kernel that can be booted'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l full -d 'read every installed file, and list the initramfs'
-complete -c dkms -n '__fish_seen_subcommand_from preflight' -l next -d 'the kernel that apt would install with the next upgrade'
 complete -c dkms -n '__fish_seen_subcommand_from fsck' -l repair -d 'fix what is found'
 complete -c dkms -n '__fish_seen_subcommand_from add build install autoinstall preflight match ldtarball kernel_postinst' -l force -d 'rebuild or reinstall, overriding safety checks'
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l force-version-override -d 'install over a newer module of the kernel'
@@ -112,6 +115,8 @@ complete -c dkms -n '__fish_seen_subcommand_from add build install remove' -l rp
 complete -c dkms -n '__fish_seen_subcommand_from install status autoinstall check preflight conf history lint' -l format -x -a 'text legacy json' -d 'print as text or json; status also as legacy, the lines of dkms 2'
 complete -c dkms -n '__fish_seen_subcommand_from log' -s f -l follow -d 'print what a running build writes, until it ends'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall' -l dry-run -d 'print what would be done and why, and do nothing'
+complete -c dkms -n '__fish_seen_subcommand_from preflight' -l next -d 'the kernel that apt would install with the next upgrade'
+complete -c dkms -n '__fish_seen_subcommand_from disable' -l reason -x -d 'why, for those who wonder later'
 complete -c dkms -l verbose -d 'print commands and details'
 complete -c dkms -s q -l quiet -d 'print nothing'
 complete -c dkms -l debug -d 'accepted without effect'

@@ -38,6 +38,9 @@ pub(crate) enum Action {
     Lint,
     /// Ours: whether packages build for a kernel that is not here yet.
     Preflight,
+    /// Ours: leaves a package alone, or no longer.
+    Disable,
+    Enable,
     /// Ours: explains one action.
     Help,
     /// Made packages in old versions; the word is kept so that callers see a failure.
@@ -74,7 +77,7 @@ pub(crate) struct ActionSpec {
 }
 
 /// Every action in the order of the manual page.
-pub(crate) const ACTIONS: [ActionSpec; 28] = [
+pub(crate) const ACTIONS: [ActionSpec; 30] = [
     ActionSpec {
         word: "add",
         action: Action::Add,
@@ -186,7 +189,7 @@ pub(crate) const ACTIONS: [ActionSpec; 28] = [
         word: "fsck",
         action: Action::Fsck,
         operand: Operand::Nothing,
-        is_common: true,
+        is_common: false,
         summary: "find and repair inconsistencies of the tree",
         manual: "Reports whether the tree is consistent. It finds missing sources, links without builds and builds without links, \
                  modules and originals without a package, installations for kernels that are gone, unreadable records, and \
@@ -244,6 +247,29 @@ pub(crate) const ACTIONS: [ActionSpec; 28] = [
                  builds for the running kernel, missing scripts and patches, names that mkdeb would refuse. Nothing is built; a \
                  dkms.conf that needs bash is evaluated by it, as always. The exit status is 0 if there are at most hints, else 1.",
         example: "dkms lint ./hello-0.1",
+    },
+    ActionSpec {
+        word: "disable",
+        action: Action::Disable,
+        operand: Operand::Package,
+        is_common: false,
+        summary: "leave a package alone on some kernels, or on all",
+        manual: "Leaves a package alone, on the kernel -k or those that a shell wildcard matches, or on all: autoinstall, the hooks, \
+                 the boot and the package manager no longer build, install, repair or update it there, also in newer versions. What \
+                 is installed stays until it is uninstalled; build and install by name still work. --reason is shown wherever the \
+                 package is mentioned. The list is /etc/dkms/disabled; disabled=\"yes\", or kernels in its place, and \
+                 disabled_reason in /etc/dkms/<package>.conf do the same.",
+        example: "dkms disable rtl8812au -k '6.1.*-rt-*' --reason 'needs no rt'",
+    },
+    ActionSpec {
+        word: "enable",
+        action: Action::Enable,
+        operand: Operand::Package,
+        is_common: false,
+        summary: "end what dkms disable did",
+        manual: "Ends what disable did: for the kernels -k, as they were given there, or without -k for all. What is pending then is \
+                 installed by the next trigger, or by autoinstall.",
+        example: "dkms enable rtl8812au",
     },
     ActionSpec {
         word: "match",
@@ -404,6 +430,8 @@ impl Action {
             | Self::Help
             | Self::History
             | Self::Lint
+            | Self::Disable
+            | Self::Enable
             | Self::Log
             | Self::Preflight
             | Self::Why

@@ -28,6 +28,7 @@ pub(crate) struct Arguments {
     pub all_kernels: bool,
     pub full: bool,
     pub next: bool,
+    pub reason: Option<String>,
     /// Packages and directories with kernel headers.
     pub headers: Vec<PathBuf>,
     pub repair: bool,

@@ -44,13 +44,14 @@ const fn spec(code: u8, fits: Fits, meaning: &'static str) -> ExitSpec {
 }
 
 /// Every exit code in its order.
-pub(crate) const EXIT_CODES: [ExitSpec; 22] = [
+pub(crate) const EXIT_CODES: [ExitSpec; 23] = [
     spec(0, Fits::Every, "success, also where nothing had to be done"),
-    spec(1, Fits::Only(LOOKING), "something is wrong, or there is no log"),
+    spec(1, Fits::Only(LOOKING), "something is wrong, or would be lost, or there is no log"),
     spec(1, Fits::Every, "not root, a tree that cannot be written, no package named, no signing key"),
     spec(2, Fits::Every, "a wrong command line, an unknown action, a source or tarball that is missing"),
     spec(3, Fits::Only(OF_A_PACKAGE), "the package is added already, or is not in the tree"),
     spec(3, Fits::Only(&[Ldtarball]), "the tarball holds no package"),
+    spec(3, Fits::Only(&[Enable]), "the package is not disabled"),
     spec(
         4,
         Fits::Only(READING),
@@ -76,7 +77,11 @@ pub(crate) const EXIT_CODES: [ExitSpec; 22] = [
     spec(13, Fits::Only(BUILDING), "a package of BUILD_DEPENDS is not installed"),
     spec(14, Fits::Only(&[KernelPreinst, KernelPrerm]), "a kernel's modules could not all be removed"),
     spec(15, Fits::Only(BUILDING), "a build removed its own directory"),
-    spec(21, Fits::Only(&[Build, Install, Match, Autoinstall]), "the kernel's headers are missing"),
+    spec(
+        21,
+        Fits::Only(&[Build, Install, Match, Autoinstall, Preflight]),
+        "the kernel's headers are missing, or cannot be used",
+    ),
     spec(77, Fits::Only(BUILDING), "the package does not want this kernel"),
     spec(101, Fits::Only(INSTALLING), "PRE_INSTALL failed"),
 ];

@@ -17,6 +17,10 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
             ("`state`, `reason`", "`added` or `broken`; why it is broken, or why there is no build"),
             ("`failure_log`", "the log of the last build, if that failed"),
             (
+                "`disabled[]`",
+                "where /etc/dkms/disabled has it: `kernels`, a shell wildcard, `reason`, `file`",
+            ),
+            (
                 "`failures[]`",
                 "builds that failed and are not retried before something changes: `kernel`, `arch`, `at` (RFC 3339), `code`, `reason`, `duration_ms`, `log`",
             ),
@@ -67,7 +71,7 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
             ("`kernels[]`", "`kernel`, `arch`, and whether it is `ready`"),
             (
                 "`packages[]`",
-                "`name`, `version`; `outlook` (`ready`, `provided` by the kernel itself, `excluded`, `fails`, `waits`, `not-automatic`); `reason` and `log`, or null; whether the `running` kernel has it, so that it would be lost if it is neither ready nor provided",
+                "`name`, `version`; `outlook` (`ready`, `provided` by the kernel itself, `excluded`, `fails`, `waits`, `disabled`, `not-automatic`); `reason` and `log`, or null; whether the `running` kernel has it, so that it would be lost if it is neither ready nor provided nor disabled",
             ),
         ],
     },

@@ -142,6 +142,8 @@ const PACKAGED: &[Action] = &[
     Why,
     Log,
     History,
+    Disable,
+    Enable,
     Match,
     Mktarball,
     DEB,
@@ -163,6 +165,8 @@ const OF_A_KERNEL: &[Action] = &[
     Why,
     Log,
     History,
+    Disable,
+    Enable,
     Match,
     Preflight,
     Mktarball,
@@ -219,7 +223,7 @@ fn text(value: &str) -> Option<String> {
 }
 
 /// Every option in the order of the manual page.
-pub(crate) const OPTIONS: [OptionSpec; 41] = [
+pub(crate) const OPTIONS: [OptionSpec; 42] = [
     OptionSpec::value(Some("--module"), "MODULE[/VERSION]", Complete::Package, |args, value| {
         args.take_module(value);
     })
@@ -262,10 +266,6 @@ pub(crate) const OPTIONS: [OptionSpec; 41] = [
         .only(&[Check])
         .says("read every installed file, and list the initramfs")
         .adds("Also says how the builds of this machine are isolated."),
-    OptionSpec::switch("--next", |args| args.next = true)
-        .only(&[Preflight])
-        .says("the kernel that apt would install with the next upgrade")
-        .adds("Its header packages are downloaded to a place of their own."),
     OptionSpec::switch("--repair", |args| args.repair = true).only(&[Fsck]).says("fix what is found"),
     OptionSpec::switch("--force", |args| args.force = true)
         .common()
@@ -366,6 +366,13 @@ pub(crate) const OPTIONS: [OptionSpec; 41] = [
     OptionSpec::switch("--dry-run", |args| args.dry_run = true)
         .only(&[Add, Build, Install, Uninstall, Unbuild, Remove, Autoinstall])
         .says("print what would be done and why, and do nothing"),
+    OptionSpec::switch("--next", |args| args.next = true)
+        .only(&[Preflight])
+        .says("the kernel that apt would install with the next upgrade")
+        .adds("Its header packages are downloaded to a place of their own."),
+    OptionSpec::value(Some("--reason"), "TEXT", Complete::Anything, |args, value| args.reason = text(value))
+        .only(&[Disable])
+        .says("why, for those who wonder later"),
     OptionSpec::switch("--verbose", |args| args.overrides.verbose = true).says("print commands and details"),
     OptionSpec::switch("--quiet", |args| args.quiet = true).short("-q").says("print nothing"),
     OptionSpec::switch("--debug", |_| ()).says("accepted without effect"),

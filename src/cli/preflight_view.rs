@@ -95,6 +95,7 @@ impl<'a> PackageEntry<'a> {
             Outlook::Excluded(why) => ("excluded", Some(why.clone())),
             Outlook::Fails(error) => ("fails", Some(error.in_one_line())),
             Outlook::Waits(why) => ("waits", Some(why.clone())),
+            Outlook::Disabled(why) => ("disabled", Some(why.clone())),
             Outlook::NotAutomatic(why) => ("not-automatic", Some((*why).to_owned())),
         };
         Self {

@@ -66,6 +66,9 @@ fn lines(plan: &Plan, target: &Target, has_headers: bool) -> Vec<(PackageName, S
     for (id, why) in &plan.skipped {
         add(&id.name, format!("would skip {id}: {why}"));
     }
+    for (id, why) in &plan.disabled {
+        add(&id.name, format!("would leave {id} alone: {why}"));
+    }
     for (id, error) in &plan.declined {
         add(&id.name, format!("would skip {id}: {}", error.in_one_line()));
     }

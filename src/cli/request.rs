@@ -3,13 +3,13 @@
 use super::action::Action;
 use super::args::Arguments;
 use crate::archive::tarball::is_rpm;
-use crate::conf::Settings;
+use crate::conf::{Settings, is_kernel_pattern};
 use crate::inspect::check::Kernels;
 use crate::kernel::{default_arch, with_headers};
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, PackageName, Result, Target};
 use crate::plan::request::{
     Change, ConfFormat, Content, Extent, Filter, Force, Headers, Job, Removal, Request, StatusFormat,
-    Subject, Targets,
+    Subject, Switch, SwitchTo, Targets,
 };
 use crate::system::System;
 use crate::system::files::check_writable;
@@ -106,7 +106,11 @@ pub(super) struct Checker<'a> {
 impl Checker<'_> {
     fn request(&self) -> Result<Request> {
         use Action as A;
-        let targets = self.targets()?;
+        // A wildcard is no kernel.
+        let targets = match self.action {
+            A::Disable | A::Enable => Vec::new(),
+            _ => self.targets()?,
+        };
         let (conf, force) = (self.args.conf.clone(), self.args.force);
         let safe_upgrade = self.args.rpm_safe_upgrade;
         match self.action {
@@ -155,6 +159,11 @@ impl Checker<'_> {
             A::GenerateMok => Ok(Request::GenerateMok { release: first(targets)?.release }),
             A::Check => self.check(),
             A::Preflight => self.preflight(),
+            A::Disable => {
+                let reason = self.args.reason.clone().unwrap_or_default();
+                self.switch(SwitchTo::Disabled { reason })
+            }
+            A::Enable => self.switch(SwitchTo::Enabled),
             A::Why => {
                 let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
                 Ok(Request::Why { package, target: first(targets)? })
@@ -214,6 +223,24 @@ impl Checker<'_> {
         let format = format(self.args, &CONF_FORMATS)?;
         let targets = if self.args.kernels.is_empty() { self.bootable()? } else { self.targets()? };
         Ok(Request::Check { targets, package: self.wanted()?, full: self.args.full, format })
+    }
+
+    fn switch(&self, to: SwitchTo) -> Result<Request> {
+        let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
+        self.root()?;
+        let kernels = match self.args.kernels.as_slice() {
+            [] => None,
+            [pattern] if is_kernel_pattern(pattern) => Some(pattern.clone()),
+            [pattern] => {
+                let text = format!("{pattern:?} is neither a kernel nor a shell wildcard for kernels.");
+                return Err(Error::Usage { code: 2, text });
+            }
+            _ => {
+                let text = "Give one kernel, or a shell wildcard for several: -k '6.1.*'".to_owned();
+                return Err(Error::Usage { code: 2, text });
+            }
+        };
+        Ok(Request::Switch(Switch { package, kernels, to }))
     }
 
     /// Headers from one place: named, downloaded or installed.

@@ -15,6 +15,7 @@ use crate::inspect::pending::is_switched_off;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::ops::add::add;
 use crate::ops::autoinstall::Report;
+use crate::ops::disable::switch_to;
 use crate::ops::preflight::Preflight;
 use crate::ops::report::{report_error, tell_report};
 use crate::ops::{self, kernel, lifecycle, remove};
@@ -49,6 +50,7 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         Request::Lint { subject, target, format } => {
             return lint_view::print(subject, target, *format, settings, system);
         }
+        Request::Switch(switch) => switch_to(switch, &ops::change(settings, system)?)?,
         Request::Preflight { headers, releases, arch, force, format } => {
             let wanted = Preflight { headers, releases, arch: arch.as_ref(), force };
             return preflight_view::print(&wanted, *format, settings, system);
@@ -97,6 +99,7 @@ fn dry_run(request: &Request, session: &Session<'_>) -> Result<()> {
         | Request::History { .. }
         | Request::Lint { .. }
         | Request::Preflight { .. }
+        | Request::Switch(_)
         | Request::Reported(_)
         | Request::DryRun(_)
         | Request::GenerateMok { .. }

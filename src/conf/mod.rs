@@ -6,6 +6,7 @@
 mod administrator;
 mod chain;
 mod directives;
+mod disabled;
 pub(crate) mod eval;
 mod isolation;
 mod settings;
@@ -17,6 +18,9 @@ mod whitelist;
 pub(crate) use administrator::is_required;
 pub(crate) use chain::Effective;
 pub(crate) use directives::{Flag, InInitramfs, Module, PackageConf, Script};
+pub(crate) use disabled::{
+    Disabled, Disabling, FILE as DISABLED_FILE, is_kernel_pattern, with_rule, without_rules,
+};
 pub(crate) use isolation::{Isolation, IsolationPolicy, default_isolation, isolation_of};
 pub(crate) use settings::{Compressors, Jobs, OnFailure, Overrides, PreflightPolicy, Settings};
 pub(crate) use typos::unused;

@@ -9,7 +9,7 @@ use crate::inspect::pending::is_switched_off;
 use crate::kernel::apt_packages::{headers_follower, headers_of, image_of, is_part_of_headers};
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, Result, Target};
-use crate::ops::notice::foresee;
+use crate::ops::notice::{Missed, foresee};
 use crate::ops::preflight::{KernelForecast, Preflight, glance, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
 use crate::plan::request::{Force, Headers};
@@ -65,8 +65,9 @@ pub(super) fn preflight_timer() -> ExitCode {
         let wanted = Preflight { headers: &headers, releases: &[], arch: None, force: &force };
         match preflight(&wanted, &settings, &hook.system) {
             Ok(kernels) => {
-                tell(hook, &kernels);
-                foresee(&kernels, false, &hook.system);
+                let missed = missed(&kernels, &settings, &hook.system);
+                tell(hook, &missed);
+                foresee(&missed, false, &hook.system);
                 0
             }
             Err(error) => {
@@ -187,16 +188,23 @@ fn without_headers(
     Ok(Some(KernelForecast { target, packages: packages.collect(), running: Some(running) }))
 }
 
-/// Says what the kernels would lack.
-fn tell(hook: &mut Hook, kernels: &[KernelForecast]) {
-    for kernel in kernels {
-        let mut lost = kernel.lost().peekable();
-        if lost.peek().is_none() {
-            continue;
-        }
-        let running = kernel.running.as_ref().map_or("the running kernel", KernelRelease::as_str);
-        hook.note(&format!("kernel {} would lack drivers that {running} has:", kernel.target.release));
-        for forecast in lost {
+/// What a kernel would lack of what matters here: the running kernel has it, or no kernel is to be without it.
+fn missed<'a>(kernels: &'a [KernelForecast], settings: &Settings, system: &System) -> Vec<Missed<'a>> {
+    let of = |kernel: &'a KernelForecast| {
+        let matters = |forecast: &&Forecast| {
+            let is_demanded = || is_demanded(kernel, forecast, settings, system);
+            forecast.is_lost() || !forecast.outlook.is_good() && is_demanded()
+        };
+        let packages: Vec<&Forecast> = kernel.packages.iter().filter(matters).collect();
+        (!packages.is_empty()).then_some((&kernel.target.release, packages))
+    };
+    kernels.iter().filter_map(of).collect()
+}
+
+fn tell(hook: &mut Hook, missed: &[Missed<'_>]) {
+    for (release, packages) in missed {
+        hook.note(&format!("kernel {release} would lack drivers:"));
+        for forecast in packages {
             hook.note(&format!("  {} {}", forecast.package, forecast.outlook));
             if let Some(log) = forecast.log() {
                 hook.note(&format!("      log: {}", log.display()));
@@ -212,29 +220,20 @@ fn conclude(
     upcoming: &Upcoming,
     settings: &Settings,
 ) -> u8 {
-    tell(hook, kernels);
-    let demanded: BTreeSet<String> = match policy {
-        PreflightPolicy::Require => kernels
-            .iter()
-            .flat_map(|kernel| kernel.packages.iter().map(move |forecast| (kernel, forecast)))
-            .filter(|(kernel, forecast)| {
-                forecast.is_lost()
-                    || !forecast.outlook.is_good() && is_demanded(kernel, forecast, settings, &hook.system)
-            })
-            .map(|(kernel, forecast)| {
-                format!("{} would not have {}", kernel.target.release, forecast.package)
-            })
-            .collect(),
-        PreflightPolicy::Off | PreflightPolicy::Report | PreflightPolicy::Build => BTreeSet::new(),
-    };
-    foresee(kernels, !demanded.is_empty(), &hook.system);
-    if demanded.is_empty() {
+    let missed = missed(kernels, settings, &hook.system);
+    tell(hook, &missed);
+    let stops = policy == PreflightPolicy::Require && !missed.is_empty();
+    foresee(&missed, stops, &hook.system);
+    if !stops {
         return 0;
     }
-    let demanded: Vec<String> = demanded.into_iter().collect();
+    let lacks = missed.iter().map(|(release, packages)| {
+        let names: Vec<String> = packages.iter().map(|forecast| forecast.package.to_string()).collect();
+        format!("{release} would not have {}", names.join(", "))
+    });
     hook.error(&format!(
         "Nothing is installed, because kernel {} (preflight=\"require\" in /etc/dkms/framework.conf).\nHold the kernel: apt-mark hold {}; or install it all the same, once: {VARIABLE}=report apt upgrade",
-        demanded.join(", "),
+        lacks.collect::<Vec<_>>().join("; kernel "),
         upcoming.to_hold(),
     ));
     STOP

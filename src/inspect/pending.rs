@@ -65,6 +65,9 @@ fn version_facts(
     force: &Force,
 ) -> Version {
     let id = package.build_id(target);
+    if let Some(why) = session.disabling(&package.id, target) {
+        return Version::Disabled(why);
+    }
     if let Some(installed) = session.tree().installed(&id) {
         let intact = is_intact(session, &installed);
         let damaged = !intact && !is_whole(session, installed.built());

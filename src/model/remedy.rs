@@ -11,6 +11,8 @@ pub(crate) enum Remedy {
     Install { package: PackageId, target: Target },
     /// The same, after the packages that it depends on.
     InstallAfter { first: Vec<PackageId>, package: PackageId, target: Target },
+    /// No longer leaves a package alone, and installs it.
+    Enable { package: PackageId, target: Target },
     /// Installs over what stands in the place of a module.
     InstallAgain { package: PackageId, target: Target },
     /// Compiles and installs again what is not signed by dkms.
@@ -36,6 +38,7 @@ impl Remedy {
         match self {
             Self::Install { .. }
             | Self::InstallAfter { .. }
+            | Self::Enable { .. }
             | Self::InstallAgain { .. }
             | Self::BuildAgain { .. }
             | Self::InstallHeaders(_)
@@ -53,6 +56,7 @@ impl Remedy {
             Self::TrustCertificate(_) => Some("then reboot and choose \"Enroll MOK\""),
             Self::Install { .. }
             | Self::InstallAfter { .. }
+            | Self::Enable { .. }
             | Self::InstallAgain { .. }
             | Self::BuildAgain { .. }
             | Self::InstallHeaders(_)
@@ -74,6 +78,9 @@ impl fmt::Display for Remedy {
             Self::InstallAfter { first, package, target } => {
                 let all = first.iter().chain([package]).map(|package| install(package, target));
                 f.write_str(&all.collect::<Vec<_>>().join(" && "))
+            }
+            Self::Enable { package, target } => {
+                write!(f, "dkms enable {} && {}", package.name, install(package, target))
             }
             Self::InstallAgain { package, target } => {
                 write!(f, "dkms install --force {package} -k {}/{}", target.release, target.arch)

@@ -41,6 +41,9 @@ fn dependents(session: &WriteSession<'_>, target: &Target) -> Vec<Dependent> {
 
 fn dependent(session: &WriteSession<'_>, package: &Package, target: &Target) -> Option<Dependent> {
     let built = session.tree().built(&package.build_id(target))?;
+    if session.disabling(&package.id, target).is_some() {
+        return None;
+    }
     // Only binaries: there is nothing to build again. And our own builds have recorded whether they care.
     let cares = built.record().is_none_or(|record| record.depends_rebuild);
     if package.source == SourceState::BinariesOnly || !cares {

@@ -129,7 +129,7 @@ pub(crate) fn match_kernel(
             subject: Subject::Package(id),
             conf: None,
             targets: vec![target.clone()],
-            every_kernel: false,
+            every_kernel: true,
             force: force.clone(),
         };
         let result = job_package(session, &job, false).and_then(|added| match added {
@@ -203,10 +203,21 @@ fn install_one(
     target: &Target,
 ) -> Result<Option<Installed>> {
     let id = BuildId::new(added.id().clone(), target.clone());
+    let disabling = session.disabling(added.id(), target);
+    // A person who names a package means it; a package manager, or everything at once, does not.
+    if let Some(why) = &disabling
+        && (job.every_kernel || !session.system.is_by_hand())
+    {
+        session.system.console.say(format!("{} is left alone on kernel {target}: {why}.", added.id()));
+        return Ok(None);
+    }
     let plan = plan_install(&id, facts(session, &id, job.force.force));
     if let InstallPlan::Skip(skip) = plan {
         session.system.console.say(skip.to_string());
         return Ok(None);
+    }
+    if let Some(why) = disabling {
+        session.system.console.warn(format!("{id}: {why}; it is installed, and not kept up to date."));
     }
     let work = || carry_out(session, job, added, &id, plan);
     attempt(session, &id, AttemptResult::Installed, work).map(Some)

@@ -3,6 +3,7 @@
 pub(crate) mod add;
 pub(crate) mod autoinstall;
 mod dependents;
+pub(crate) mod disable;
 pub(crate) mod history;
 pub(crate) mod inhibit;
 mod kept;

@@ -1,10 +1,10 @@
 //! What failed while no person was watching: the message of the day, which pam_motd(8) shows from /run/motd.d and the user unit
 //! dkms-notify.service on a desktop, and an entry in the journal.
 
-use crate::conf::Settings;
+use crate::conf::{Disabled, EvalContext, Settings};
 use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageName, Target};
-use crate::ops::preflight::KernelForecast;
+use crate::plan::preflight::Forecast;
 use crate::system::journal::{self, Priority};
 use crate::system::{System, files};
 use crate::tree::Tree;
@@ -34,28 +34,23 @@ pub(crate) fn refresh(settings: &Settings, system: &System) {
     }
 }
 
+/// A kernel that is about to come, and what it would lack.
+pub(crate) type Missed<'a> = (&'a KernelRelease, Vec<&'a Forecast>);
+
 /// Tells at login what the next kernels would lack, and whether they were held for that; what was said before goes.
-pub(crate) fn foresee(kernels: &[KernelForecast], held: bool, system: &System) {
-    let lacking = kernels.iter().filter(|kernel| kernel.lost().next().is_some());
-    let lines: String = lacking
-        .map(|kernel| {
-            let lost: Vec<String> = kernel.lost().map(|forecast| forecast.package.to_string()).collect();
-            let (release, lost) = (&kernel.target.release, lost.join(", "));
-            let text = match held {
-                true => format!("kernel {release} was not installed, because it would lack {lost}"),
-                false => format!("the next kernel {release} would lack {lost}"),
-            };
-            let fields = [("DKMS_KERNEL", release.as_str()), ("DKMS_PACKAGES", lost.as_str())];
-            journal::send(system, journal::KERNEL_WOULD_LACK, Priority::Error, &text, &fields);
-            format!("dkms: {text} (see: dkms preflight --next)\n")
-        })
-        .collect();
-    let path = system.path(FORESEEN);
-    if lines.is_empty() {
-        let _ = files::remove_file(&path);
-    } else if system.path("/run").is_dir() && files::create_dirs(&system.path("/run/motd.d")).is_ok() {
-        let _ = files::publish_file(&path, lines.as_bytes(), 0o644);
-    }
+pub(crate) fn foresee(missed: &[Missed<'_>], held: bool, system: &System) {
+    let line = |(release, packages): &Missed<'_>| {
+        let packages: Vec<String> = packages.iter().map(|forecast| forecast.package.to_string()).collect();
+        let packages = packages.join(", ");
+        let text = match held {
+            true => format!("kernel {release} was not installed, because it would lack {packages}"),
+            false => format!("the next kernel {release} would lack {packages}"),
+        };
+        let fields = [("DKMS_KERNEL", release.as_str()), ("DKMS_PACKAGES", packages.as_str())];
+        journal::send(system, journal::KERNEL_WOULD_LACK, Priority::Error, &text, &fields);
+        format!("dkms: {text} (see: dkms preflight --next)\n")
+    };
+    write_message(FORESEEN, &missed.iter().map(line).collect::<String>(), system);
 }
 
 /// Writes the message, and into the journal what is new in it and what is gone from it.
@@ -98,13 +93,18 @@ fn read(system: &System) -> Notices {
 
 /// What is still missing: the package is registered, the kernel is there, and does not have it.
 fn current(notices: Notices, settings: &Settings, system: &System) -> Notices {
-    let tree = Tree::at(&settings.dkms_tree);
+    let (tree, disabled) = (Tree::at(&settings.dkms_tree), Disabled::read(system));
     let is_missing = |release: &str, package: &str| {
         let name = PackageName::new(package.split('/').next().unwrap_or_default()).ok()?;
         let kernel = settings.kernel(&KernelRelease::new(release).ok()?);
         let target = Target::new(kernel.release.clone(), default_arch(&kernel.dir, system).ok()?);
         let is_known = tree.name_dir(&name).is_dir() && kernel.exists();
-        Some(is_known && tree.active(&name, &target).is_none())
+        let ids = tree.scan(&settings.source_tree);
+        let is_wanted = ids.versions(&name).iter().any(|package| {
+            let view = EvalContext { package: Some(&package.id), kernel: &kernel, arch: &target.arch };
+            disabled.on(&package.id, view, settings, system).is_none()
+        });
+        Some(is_known && is_wanted && tree.active(&name, &target).is_none())
     };
     let still = |(release, packages): (String, Vec<String>)| {
         let packages: Vec<String> =
@@ -114,17 +114,19 @@ fn current(notices: Notices, settings: &Settings, system: &System) -> Notices {
     notices.into_iter().filter_map(still).collect()
 }
 
-/// Failures are ignored: a machine without /run, or one that is not ours to write, has no message of the day.
 fn write(notices: &Notices, system: &System) {
-    if notices.is_empty() {
-        let _ = files::remove_file(&path(system));
-        return;
-    }
     let line = |(release, packages): (&String, &Vec<String>)| {
         format!("{START}{release}: {} (see: dkms check -k {release})\n", packages.join(", "))
     };
-    let text: String = notices.iter().map(line).collect();
-    if system.path("/run").is_dir() && files::create_dirs(&system.path("/run/motd.d")).is_ok() {
-        let _ = files::publish_file(&path(system), text.as_bytes(), 0o644);
+    write_message(FILE, &notices.iter().map(line).collect::<String>(), system);
+}
+
+/// Failures are ignored: a machine without /run, or one that is not ours to write, has no message of the day.
+fn write_message(file: &str, text: &str, system: &System) {
+    let path = system.path(file);
+    if text.is_empty() {
+        let _ = files::remove_file(&path);
+    } else if system.path("/run").is_dir() && files::create_dirs(&system.path("/run/motd.d")).is_ok() {
+        let _ = files::publish_file(&path, text.as_bytes(), 0o644);
     }
 }

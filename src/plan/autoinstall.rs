@@ -1,6 +1,7 @@
 //! What to install for a kernel: the version of each package, in which order, and why the others are not.
 
 use super::Exclusion;
+use crate::conf::Disabling;
 use crate::model::{Error, PackageId, PackageName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ pub(crate) enum Version {
     Weak,
     /// It is built, and what the kernel has of its own is as good or better.
     Provided,
+    /// The administrator wants it left alone.
+    Disabled(Disabling),
     /// Its dkms.conf was read.
     Known { built: bool, autoinstall: bool, depends: Vec<String>, exclusion: Option<Exclusion> },
     /// Its dkms.conf cannot be used.
@@ -81,10 +84,15 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// Whether a version settles the matter, so that lower ones need not be asked: a version that does not want the
-    /// kernel leaves it to an older one.
+    /// kernel, or is disabled, leaves it to an older one.
     #[must_use]
     pub(crate) fn is_settled_by(version: &Version) -> bool {
-        !matches!(version, Version::Known { autoinstall: true, exclusion: Some(_), .. } | Version::Broken(_))
+        !matches!(
+            version,
+            Version::Known { autoinstall: true, exclusion: Some(_), .. }
+                | Version::Broken(_)
+                | Version::Disabled(_)
+        )
     }
 }
 
@@ -180,6 +188,8 @@ pub(crate) struct Plan {
     pub steps: Vec<Step>,
     pub satisfied: Vec<(PackageName, Satisfied)>,
     pub skipped: Vec<(PackageId, Exclusion)>,
+    /// Packages that the administrator wants left alone, installed or not.
+    pub disabled: Vec<(PackageId, Disabling)>,
     /// Packages that said before, by their own script, that they do not want the kernel.
     pub declined: Vec<(PackageId, Error)>,
     pub failed: Vec<(PackageId, Error)>,
@@ -239,6 +249,7 @@ pub(crate) fn plan_autoinstall(facts: Facts) -> Plan {
 fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
     let mut excluded: Option<(PackageId, Exclusion)> = None;
     let mut broken: Option<(PackageId, Error)> = None;
+    let mut disabled: Option<(PackageId, Disabling)> = None;
     for (id, version) in candidate.versions {
         match version {
             Version::Installed { intact: true } | Version::Weak | Version::Provided => {
@@ -266,10 +277,13 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
                 plan.broken.extend(broken);
                 return;
             }
+            Version::Disabled(why) => {
+                disabled.get_or_insert((id, why));
+            }
             Version::Broken(error) => {
                 broken.get_or_insert((id, error));
             }
-            Version::Unusable(_) if excluded.is_some() => break,
+            Version::Unusable(_) if excluded.is_some() || disabled.is_some() => break,
             Version::Unusable(error) if error.is_refusal() => {
                 plan.declined.push((id, error));
                 plan.broken.extend(broken);
@@ -291,6 +305,11 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
                 return;
             }
         }
+    }
+    if let Some(disabled) = disabled {
+        plan.disabled.push(disabled);
+        plan.broken.extend(broken);
+        return;
     }
     match (excluded, broken) {
         (None, Some(broken)) => plan.failed.push(broken),

@@ -17,6 +17,8 @@ pub(crate) enum Outlook {
     Fails(Error),
     /// It needs packages that the kernel will not have.
     Waits(String),
+    /// The administrator wants it left alone.
+    Disabled(String),
     /// Nothing installs it by itself.
     NotAutomatic(&'static str),
 }
@@ -27,7 +29,11 @@ impl Outlook {
     pub(crate) fn is_good(&self) -> bool {
         match self {
             Self::Ready | Self::Provided => true,
-            Self::Excluded(_) | Self::Fails(_) | Self::Waits(_) | Self::NotAutomatic(_) => false,
+            Self::Excluded(_)
+            | Self::Fails(_)
+            | Self::Waits(_)
+            | Self::Disabled(_)
+            | Self::NotAutomatic(_) => false,
         }
     }
 }
@@ -40,6 +46,7 @@ impl std::fmt::Display for Outlook {
             Self::Excluded(why) => write!(f, "does not want this kernel: {}", shown_in_line(why)),
             Self::Fails(error) => write!(f, "does not build: {}", shown_in_line(&error.in_one_line())),
             Self::Waits(why) => write!(f, "cannot be built: {}", shown_in_line(why)),
+            Self::Disabled(why) => write!(f, "is left alone: {}", shown_in_line(why)),
             Self::NotAutomatic(why) => write!(f, "is not built automatically: {why}"),
         }
     }
@@ -64,10 +71,10 @@ impl Forecast {
         }
     }
 
-    /// Whether a boot into the kernel would lose what works now.
+    /// Whether a boot into the kernel would lose what works now, and that is not wanted.
     #[must_use]
     pub(crate) fn is_lost(&self) -> bool {
-        self.is_running && !self.outlook.is_good()
+        self.is_running && !self.outlook.is_good() && !matches!(self.outlook, Outlook::Disabled(_))
     }
 }
 
@@ -101,6 +108,7 @@ pub(crate) fn forecast<T>(expected: Expectations<T>) -> Vec<Forecast> {
     outlooks.extend(plan.skipped.into_iter().map(|(id, why)| (id, Outlook::Excluded(why.to_string()))));
     outlooks
         .extend(plan.declined.into_iter().map(|(id, error)| (id, Outlook::Excluded(error.in_one_line()))));
+    outlooks.extend(plan.disabled.into_iter().map(|(id, why)| (id, Outlook::Disabled(why.to_string()))));
     outlooks.extend(plan.failed.into_iter().map(|(id, error)| (id, Outlook::Fails(error))));
     outlooks.extend(plan.blocked.into_iter().map(|(id, why)| (id, Outlook::Waits(why.to_string()))));
     outlooks.extend(plan.deferred.into_iter().map(|(id, names)| (id, Outlook::Waits(unregistered(&names)))));

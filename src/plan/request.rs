@@ -208,6 +208,8 @@ pub(crate) enum Request {
         force: Force,
         format: ConfFormat,
     },
+    /// A package is left alone from now on, or no longer.
+    Switch(Switch),
     /// A request whose results are printed as a document.
     Reported(Box<Request>),
     /// What a request would do.
@@ -263,12 +265,28 @@ impl Request {
             Self::Reported(request) => request.changes(),
             Self::Fsck { repair: true }
             | Self::GenerateMok { .. }
+            | Self::Switch(_)
             | Self::Autoinstall { .. }
             | Self::InstallRpm { .. }
             | Self::Removal(_)
             | Self::Change(_) => true,
         }
     }
+}
+
+/// Whether automatic installation concerns a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub package: PackageQuery,
+    /// A kernel or a shell wildcard; every kernel without one.
+    pub kernels: Option<String>,
+    pub to: SwitchTo,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SwitchTo {
+    Enabled,
+    Disabled { reason: String },
 }
 
 /// How far a package is taken out.
@@ -348,7 +366,8 @@ pub(crate) struct Job {
     pub subject: Subject,
     pub conf: Option<PathBuf>,
     pub targets: Vec<Target>,
-    /// Whether the targets were not chosen, but are all that there are: one that the package does not want is no failure.
+    /// Whether neither package nor kernel was chosen, and the job is one of all that there are: one that is not wanted is no
+    /// failure.
     pub every_kernel: bool,
     pub force: Force,
 }

@@ -3,7 +3,9 @@
 
 pub(crate) mod environment;
 
-use crate::conf::{EvalContext, PackageConf, Settings, Strictness, read_package, unused};
+use crate::conf::{
+    Disabled, Disabling, EvalContext, PackageConf, Settings, Strictness, read_package, unused,
+};
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
 use crate::model::{Attempt, BuildId, Error, KernelRelease, PackageId, Result, Target};
@@ -14,7 +16,7 @@ use environment::ProgramEnvironment;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What can be known without the right to write: the machine, the configuration, the tree, and the kernels read so far.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(crate) struct Session<'a> {
     pub(crate) compilers: Mutex<HashMap<PathBuf, Option<UsedFile>>>,
     /// How the modules of each kernel are signed now.
     pub(crate) signatures: Mutex<HashMap<KernelRelease, Arc<WantedSignature>>>,
+    disabled: OnceLock<Disabled>,
 }
 
 impl<'a> Session<'a> {
@@ -49,7 +52,21 @@ impl<'a> Session<'a> {
             headers: Mutex::default(),
             compilers: Mutex::default(),
             signatures: Mutex::default(),
+            disabled: OnceLock::new(),
         }
+    }
+
+    /// What the administrator wants left alone.
+    pub(crate) fn disabled(&self) -> &Disabled {
+        self.disabled.get_or_init(|| Disabled::read(self.system))
+    }
+
+    /// Why a package is left alone on a kernel, if it is.
+    #[must_use]
+    pub(crate) fn disabling(&self, id: &PackageId, target: &Target) -> Option<Disabling> {
+        let kernel = self.kernel(&target.release);
+        let view = EvalContext { package: Some(id), kernel: &kernel, arch: &target.arch };
+        self.disabled().on(id, view, self.settings, self.system)
     }
 
     #[must_use]

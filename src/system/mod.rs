@@ -68,7 +68,7 @@ impl System {
         let host = Host::capture(&root, &env);
         let patience =
             env.get("DKMS_LOCK_TIMEOUT").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        let called_as = "by hand".to_owned();
+        let called_as = BY_HAND.to_owned();
         Self { root, env, host, console: Console::default(), called_as, patience, foreign: false }
     }
 
@@ -81,6 +81,12 @@ impl System {
     /// Notes the hook that was called.
     pub(crate) fn called_as(&mut self, hook: &str) {
         hook.clone_into(&mut self.called_as);
+    }
+
+    /// Whether a person set this run off, as far as that can be seen.
+    #[must_use]
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.trigger() == BY_HAND
     }
 
     /// What set this run off: `apt (linux-headers-6.1.0-50-amd64)`, `dnf`, `boot`, `by hand`.
@@ -154,6 +160,9 @@ impl System {
         !is_withheld(name) && (is_general(name) || !self.foreign)
     }
 }
+
+/// What no program set off.
+const BY_HAND: &str = "by hand";
 
 /// Package managers by the names of their processes, which the kernel cuts after 15 bytes.
 const PACKAGE_MANAGERS: [(&str, &str); 11] = [

@@ -27,6 +27,7 @@ mod conf_files;
 mod crash;
 mod defects;
 mod dependents;
+mod disabled;
 mod dracut_conf;
 mod environment;
 mod exit_codes;

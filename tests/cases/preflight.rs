@@ -319,3 +319,16 @@ fn package_that_is_gone_is_forgotten() {
     assert!(!ended.stdout.contains("m/1.0"), "{}", ended.stdout);
     assert!(!world.has("/var/lib/dkms/.preflight/m"));
 }
+
+#[test]
+fn disabled_package_is_no_loss() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["disable", "m", "-k", NEXT, "--reason", "not wanted there"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world
+        .ok(&["preflight", &file])
+        .says("m/1.0  is left alone: it is disabled for kernels")
+        .says("not wanted there");
+}

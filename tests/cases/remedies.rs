@@ -85,7 +85,14 @@ fn add(world: &World, name: &str) {
 }
 
 /// The states, by the kind of remedy that is printed for them.
-const STATES: [(&str, fn()); 14] = [
+const STATES: [(&str, fn()); 15] = [
+    ("Enable", || {
+        let world = installed();
+        world.kernel(NEW).headers();
+        indexed(&world, NEW);
+        world.ok(&["disable", "m", "-k", NEW]);
+        run(&world, "dkms enable m && dkms install m/1.0 -k");
+    }),
     ("Install", || {
         let world = installed();
         add(&world, "n");
@@ -213,7 +220,9 @@ const STATES: [(&str, fn()); 14] = [
 ];
 
 #[rstest]
-fn command_of_check_fixes_its_finding(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)] state: usize) {
+fn command_of_check_fixes_its_finding(
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)] state: usize,
+) {
     (STATES[state].1)();
 }
 

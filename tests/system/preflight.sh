@@ -78,6 +78,7 @@ printf 'Package: linux-headers-amd64\nVersion: 1\nArchitecture: amd64\nMaintaine
 root_run "$root" dpkg-deb -b /tmp/meta /tmp/meta.deb >/dev/null
 go_back() {
     system_apt "$root" purge linux-headers-amd64 "linux-headers-$new_kernel" "linux-headers-${new_kernel%-*}-common" >/dev/null
+    root_run "$root" dkms kernel_prerm -k "$new_kernel" >/dev/null
     root_run "$root" dpkg -i /tmp/meta.deb >/dev/null
     rm -rf "$root/var/lib/dkms/.preflight"
 }

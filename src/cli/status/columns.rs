@@ -54,7 +54,10 @@ impl<'a> Table<'a> {
             Item::Broken { source, .. } => {
                 Cell::painted(format!("broken: {} leads to no directory", source.display()), Colour::Bad)
             }
-            Item::Added { .. } => Cell::plain("added"),
+            Item::Added { .. } => match self.view.session.disabled().of(item.package()).next() {
+                Some(why) => Cell::painted(format!("added; {why}"), Colour::Warning),
+                None => Cell::plain("added"),
+            },
             Item::Weak { from, .. } => Cell::painted(format!("installed-weak from {from}"), Colour::Good),
             Item::Build(row) => self.build(row, failures),
         }
@@ -68,6 +71,10 @@ impl<'a> Table<'a> {
         }
         if let Some(flaw) = &row.flaw {
             return Cell::painted(format!("{text}: {flaw}"), Colour::Bad);
+        }
+        let mut rules = self.view.session.disabled().of(&row.id.package);
+        if let Some(why) = rules.find(|rule| rule.is_for(&row.id.target.release)) {
+            return Cell::painted(format!("{text}; {why}"), Colour::Warning);
         }
         if let Some((_, record, written)) = failures.iter().find(|(target, ..)| *target == row.id.target) {
             let text = format!("{text}; a newer build failed {}: {}", when(*written), record.reason);

@@ -3,6 +3,7 @@
 //! `schema` is raised when a field goes or changes its meaning; new fields may come at any time.
 
 use super::items::{Item, Row, View};
+use crate::conf::Disabling;
 use crate::inspect::inputs::staleness;
 use crate::kernel::module_file::{ModuleFile, split_signature};
 use crate::model::BuildState;
@@ -34,9 +35,19 @@ struct PackageStatus {
     source: PathBuf,
     /// The log of the last build, if that failed.
     failure_log: Option<PathBuf>,
+    /// Where the administrator wants it left alone.
+    disabled: Vec<DisabledStatus>,
     /// Builds that failed and are not retried before something changes.
     failures: Vec<FailureStatus>,
     builds: Vec<BuildStatus>,
+}
+
+#[derive(Serialize)]
+struct DisabledStatus {
+    /// A shell wildcard.
+    kernels: String,
+    reason: String,
+    file: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -122,9 +133,16 @@ fn package(item: &Item, view: &View<'_>) -> PackageStatus {
         reason,
         source: view.settings.source_tree.join(id.source_dir_name()),
         failure_log: log,
+        disabled: disabled(id, view),
         failures: failures(id, view),
         builds: Vec::new(),
     }
+}
+
+fn disabled(id: &PackageId, view: &View<'_>) -> Vec<DisabledStatus> {
+    let status =
+        |rule: Disabling| DisabledStatus { kernels: rule.kernels, reason: rule.reason, file: rule.file };
+    view.session.disabled().of(id).map(status).collect()
 }
 
 fn failures(id: &PackageId, view: &View<'_>) -> Vec<FailureStatus> {

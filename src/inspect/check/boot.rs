@@ -86,7 +86,12 @@ pub(super) fn check_lost(
             continue;
         }
         let id = installed.id().package.clone();
+        let disabled = plan.disabled.iter().find(|(id, _)| id.name == *name);
         let (why, remedy) = match refused(plan, name) {
+            _ if disabled.is_some() => {
+                let why = disabled.map(|(_, why)| why.to_string()).unwrap_or_default();
+                (why, Remedy::Enable { package: id.clone(), target: check.target.clone() })
+            }
             Some(why) => (why, Remedy::KeepKernel(running.clone())),
             None => {
                 let conf = session.own_conf(&id, &check.target, Strictness::Lenient);
