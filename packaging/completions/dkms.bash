@@ -19,8 +19,8 @@ _dkms_packages() {
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
 _dkms_actions="
             add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log
-            history lint disable enable match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok
-            kernel_preinst kernel_postinst kernel_prerm help
+            history lint disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm
+            generate_mok kernel_preinst kernel_postinst kernel_prerm help
 "
 
 _dkms_options() {
@@ -124,6 +124,11 @@ _dkms_options() {
             echo "
             -m --module -v -k --kernelver -a --arch --dkmstree --sourcetree --installtree --verbose -q --quiet
             --debug -V --version -h --help
+            " ;;
+        rollback)
+            echo "
+            -m --module -v -k --kernelver -a --arch --force-vermagic -j --no-isolation --dkmstree --sourcetree
+            --installtree --verbose -q --quiet --debug -V --version -h --help
             " ;;
         match)
             echo "
@@ -244,6 +249,7 @@ _dkms_operand() {
         lint) echo source ;;
         disable) echo package ;;
         enable) echo package ;;
+        rollback) echo package ;;
         match) echo nothing ;;
         mktarball) echo package ;;
         ldtarball) echo file ;;

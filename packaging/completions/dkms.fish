@@ -29,7 +29,7 @@ function __dkms_versions
 end
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
-set -l actions add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log history lint disable enable match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+set -l actions add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log history lint disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a add -d 'register a package'
@@ -50,6 +50,7 @@ complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a history -d 'li
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a lint -d 'find mistakes in a dkms.conf'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a disable -d 'leave a package alone on some kernels, or on all'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a enable -d 'end what dkms disable did'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a rollback -d 'go back to the version before, and stay there'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a match -d 'install what another kernel has'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mktarball -d 'pack a package with its builds'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a ldtarball -d 'load such a tarball'
@@ -77,6 +78,7 @@ complete -c dkms -n '__fish_seen_subcommand_from history' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from lint' -F -a '(__dkms_packages; __dkms_sources)'
 complete -c dkms -n '__fish_seen_subcommand_from disable' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from enable' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from rollback' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mktarball' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from ldtarball' -F
 complete -c dkms -n '__fish_seen_subcommand_from mkdeb' -a '(__dkms_packages)'
@@ -84,19 +86,19 @@ complete -c dkms -n '__fish_seen_subcommand_from mkbmdeb' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mkdsc' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from mkrpm' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from help' -a "$actions"
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable rollback match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable rollback match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (default: the running one)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
 complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remove mktarball mkdeb mkbmdeb mkrpm' -l all -d 'every kernel concerned'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l all-kernels -d 'every kernel that can be booted'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l full -d 'read every installed file, and list the initramfs'
 complete -c dkms -n '__fish_seen_subcommand_from fsck' -l repair -d 'fix what is found'
 complete -c dkms -n '__fish_seen_subcommand_from add build install autoinstall preflight match ldtarball kernel_postinst' -l force -d 'rebuild or reinstall, overriding safety checks'
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l force-version-override -d 'install over a newer module of the kernel'
-complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight match kernel_postinst' -l force-vermagic -d 'accept a module built for another kernel release'
-complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight match kernel_postinst' -s j -x -d 'the number of compile jobs; 0 means no limit'
-complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight match kernel_postinst' -l no-isolation -d 'let the package\'s programs run as root, this time'
+complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight rollback match kernel_postinst' -l force-vermagic -d 'accept a module built for another kernel release'
+complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight rollback match kernel_postinst' -s j -x -d 'the number of compile jobs; 0 means no limit'
+complete -c dkms -n '__fish_seen_subcommand_from build install autoinstall preflight rollback match kernel_postinst' -l no-isolation -d 'let the package\'s programs run as root, this time'
 complete -c dkms -n '__fish_seen_subcommand_from add build install conf mktarball mkdeb mkbmdeb mkdsc mkrpm' -s c -r -F -d 'a dkms.conf to read in place of the package\'s own'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check preflight conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l directive -x -d 'override a directive of dkms.conf; repeatable'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall check preflight conf why lint match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm kernel_preinst kernel_postinst kernel_prerm' -l config -r -F -d 'the kernel\'s configuration'

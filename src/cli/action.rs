@@ -41,6 +41,8 @@ pub(crate) enum Action {
     /// Ours: leaves a package alone, or no longer.
     Disable,
     Enable,
+    /// Ours: goes back to an older version.
+    Rollback,
     /// Ours: explains one action.
     Help,
     /// Made packages in old versions; the word is kept so that callers see a failure.
@@ -77,7 +79,7 @@ pub(crate) struct ActionSpec {
 }
 
 /// Every action in the order of the manual page.
-pub(crate) const ACTIONS: [ActionSpec; 30] = [
+pub(crate) const ACTIONS: [ActionSpec; 31] = [
     ActionSpec {
         word: "add",
         action: Action::Add,
@@ -272,6 +274,17 @@ pub(crate) const ACTIONS: [ActionSpec; 30] = [
         example: "dkms enable rtl8812au",
     },
     ActionSpec {
+        word: "rollback",
+        action: Action::Rollback,
+        operand: Operand::Package,
+        is_common: false,
+        summary: "go back to the version before, and stay there",
+        manual: "Installs, in the place of the installed version of a package, the newest older one that is registered: for the \
+                 kernel -k, or for every kernel that has the package. The version that is left is disabled there, so that it does \
+                 not come back; a newer one is taken when it comes. dkms enable ends that.",
+        example: "dkms rollback nvidia -k 6.1.0-50-amd64",
+    },
+    ActionSpec {
         word: "match",
         action: Action::Match,
         operand: Operand::Nothing,
@@ -434,6 +447,7 @@ impl Action {
             | Self::Enable
             | Self::Log
             | Self::Preflight
+            | Self::Rollback
             | Self::Why
             | Self::MakePackage(_)
             | Self::Removed(_) => false,

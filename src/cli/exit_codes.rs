@@ -51,7 +51,7 @@ pub(crate) const EXIT_CODES: [ExitSpec; 23] = [
     spec(2, Fits::Every, "a wrong command line, an unknown action, a source or tarball that is missing"),
     spec(3, Fits::Only(OF_A_PACKAGE), "the package is added already, or is not in the tree"),
     spec(3, Fits::Only(&[Ldtarball]), "the tarball holds no package"),
-    spec(3, Fits::Only(&[Enable]), "the package is not disabled"),
+    spec(3, Fits::Only(&[Enable, Rollback]), "the package is not disabled, or has no older version"),
     spec(
         4,
         Fits::Only(READING),

@@ -144,6 +144,7 @@ const PACKAGED: &[Action] = &[
     History,
     Disable,
     Enable,
+    Rollback,
     Match,
     Mktarball,
     DEB,
@@ -167,6 +168,7 @@ const OF_A_KERNEL: &[Action] = &[
     History,
     Disable,
     Enable,
+    Rollback,
     Match,
     Preflight,
     Mktarball,
@@ -204,7 +206,7 @@ const EVALUATING: &[Action] = &[
     KernelPrerm,
 ];
 const ALL: &[Action] = &[Install, Uninstall, Unbuild, Remove, Mktarball, DEB, MODULES_DEB, RPM];
-const COMPILING: &[Action] = &[Build, Install, Autoinstall, Match, Preflight, KernelPostinst];
+const COMPILING: &[Action] = &[Build, Install, Autoinstall, Match, Preflight, Rollback, KernelPostinst];
 const INSTALLING: &[Action] = &[Install, Autoinstall, Match, KernelPostinst];
 const INDEXING: &[Action] =
     &[Install, Autoinstall, Match, KernelPostinst, Uninstall, Unbuild, Remove, KernelPreinst, KernelPrerm];

@@ -75,6 +75,9 @@ fn lines(plan: &Plan, target: &Target, has_headers: bool) -> Vec<(PackageName, S
     for (id, error) in plan.failed.iter().chain(&plan.broken) {
         add(&id.name, format!("would not build {id}: {}", error.in_one_line()));
     }
+    for (id, error, older) in &plan.replaced {
+        add(&id.name, format!("would not build {id}, {older} is used: {}", error.in_one_line()));
+    }
     for (id, why) in &plan.blocked {
         add(&id.name, format!("would not build {id}: {why}"));
     }

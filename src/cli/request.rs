@@ -164,6 +164,16 @@ impl Checker<'_> {
                 self.switch(SwitchTo::Disabled { reason })
             }
             A::Enable => self.switch(SwitchTo::Enabled),
+            A::Rollback => {
+                let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
+                self.root()?;
+                if package.version.is_some() {
+                    let text = "rollback finds the version itself; give the package by its name alone.\nA certain version: dkms install PACKAGE/VERSION";
+                    return Err(Error::Usage { code: 2, text: text.to_owned() });
+                }
+                let targets = if self.args.kernels.is_empty() { Vec::new() } else { targets };
+                Ok(Request::Rollback { package: package.name, targets })
+            }
             A::Why => {
                 let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
                 Ok(Request::Why { package, target: first(targets)? })

@@ -18,6 +18,7 @@ use crate::ops::autoinstall::Report;
 use crate::ops::disable::switch_to;
 use crate::ops::preflight::Preflight;
 use crate::ops::report::{report_error, tell_report};
+use crate::ops::rollback::rollback;
 use crate::ops::{self, kernel, lifecycle, remove};
 use crate::plan::request::{Change, Extent, Force, Removal, Request, Subject};
 use crate::session::{Session, WriteSession};
@@ -49,6 +50,9 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         }
         Request::Lint { subject, target, format } => {
             return lint_view::print(subject, target, *format, settings, system);
+        }
+        Request::Rollback { package, targets } => {
+            rollback(package, targets, &ops::change(settings, system)?)?;
         }
         Request::Switch(switch) => switch_to(switch, &ops::change(settings, system)?)?,
         Request::Preflight { headers, releases, arch, force, format } => {
@@ -100,6 +104,7 @@ fn dry_run(request: &Request, session: &Session<'_>) -> Result<()> {
         | Request::Lint { .. }
         | Request::Preflight { .. }
         | Request::Switch(_)
+        | Request::Rollback { .. }
         | Request::Reported(_)
         | Request::DryRun(_)
         | Request::GenerateMok { .. }

@@ -97,7 +97,7 @@ fn version_facts(
     if let Some(error) = remembered_failure(session, &id)
         .filter(|_| conf.autoinstall.is_yes() && !built && !force.overrides_memory())
     {
-        return Version::Unusable(error);
+        return if error.is_refusal() { Version::Unusable(error) } else { Version::Failed(error) };
     }
     if built && conf.autoinstall.is_yes() && force.is_plain() && is_provided(session, &id, &conf) {
         return Version::Provided;

@@ -6,8 +6,8 @@ use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target};
 use crate::ops::kept::drop_unused;
 use crate::ops::lifecycle::finish;
-use crate::ops::schedule::{self, Ending};
-use crate::plan::autoinstall::{Blocked, Satisfied, plan_autoinstall};
+use crate::ops::schedule::{self, Ended, Ending};
+use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
 use crate::session::WriteSession;
@@ -23,6 +23,8 @@ pub(crate) struct Report {
     /// Packages that do not want the kernel, with the reason.
     pub skipped: Vec<(PackageId, String)>,
     pub failed: Vec<(PackageId, Error)>,
+    /// Versions that do not build, with the reason and the older version that the kernel has in their place.
+    pub replaced: Vec<(PackageId, Error, PackageId)>,
     pub blocked: Vec<(PackageId, Blocked)>,
     pub deferred: Vec<(PackageId, Vec<String>)>,
     /// Packages that could not be built because the kernel's headers are not there.
@@ -60,7 +62,10 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     let options = InstallOptions { conf: None, force: force.clone() };
     let ending =
         Ending { finish: &|built| install(session, built, &options), success: AttemptResult::Installed };
-    let ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force, &ending)?;
+    let mut ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force, &ending)?;
+    let replaced = step_back(session, target, &mut ended, &ending)?;
+    report.replaced = std::mem::take(&mut plan.replaced);
+    report.replaced.extend(replaced);
     let mut installed = Vec::new();
     let mut left = Vec::new();
     for (id, result) in ended {
@@ -73,6 +78,13 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
             Err(error) => report.failed.push((id, error)),
         }
     }
+    // An older version that failed as well replaces nothing.
+    let has_failed = |id: &PackageId| report.failed.iter().any(|(failed, _)| failed == id);
+    let (useless, replaced) = std::mem::take(&mut report.replaced)
+        .into_iter()
+        .partition::<Vec<_>, _>(|(_, _, older)| has_failed(older));
+    report.replaced = replaced;
+    report.failed.extend(useless.into_iter().map(|(id, error, _)| (id, error)));
     let (ids, proofs): (Vec<PackageId>, Vec<_>) = installed.into_iter().unzip();
     match finish(session, target, proofs, force) {
         Ok(()) => {
@@ -95,4 +107,47 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
     Ok(report)
+}
+
+/// How often an older version is looked for: each time one more does not build.
+const MOST_STEPS_BACK: usize = 8;
+
+/// Where a version does not build, the newest one that does is taken, or stays; and what needs it is tried again. The failures
+/// that this makes good are taken out of `ended`, and returned with the versions that are used.
+pub(super) fn step_back<T>(
+    session: &WriteSession<'_>,
+    target: &Target,
+    ended: &mut Vec<Ended<T>>,
+    ending: &Ending<'_, T>,
+) -> Result<Vec<(PackageId, Error, PackageId)>> {
+    let mut replaced: Vec<(PackageId, Error, PackageId)> = Vec::new();
+    for _ in 0..MOST_STEPS_BACK {
+        let waits = |error: &Error| matches!(error, Error::DependencyMissing { .. });
+        let failed: Vec<PackageId> = ended
+            .iter()
+            .filter(|(_, result)| {
+                result.as_ref().is_err_and(|error| error.is_of_the_package() || waits(error))
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        let snapshot = session.tree().scan(&session.settings.source_tree);
+        if failed.iter().all(|id| snapshot.versions(&id.name).len() < 2) {
+            break;
+        }
+        // What has just failed is remembered, also where the first try was forced.
+        let plan = plan_autoinstall(gather(session, &snapshot, target, &Force::default()));
+        let found: Vec<_> = plan.replaced.into_iter().filter(|(id, ..)| failed.contains(id)).collect();
+        if found.is_empty() {
+            break;
+        }
+        let names: Vec<PackageName> = failed.iter().map(|id| id.name.clone()).collect();
+        let steps = plan.steps.into_iter().filter(|step| names.contains(&step.id.name));
+        let mut steps: Vec<Step> = steps.collect();
+        let planned: Vec<PackageName> = steps.iter().map(|step| step.id.name.clone()).collect();
+        steps.iter_mut().for_each(|step| step.after.retain(|name| planned.contains(name)));
+        ended.retain(|(id, _)| !planned.contains(&id.name) && found.iter().all(|(failed, ..)| failed != id));
+        replaced.extend(found);
+        ended.extend(schedule::run(session, target, steps, &Force::default(), ending)?);
+    }
+    Ok(replaced)
 }

@@ -12,23 +12,14 @@ use crate::system::files;
 /// # Errors
 /// The list cannot be written, or there is nothing to enable.
 pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<()> {
-    let path = session.system.path(DISABLED_FILE);
-    let text = match fs_err::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error.into()),
-    };
+    let text = read(session)?;
     let package = name(&switch.package);
     let kernels = switch.kernels.as_deref();
     let (console, shown) = (&session.system.console, kernels.map(|k| format!(" for kernels {k}")));
     let shown = shown.unwrap_or_default();
     match &switch.to {
         SwitchTo::Disabled { reason } => {
-            if let Some(dir) = path.parent() {
-                files::create_dirs(dir)?;
-            }
-            let text = with_rule(&text, &package, kernels.unwrap_or("*"), reason);
-            files::publish_file(&path, text.as_bytes(), 0o644)?;
+            write(&with_rule(&text, &package, kernels.unwrap_or("*"), reason), session)?;
             console.say(format!("{package} is disabled{shown}."));
             tell_what_stays(switch, session);
         }
@@ -37,12 +28,31 @@ pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<(
             if gone == 0 {
                 return Err(nothing_to_enable(switch, session));
             }
-            files::publish_file(&path, text.as_bytes(), 0o644)?;
+            write(&text, session)?;
             console.say(format!("{package} is enabled{shown}. What is pending: dkms autoinstall"));
         }
     }
     notice::refresh(session.settings, session.system);
     Ok(())
+}
+
+/// The list; empty where there is none.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub(super) fn read(session: &WriteSession<'_>) -> Result<String> {
+    match fs_err::read_to_string(session.system.path(DISABLED_FILE)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        other => Ok(other?),
+    }
+}
+
+pub(super) fn write(text: &str, session: &WriteSession<'_>) -> Result<()> {
+    let path = session.system.path(DISABLED_FILE);
+    if let Some(dir) = path.parent() {
+        files::create_dirs(dir)?;
+    }
+    Ok(files::publish_file(&path, text.as_bytes(), 0o644)?)
 }
 
 fn name(package: &PackageQuery) -> String {

@@ -16,6 +16,7 @@ mod remains;
 pub(crate) mod remove;
 pub(crate) mod repair;
 pub(crate) mod report;
+pub(crate) mod rollback;
 pub(crate) mod schedule;
 
 pub(crate) use recover::change;

@@ -32,6 +32,12 @@ pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &Sys
             system.console.say(format!("{id}: Failed command: {command} (log: {log})"));
         }
     }
+    for (id, error, older) in &report.replaced {
+        let why = error.in_one_line();
+        system
+            .console
+            .warn(format!("{id} does not build for kernel {release}; {older} is used there: {why}"));
+    }
     for (id, why) in &report.blocked {
         system.console.error(format!("{id} cannot be installed for kernel {release}: {why}."));
     }

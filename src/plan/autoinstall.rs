@@ -22,7 +22,9 @@ pub(crate) enum Version {
     Disabled(Disabling),
     /// Its dkms.conf was read.
     Known { built: bool, autoinstall: bool, depends: Vec<String>, exclusion: Option<Exclusion> },
-    /// Its dkms.conf cannot be used.
+    /// It is not installed, its build failed, and would fail again: a lower version may step in.
+    Failed(Error),
+    /// Its dkms.conf cannot be used, or it is installed and its new build fails.
     Unusable(Error),
     /// Its source is gone: a lower version may step in.
     Broken(Error),
@@ -84,15 +86,19 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// Whether a version settles the matter, so that lower ones need not be asked: a version that does not want the
-    /// kernel, or is disabled, leaves it to an older one.
+    /// kernel, does not build for it, or is disabled, leaves it to an older one.
     #[must_use]
     pub(crate) fn is_settled_by(version: &Version) -> bool {
-        !matches!(
-            version,
-            Version::Known { autoinstall: true, exclusion: Some(_), .. }
-                | Version::Broken(_)
-                | Version::Disabled(_)
-        )
+        match version {
+            Version::Known { autoinstall, exclusion, .. } => !autoinstall || exclusion.is_none(),
+            Version::Broken(_) | Version::Disabled(_) | Version::Failed(_) => false,
+            Version::Installed { .. }
+            | Version::Stale { .. }
+            | Version::Unsigned(_)
+            | Version::Weak
+            | Version::Provided
+            | Version::Unusable(_) => true,
+        }
     }
 }
 
@@ -193,6 +199,8 @@ pub(crate) struct Plan {
     /// Packages that said before, by their own script, that they do not want the kernel.
     pub declined: Vec<(PackageId, Error)>,
     pub failed: Vec<(PackageId, Error)>,
+    /// Versions that do not build, each with the older one that is used in its place.
+    pub replaced: Vec<(PackageId, Error, PackageId)>,
     /// Versions without source beside which another version serves the kernel, or does not want it.
     pub broken: Vec<(PackageId, Error)>,
     pub blocked: Vec<(PackageId, Blocked)>,
@@ -244,80 +252,98 @@ pub(crate) fn plan_autoinstall(facts: Facts) -> Plan {
     plan
 }
 
-/// One candidate: the first version that settles the matter, or the highest one's exclusion. Below a version that does
-/// not want the kernel an older one may step in; that it cannot is not a failure.
-fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
-    let mut excluded: Option<(PackageId, Exclusion)> = None;
-    let mut broken: Option<(PackageId, Error)> = None;
-    let mut disabled: Option<(PackageId, Disabling)> = None;
-    for (id, version) in candidate.versions {
-        match version {
-            Version::Installed { intact: true } | Version::Weak | Version::Provided => {
-                let why = match version {
-                    Version::Weak => Satisfied::Lent,
-                    Version::Provided => Satisfied::Provided,
-                    _ => Satisfied::Installed(id),
-                };
-                plan.satisfied.push((candidate.name, why));
-                plan.broken.extend(broken);
-                return;
-            }
-            Version::Installed { intact: false } => {
-                wanted.push(WantedStep { id, need: Need::Install, depends: Vec::new() });
-                plan.broken.extend(broken);
-                return;
-            }
-            Version::Stale { why, depends } => {
-                wanted.push(WantedStep { id, need: Need::Rebuild(why), depends });
-                plan.broken.extend(broken);
-                return;
-            }
-            Version::Unsigned(why) => {
-                wanted.push(WantedStep { id, need: Need::Sign(why), depends: Vec::new() });
-                plan.broken.extend(broken);
-                return;
-            }
+/// What is done for a package.
+enum Choice {
+    Step(WantedStep),
+    Satisfied(Satisfied),
+    Declined(PackageId, Error),
+    Failed(PackageId, Error),
+    /// No version can be used.
+    Nothing,
+}
+
+/// The highest version each that was passed over, by the reason.
+#[derive(Default)]
+struct Passed {
+    excluded: Option<(PackageId, Exclusion)>,
+    broken: Option<(PackageId, Error)>,
+    disabled: Option<(PackageId, Disabling)>,
+    failed: Option<(PackageId, Error)>,
+}
+
+impl Passed {
+    /// Whether the highest version is passed over on purpose: what is wrong with an older one is no failure then.
+    fn is_deliberate(&self) -> bool {
+        self.excluded.is_some() || self.disabled.is_some()
+    }
+}
+
+/// The first version that settles the matter. Below one that does not want the kernel, or does not build for it, an older one may
+/// step in; that it cannot is not a failure.
+fn choose(versions: Vec<(PackageId, Version)>) -> (Choice, Passed) {
+    let mut passed = Passed::default();
+    let step = |id, need, depends| Choice::Step(WantedStep { id, need, depends });
+    for (id, version) in versions {
+        let choice = match version {
+            Version::Installed { intact: true } => Choice::Satisfied(Satisfied::Installed(id)),
+            Version::Weak => Choice::Satisfied(Satisfied::Lent),
+            Version::Provided => Choice::Satisfied(Satisfied::Provided),
+            Version::Installed { intact: false } => step(id, Need::Install, Vec::new()),
+            Version::Stale { why, depends } => step(id, Need::Rebuild(why), depends),
+            Version::Unsigned(why) => step(id, Need::Sign(why), Vec::new()),
             Version::Disabled(why) => {
-                disabled.get_or_insert((id, why));
+                passed.disabled.get_or_insert((id, why));
+                continue;
             }
             Version::Broken(error) => {
-                broken.get_or_insert((id, error));
+                passed.broken.get_or_insert((id, error));
+                continue;
             }
-            Version::Unusable(_) if excluded.is_some() || disabled.is_some() => break,
-            Version::Unusable(error) if error.is_refusal() => {
-                plan.declined.push((id, error));
-                plan.broken.extend(broken);
-                return;
+            Version::Failed(_) | Version::Unusable(_) if passed.is_deliberate() => Choice::Nothing,
+            Version::Failed(error) => {
+                passed.failed.get_or_insert((id, error));
+                continue;
             }
-            Version::Unusable(error) => {
-                plan.failed.push((id, error));
-                plan.broken.extend(broken);
-                return;
-            }
-            Version::Known { autoinstall: false, .. } => break,
+            Version::Unusable(_) if passed.failed.is_some() => Choice::Nothing,
+            Version::Unusable(error) if error.is_refusal() => Choice::Declined(id, error),
+            Version::Unusable(error) => Choice::Failed(id, error),
+            Version::Known { autoinstall: false, .. } => Choice::Nothing,
             Version::Known { exclusion: Some(why), .. } => {
-                excluded.get_or_insert((id, why));
+                passed.excluded.get_or_insert((id, why));
+                continue;
             }
-            Version::Known { built, depends, .. } => {
-                let need = if built { Need::Install } else { Need::Build };
-                wanted.push(WantedStep { id, need, depends });
-                plan.broken.extend(broken);
-                return;
-            }
-        }
+            Version::Known { built: true, depends, .. } => step(id, Need::Install, depends),
+            Version::Known { depends, .. } => step(id, Need::Build, depends),
+        };
+        return (choice, passed);
     }
-    if let Some(disabled) = disabled {
-        plan.disabled.push(disabled);
-        plan.broken.extend(broken);
-        return;
+    (Choice::Nothing, passed)
+}
+
+fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
+    let (choice, passed) = choose(candidate.versions);
+    let used = match &choice {
+        Choice::Step(step) => Some(step.id.clone()),
+        Choice::Satisfied(Satisfied::Installed(id)) => Some(id.clone()),
+        Choice::Satisfied(_) | Choice::Declined(..) | Choice::Failed(..) | Choice::Nothing => None,
+    };
+    let is_nothing = matches!(choice, Choice::Nothing);
+    match choice {
+        Choice::Step(step) => wanted.push(step),
+        Choice::Satisfied(why) => plan.satisfied.push((candidate.name, why)),
+        Choice::Declined(id, error) => plan.declined.push((id, error)),
+        Choice::Failed(id, error) => plan.failed.push((id, error)),
+        Choice::Nothing => {}
     }
-    match (excluded, broken) {
-        (None, Some(broken)) => plan.failed.push(broken),
-        (excluded, broken) => {
-            plan.skipped.extend(excluded);
-            plan.broken.extend(broken);
-        }
+    match (passed.failed, used) {
+        (Some((id, error)), Some(used)) => plan.replaced.push((id, error, used)),
+        (Some(failed), None) => plan.failed.push(failed),
+        (None, _) if !is_nothing => {}
+        (None, _) if passed.disabled.is_some() => plan.disabled.extend(passed.disabled),
+        (None, _) if passed.excluded.is_some() => plan.skipped.extend(passed.excluded),
+        (None, _) => return plan.failed.extend(passed.broken),
     }
+    plan.broken.extend(passed.broken);
 }
 
 /// Takes packages whose dependencies are installed or taken, until none is left that could be.

@@ -208,6 +208,11 @@ pub(crate) enum Request {
         force: Force,
         format: ConfFormat,
     },
+    /// A package goes back to an older version; without kernels on each that has it.
+    Rollback {
+        package: PackageName,
+        targets: Vec<Target>,
+    },
     /// A package is left alone from now on, or no longer.
     Switch(Switch),
     /// A request whose results are printed as a document.
@@ -266,6 +271,7 @@ impl Request {
             Self::Fsck { repair: true }
             | Self::GenerateMok { .. }
             | Self::Switch(_)
+            | Self::Rollback { .. }
             | Self::Autoinstall { .. }
             | Self::InstallRpm { .. }
             | Self::Removal(_)

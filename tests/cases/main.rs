@@ -52,6 +52,7 @@ mod preview;
 mod reference;
 mod remedies;
 mod resigning;
+mod rollback;
 mod rpm_upgrade;
 mod screens;
 mod signing;

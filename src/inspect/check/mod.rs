@@ -163,6 +163,13 @@ fn check_packages(
             error => add(kind, id, error.in_one_line(), None),
         }
     }
+    for (id, error, older) in &plan.replaced {
+        let why = match error {
+            Error::FailedBefore { reason, at, .. } => format!("{reason} (on {at})"),
+            error => error.in_one_line(),
+        };
+        add(Kind::Stale, id, format!("it failed to build, and {older} is used: {why}"), Some(install(id)));
+    }
     for (id, why) in &plan.blocked {
         add(Kind::Missing, id, why.to_string(), after(why, id, snapshot, &target));
     }

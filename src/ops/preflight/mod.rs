@@ -16,6 +16,7 @@ use crate::kernel::default_arch;
 use crate::model::{
     Arch, AttemptResult, BuildId, Error, KernelRelease, PackageId, PackageName, Result, SourceState, Target,
 };
+use crate::ops::autoinstall::step_back;
 use crate::ops::change;
 use crate::ops::kept::unused;
 use crate::ops::schedule::{self, Ending};
@@ -205,7 +206,8 @@ fn look_ahead(
     let mut plan = plan_autoinstall(gather(session, &snapshot, &target, force));
     let nominate = |built: Built| session.writer.nominate(&built);
     let ending = Ending { finish: &nominate, success: AttemptResult::Built };
-    let built = schedule::run(session, &target, std::mem::take(&mut plan.steps), force, &ending)?;
+    let mut built = schedule::run(session, &target, std::mem::take(&mut plan.steps), force, &ending)?;
+    step_back(session, &target, &mut built, &ending)?;
     session.go_on()?;
     let expected = Expectations {
         plan,
