@@ -82,9 +82,8 @@ _dkms_options() {
             " ;;
         preflight)
             echo "
-            -k --kernelver -a --arch --force --force-vermagic -j --no-isolation --directive --config
-            --kernelsourcedir --dkmstree --sourcetree --installtree --format --next --verbose -q --quiet
-            --debug -V --version -h --help
+            -k --kernelver -a --arch --force --force-vermagic -j --no-isolation --dkmstree --sourcetree
+            --installtree --format --next --verbose -q --quiet --debug -V --version -h --help
             " ;;
         fsck)
             echo "

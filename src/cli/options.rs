@@ -194,7 +194,6 @@ const EVALUATING: &[Action] = &[
     Why,
     Lint,
     Match,
-    Preflight,
     Mktarball,
     Ldtarball,
     DEB,

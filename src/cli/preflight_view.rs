@@ -94,7 +94,9 @@ impl<'a> PackageEntry<'a> {
             Outlook::Provided => ("provided", None),
             Outlook::Excluded(why) => ("excluded", Some(why.clone())),
             Outlook::Fails(error) => ("fails", Some(error.in_one_line())),
+            Outlook::Failed { reason, .. } => ("fails", Some(reason.clone())),
             Outlook::Waits(why) => ("waits", Some(why.clone())),
+            Outlook::Untried(why) => ("untried", Some((*why).to_owned())),
             Outlook::Disabled(why) => ("disabled", Some(why.clone())),
             Outlook::NotAutomatic(why) => ("not-automatic", Some((*why).to_owned())),
         };

@@ -8,8 +8,8 @@ use crate::inspect::check::Kernels;
 use crate::kernel::{default_arch, with_headers};
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, PackageName, Result, Target};
 use crate::plan::request::{
-    Change, ConfFormat, Content, Extent, Filter, Force, Headers, Job, Removal, Request, StatusFormat,
-    Subject, Switch, SwitchTo, Targets,
+    Change, ConfFormat, Content, Extent, Filter, Force, Headers, Job, PackageQuery, Removal, Request,
+    StatusFormat, Subject, Switch, SwitchTo, Targets,
 };
 use crate::system::System;
 use crate::system::files::check_writable;
@@ -165,7 +165,7 @@ impl Checker<'_> {
             }
             A::Enable => self.switch(SwitchTo::Enabled),
             A::Rollback => {
-                let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
+                let package = self.named()?;
                 self.root()?;
                 if package.version.is_some() {
                     let text = "rollback finds the version itself; give the package by its name alone.\nA certain version: dkms install PACKAGE/VERSION";
@@ -175,7 +175,7 @@ impl Checker<'_> {
                 Ok(Request::Rollback { package: package.name, targets })
             }
             A::Why => {
-                let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
+                let package = self.named()?;
                 Ok(Request::Why { package, target: first(targets)? })
             }
             A::Log => {
@@ -235,8 +235,15 @@ impl Checker<'_> {
         Ok(Request::Check { targets, package: self.wanted()?, full: self.args.full, format })
     }
 
+    /// The package of an action that only we have, for which a name is enough.
+    fn named(&self) -> Result<PackageQuery> {
+        let example = self.action.entry().map_or("", |entry| entry.example);
+        let text = format!("{} takes a package.\nExample: {example}", self.action.word());
+        self.wanted()?.ok_or(Error::Usage { code: 1, text })
+    }
+
     fn switch(&self, to: SwitchTo) -> Result<Request> {
-        let package = self.wanted()?.ok_or(Error::MissingIdentity { action: self.action.word() })?;
+        let package = self.named()?;
         self.root()?;
         let kernels = match self.args.kernels.as_slice() {
             [] => None,
@@ -255,6 +262,15 @@ impl Checker<'_> {
 
     /// Headers from one place: named, downloaded or installed.
     fn preflight(&self) -> Result<Request> {
+        let given = &self.args.overrides;
+        if !given.directives.is_empty()
+            || given.kernel_source_dir.is_some()
+            || given.kernel_config.is_some()
+            || self.args.force_vermagic
+        {
+            let text = "preflight builds as the hooks will: without --directive, --config, --kernelsourcedir and --force-vermagic.";
+            return Err(Error::Usage { code: 2, text: text.to_owned() });
+        }
         let format = format(self.args, &CONF_FORMATS)?;
         self.root()?;
         let named: Vec<PathBuf> = self.args.archive.iter().chain(&self.args.headers).cloned().collect();

@@ -19,6 +19,8 @@ const HEADING: &str = "# Packages that dkms leaves alone: the package, the kerne
 /// Why a package is left alone on a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Disabling {
+    /// The package as the rule has it, with or without a version.
+    pub package: String,
     /// A shell wildcard.
     pub kernels: String,
     pub reason: String,
@@ -53,18 +55,25 @@ struct Rule {
 }
 
 impl Rule {
-    /// `None` for a comment, and what cannot be understood.
+    /// `None` for a comment. A package alone is disabled on every kernel.
     fn parse(line: &str) -> Option<Self> {
-        let mut words = line.trim().splitn(3, char::is_whitespace);
-        let package = words.next().filter(|word| !word.is_empty() && !word.starts_with('#'))?;
-        let kernels = words.next().filter(|word| !word.is_empty())?;
-        let reason = words.next().unwrap_or_default().trim();
-        Some(Self { package: package.into(), kernels: kernels.into(), reason: reason.into() })
+        let (package, rest) = first_word(line);
+        if package.is_empty() || package.starts_with('#') {
+            return None;
+        }
+        let (kernels, reason) = first_word(rest);
+        let kernels = if kernels.is_empty() { "*" } else { kernels };
+        Some(Self { package: package.into(), kernels: kernels.into(), reason: reason.trim().into() })
     }
 
     fn is_of(&self, id: &PackageId) -> bool {
         self.package == id.name.as_str() || self.package == id.to_string()
     }
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
 }
 
 /// What is disabled on this machine.
@@ -80,7 +89,12 @@ impl Disabled {
     #[must_use]
     pub(crate) fn read(system: &System) -> Self {
         let file = system.path(FILE);
-        let text = fs_err::read(&file).unwrap_or_default();
+        let text = fs_err::read(&file).unwrap_or_else(|error| {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                system.console.warn(format!("{error}; nothing counts as disabled by it."));
+            }
+            Vec::new()
+        });
         let rules = String::from_utf8_lossy(&text).lines().filter_map(Rule::parse).collect();
         let entries = dir::entries(system.path("/etc/dkms")).into_iter().map(|entry| entry.path());
         let confs = entries.filter(|path| path.extension().is_some_and(|suffix| suffix == "conf"));
@@ -118,7 +132,26 @@ impl Disabled {
         let kernels = kernels.split_whitespace().map(|word| if word == "yes" { "*" } else { word });
         let kernels = kernels.filter(|word| *word != "no").find(|pattern| matches(pattern, release))?;
         let reason = values.get(NAMES[1]).unwrap_or_default();
-        Some(Disabling { kernels: kernels.into(), reason: reason.into(), file: last.unwrap_or_default() })
+        Some(Disabling {
+            package: id.to_string(),
+            kernels: kernels.into(),
+            reason: reason.into(),
+            file: last.unwrap_or_default(),
+        })
+    }
+
+    /// Whether a file for the package alone speaks of it.
+    #[must_use]
+    pub(crate) fn conf_of(&self, id: &PackageId) -> Option<&PathBuf> {
+        let stem = |path: &PathBuf| {
+            path.file_stem().is_some_and(|stem| {
+                let stem = stem.to_string_lossy();
+                stem == id.name.as_str()
+                    || stem.starts_with(&format!("{}-{}", id.name, id.version))
+                    || stem.starts_with(&format!("{}--", id.name))
+            })
+        };
+        self.confs.iter().find(|path| stem(path))
     }
 
     /// What the file says of a package, for whatever kernel.
@@ -127,7 +160,12 @@ impl Disabled {
     }
 
     fn disabling(&self, rule: &Rule) -> Disabling {
-        Disabling { kernels: rule.kernels.clone(), reason: rule.reason.clone(), file: self.file.clone() }
+        Disabling {
+            package: rule.package.clone(),
+            kernels: rule.kernels.clone(),
+            reason: rule.reason.clone(),
+            file: self.file.clone(),
+        }
     }
 }
 
@@ -183,7 +221,10 @@ mod tests {
     #[case("m 6.1.*  does not  build", Some(("m", "6.1.*", "does not  build")))]
     #[case("  m/1.0\t*", Some(("m/1.0", "*", "")))]
     #[case("# m *", None)]
-    #[case("m", None)]
+    #[case("m    6.*   aligned by hand", Some(("m", "6.*", "aligned by hand")))]
+    #[case("m\t\t*\treason", Some(("m", "*", "reason")))]
+    #[case("m * reason\r", Some(("m", "*", "reason")))]
+    #[case("m", Some(("m", "*", "")))]
     #[case("", None)]
     fn line_is_package_kernels_and_reason(#[case] line: &str, #[case] expected: Option<(&str, &str, &str)>) {
         let rule = Rule::parse(line);

@@ -167,6 +167,8 @@ pub(crate) struct Settings {
     pub build_environment: Option<PathBuf>,
     pub on_failure: OnFailure,
     pub preflight: PreflightPolicy,
+    /// Whether a signing key is made where there is none.
+    pub makes_keys: bool,
     /// A module that should be signed and cannot be is a failed build.
     pub require_signature: bool,
     /// Whether the machine is not shut down while packages are built.
@@ -216,6 +218,7 @@ impl Settings {
             build_environment: text("build_environment").map(|path| system.path(path)),
             on_failure: on_failure(text("on_failure"), system),
             preflight: preflight(text("preflight"), system),
+            makes_keys: true,
             require_signature: text("require_signature").is_some(),
             inhibit_shutdown: text("inhibit_shutdown").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
             kernel_source_dir: overrides.kernel_source_dir.as_deref().map(absolute),
@@ -224,6 +227,12 @@ impl Settings {
             addon_modules_dir: addon_modules_dir(system),
         }
         .verbose(overrides.verbose || text("verbose").is_some(), system)
+    }
+
+    /// The same for a run that makes no signing key.
+    #[must_use]
+    pub(crate) fn without_new_keys(&self) -> Self {
+        Self { makes_keys: false, ..self.clone() }
     }
 
     fn verbose(self, on: bool, system: &System) -> Self {

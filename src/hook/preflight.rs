@@ -8,22 +8,26 @@ use crate::conf::{EvalContext, Overrides, PreflightPolicy, Settings, is_required
 use crate::inspect::pending::is_switched_off;
 use crate::kernel::apt_packages::{headers_follower, headers_of, image_of, is_part_of_headers};
 use crate::kernel::default_arch;
-use crate::model::{KernelRelease, Result, Target};
+use crate::model::{Error, KernelRelease, Result, Target};
 use crate::ops::notice::{Missed, foresee};
 use crate::ops::preflight::{KernelForecast, Preflight, glance, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
 use crate::plan::request::{Force, Headers};
-use crate::system::System;
+use crate::session::Session;
+use crate::system::{System, lock};
 use crate::tree::Tree;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The status that makes apt stop; every other one lets it go on (`preflight-apt || test $? -ne 10`).
 const STOP: u8 = 10;
 /// Stands over `preflight` in framework.conf, for one run.
 const VARIABLE: &str = "DKMS_PREFLIGHT";
+/// How long apt waits for a preflight that began at the same moment.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// More than apt writes about a whole distribution.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -40,8 +44,11 @@ pub(super) fn preflight_apt() -> ExitCode {
         let settings = Settings::load(Overrides::default(), &hook.system);
         let policy = policy(hook, &settings);
         if policy == PreflightPolicy::Off || is_switched_off(&hook.system) {
+            foresee(&[], false, &hook.system);
             return 0;
         }
+        // apt waits.
+        hook.system.patience = Some(PATIENCE);
         match look_ahead(&upcoming, policy, &settings, &hook.system) {
             Ok(kernels) => conclude(hook, &kernels, policy, &upcoming, &settings),
             Err(error) => {
@@ -54,7 +61,7 @@ pub(super) fn preflight_apt() -> ExitCode {
 }
 
 /// `/usr/lib/dkms/preflight-timer`: builds for the kernel that apt would install next, and leaves a notice if drivers do not build.
-/// 0, or 1 where that could not be found out.
+/// 0, or 1 where something of ours went wrong.
 pub(super) fn preflight_timer() -> ExitCode {
     run("preflight-timer", |hook| {
         let settings = Settings::load(Overrides::default(), &hook.system);
@@ -72,7 +79,8 @@ pub(super) fn preflight_timer() -> ExitCode {
             }
             Err(error) => {
                 hook.error(&error.to_string());
-                1
+                // A machine that follows no kernels has nothing to look at.
+                u8::from(!matches!(error, Error::NoCandidates { .. }))
             }
         }
     })
@@ -97,11 +105,16 @@ impl Upcoming {
     /// be unpacked.
     fn parse(text: &str) -> Self {
         let mut found = Self::default();
-        let packages = text.lines().skip_while(|line| !line.is_empty()).skip(1);
-        for line in packages {
+        let mut lines = text.lines();
+        let configuration = lines.by_ref().take_while(|line| !line.is_empty());
+        let native = configuration.filter_map(|line| line.strip_prefix("APT::Architecture=")).last();
+        let native = native.map(str::to_owned);
+        for line in lines {
             let words: Vec<&str> = line.splitn(9, ' ').collect();
             let [name, _, _, _, _, _, arch, _, file] = words.as_slice() else { continue };
-            if !file.starts_with('/') {
+            // What another architecture's programs run on is none of this machine's kernels.
+            let is_foreign = *arch != "all" && native.as_ref().is_some_and(|native| native != arch);
+            if !file.starts_with('/') || is_foreign {
                 continue;
             }
             let (kernel, image) = (headers_of(name, arch), image_of(name));
@@ -152,19 +165,24 @@ fn look_ahead(
             bare.extend(without_headers(release, settings, system)?);
         }
     }
-    let mut kernels = match policy {
-        PreflightPolicy::Build | PreflightPolicy::Require if !upcoming.kernels.is_empty() => {
-            let headers = Headers::Given(upcoming.files.clone());
-            let releases: Vec<KernelRelease> = upcoming.kernels.iter().cloned().collect();
-            let force = Force::default();
-            let wanted = Preflight { headers: &headers, releases: &releases, arch: None, force: &force };
-            preflight(&wanted, settings, system)?
-        }
-        _ => {
-            let glances = upcoming.kernels.iter().map(|release| glance(release, settings, system));
-            glances.collect::<Result<_>>()?
-        }
+    // What is known is asked before, for afterwards this process sees another tree.
+    let known = upcoming.kernels.iter().map(|release| glance(release, settings, system));
+    let mut kernels: Vec<KernelForecast> = known.collect::<Result<_>>()?;
+    let builds = match policy {
+        PreflightPolicy::Build | PreflightPolicy::Require => !upcoming.kernels.is_empty(),
+        PreflightPolicy::Off | PreflightPolicy::Report => false,
     };
+    if builds && lock::is_held_by_another(Tree::at(&settings.dkms_tree).kept().root()) {
+        system
+            .console
+            .note("dkms: another preflight is building; what it has not found out is not known yet.");
+    } else if builds {
+        let (headers, force) = (Headers::Given(upcoming.files.clone()), Force::default());
+        let wanted = Preflight { headers: &headers, releases: &[], arch: None, force: &force };
+        let found = preflight(&wanted, settings, system)?;
+        kernels.retain(|kernel| found.iter().all(|other| other.target.release != kernel.target.release));
+        kernels.extend(found);
+    }
     kernels.extend(bare);
     Ok(kernels)
 }
@@ -178,14 +196,20 @@ fn without_headers(
     let Some(running) = system.host.running.clone() else { return Ok(None) };
     let arch = |release: &KernelRelease| default_arch(&settings.install_tree.join(release.as_str()), system);
     let now = Target::new(running.clone(), arch(&running)?);
-    let installed = Tree::at(&settings.dkms_tree).active_builds(&now);
-    let packages = installed.iter().map(|installed| Forecast {
-        package: installed.id().package.clone(),
+    let session = Session::look(settings, system);
+    let target = Target::new(release.clone(), arch(release)?);
+    let installed = session.tree().active_builds(&now).into_iter().map(|found| found.id().package.clone());
+    // A new build of a kernel that is here already finds what it has.
+    let lacking = installed.filter(|id| {
+        session.tree().active(&id.name, &target).is_none() && session.disabling(id, &target).is_none()
+    });
+    let packages = lacking.map(|package| Forecast {
+        package,
         outlook: Outlook::Waits("the headers of the kernel do not come with it".to_owned()),
         is_running: true,
     });
-    let target = Target::new(release.clone(), arch(release)?);
-    Ok(Some(KernelForecast { target, packages: packages.collect(), running: Some(running) }))
+    let packages = packages.collect();
+    Ok(Some(KernelForecast { target, packages, running: Some(running) }))
 }
 
 /// What a kernel would lack of what matters here: the running kernel has it, or no kernel is to be without it.
@@ -193,7 +217,8 @@ fn missed<'a>(kernels: &'a [KernelForecast], settings: &Settings, system: &Syste
     let of = |kernel: &'a KernelForecast| {
         let matters = |forecast: &&Forecast| {
             let is_demanded = || is_demanded(kernel, forecast, settings, system);
-            forecast.is_lost() || !forecast.outlook.is_good() && is_demanded()
+            let is_wanted = !forecast.outlook.is_good() && !matches!(forecast.outlook, Outlook::Disabled(_));
+            forecast.is_lost() || is_wanted && is_demanded()
         };
         let packages: Vec<&Forecast> = kernel.packages.iter().filter(matters).collect();
         (!packages.is_empty()).then_some((&kernel.target.release, packages))

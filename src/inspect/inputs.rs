@@ -105,6 +105,21 @@ pub(crate) fn staleness(session: &Session<'_>, built: &Built) -> Option<Stale> {
     None
 }
 
+/// Whether everything that a build was made from is known, is here, and is the same: more than [`staleness`] asks of builds that
+/// are in use already.
+#[must_use]
+pub(crate) fn is_certainly_current(session: &Session<'_>, built: &Built) -> bool {
+    let Some(inputs) = built.record().and_then(|record| record.inputs) else { return false };
+    let kernel = session.kernel(&built.id().target.release);
+    inputs.kernel_files == kernel_files(&kernel)
+        && inputs.kernel_files.iter().all(|file| file.is_file())
+        && inputs.headers.is_some()
+        && inputs.headers == headers(session, &kernel)
+        && inputs.compiler_file.is_some_and(|compiler| compiler.path.is_file())
+        && has_sources(&session.tree().source(&built.id().package))
+        && staleness(session, built).is_none()
+}
+
 /// Whether a source directory holds anything to compile beside its dkms.conf.
 #[must_use]
 pub(crate) fn has_sources(dir: &Path) -> bool {

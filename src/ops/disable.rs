@@ -1,7 +1,7 @@
 //! The actions disable and enable: what autoinstall, hooks and package managers leave alone.
 
 use crate::conf::{DISABLED_FILE, with_rule, without_rules};
-use crate::model::{Error, Result};
+use crate::model::{Error, PackageId, Result};
 use crate::ops::notice;
 use crate::plan::request::{PackageQuery, Switch, SwitchTo};
 use crate::session::WriteSession;
@@ -30,6 +30,7 @@ pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<(
             }
             write(&text, session)?;
             console.say(format!("{package} is enabled{shown}. What is pending: dkms autoinstall"));
+            tell_what_else_disables(switch, session);
         }
     }
     notice::refresh(session.settings, session.system);
@@ -41,14 +42,16 @@ pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<(
 /// # Errors
 /// It is there and cannot be read.
 pub(super) fn read(session: &WriteSession<'_>) -> Result<String> {
-    match fs_err::read_to_string(session.system.path(DISABLED_FILE)) {
+    match fs_err::read(session.system.path(DISABLED_FILE)) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        other => Ok(other?),
+        other => Ok(String::from_utf8_lossy(&other?).into_owned()),
     }
 }
 
 pub(super) fn write(text: &str, session: &WriteSession<'_>) -> Result<()> {
     let path = session.system.path(DISABLED_FILE);
+    // A link stays one.
+    let path = fs_err::canonicalize(&path).unwrap_or(path);
     if let Some(dir) = path.parent() {
         files::create_dirs(dir)?;
     }
@@ -84,18 +87,29 @@ fn tell_what_stays(switch: &Switch, session: &WriteSession<'_>) {
     }
 }
 
+fn tell_what_else_disables(switch: &Switch, session: &WriteSession<'_>) {
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let mut ids = snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id));
+    if let Some(conf) = ids.find_map(|id| session.disabled().conf_of(id)) {
+        session.system.console.warn(format!("{} speaks of disabling it as well.", conf.display()));
+    }
+}
+
 fn nothing_to_enable(switch: &Switch, session: &WriteSession<'_>) -> Error {
     let snapshot = session.tree().scan(&session.settings.source_tree);
-    let ids = snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id));
-    let others: Vec<String> = ids.flat_map(|id| session.disabled().of(id).map(|rule| rule.kernels)).collect();
+    let ids: Vec<&PackageId> =
+        snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id)).collect();
     let package = name(&switch.package);
-    let text = match others.first() {
-        Some(kernels) => {
-            format!(
-                "{package} is not disabled for exactly these kernels, but for {kernels}.\nTry: dkms enable {package}"
-            )
+    let other = ids.iter().find_map(|id| session.disabled().of(id).next());
+    let text = match (other, ids.iter().find_map(|id| session.disabled().conf_of(id))) {
+        (Some(rule), _) => format!(
+            "{package} is not disabled for exactly this, but {} for kernels {}.\nTry: dkms enable {}",
+            rule.package, rule.kernels, rule.package
+        ),
+        (None, Some(conf)) => {
+            format!("{package} is disabled in {}, which is not ours to change.", conf.display())
         }
-        None => format!("{package} is not disabled in {DISABLED_FILE}."),
+        (None, None) => format!("{package} is not disabled in {DISABLED_FILE}."),
     };
     Error::Usage { code: 3, text }
 }

@@ -2,23 +2,29 @@
 //! when it does not come.
 
 use crate::conf::Strictness;
-use crate::inspect::inputs::staleness;
+use crate::inspect::inputs::is_certainly_current;
 use crate::inspect::installed::is_whole;
-use crate::model::{BuildId, PackageName, Result};
+use crate::model::{BuildId, PackageId, PackageName, Result};
 use crate::session::WriteSession;
-use crate::system::{files, lock};
+use crate::system::files;
+use crate::system::lock::Lock;
 use crate::tree::{BuildRecord, Built, Tree};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// How long a build waits for its kernel.
 const PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// The build that `dkms preflight` made, if it is the one that would be made now. It has its usual place afterwards.
 pub(crate) fn take_kept(session: &WriteSession<'_>, id: &BuildId) -> Option<Built> {
     let kept = session.tree().kept();
     let found = kept.built(id)?;
-    // A preflight that runs now may be replacing it.
-    if lock::is_held_by_another(kept.root()) || !fits(session, &found) {
+    // Builds of this run ask side by side; a preflight that runs now may be replacing what is there.
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _lock = Lock::try_take(kept.root())?;
+    if !fits(session, &found) {
         return None;
     }
     match publish(session, &kept, id) {
@@ -35,18 +41,23 @@ pub(crate) fn take_kept(session: &WriteSession<'_>, id: &BuildId) -> Option<Buil
 
 /// Whether a build made elsewhere in the tree is what would be built now.
 fn fits(session: &WriteSession<'_>, found: &Built) -> bool {
-    let id = found.id();
-    let Some(inputs) = found.record().and_then(|record| record.inputs) else { return false };
+    let (id, settings) = (found.id(), session.settings);
     // Given by hand, these are in no record.
-    if !session.settings.directives.is_empty() || !session.kernel(&id.target.release).has_headers() {
+    let is_plain = settings.directives.is_empty()
+        && settings.kernel_source_dir.is_none()
+        && settings.kernel_config.is_none();
+    if !is_plain || !session.kernel(&id.target.release).has_headers() {
         return false;
     }
     let Ok(conf) = session.own_conf(&id.package, &id.target, Strictness::Strict) else { return false };
-    let is_installed = |name: &String| {
-        PackageName::new(name).is_ok_and(|name| session.tree().active(&name, &id.target).is_some())
+    let inputs = found.record().and_then(|record| record.inputs);
+    let built_with = inputs.into_iter().flat_map(|inputs| inputs.dependencies.into_keys());
+    let is_installed = |name: String| {
+        PackageName::new(&name).is_ok_and(|name| session.tree().active(&name, &id.target).is_some())
     };
-    let has_all = conf.depends.iter().chain(inputs.dependencies.keys()).all(is_installed);
-    has_all && is_whole(session, found) && staleness(session, found).is_none()
+    conf.depends.into_iter().chain(built_with).all(is_installed)
+        && is_whole(session, found)
+        && is_certainly_current(session, found)
 }
 
 fn publish(session: &WriteSession<'_>, kept: &Tree, id: &BuildId) -> Result<Built> {
@@ -64,13 +75,43 @@ fn publish(session: &WriteSession<'_>, kept: &Tree, id: &BuildId) -> Result<Buil
 /// Deletes builds that have waited for their kernel too long.
 pub(crate) fn drop_unused(session: &WriteSession<'_>) {
     let kept = session.tree().kept();
-    if !kept.root().is_dir() || lock::is_held_by_another(kept.root()) {
-        return;
+    if kept.root().is_dir()
+        && let Some(_lock) = Lock::try_take(kept.root())
+    {
+        unused(&kept).iter().for_each(|id| drop_build(session, &kept, id));
     }
-    for id in unused(&kept) {
-        if let Err(error) = files::remove_tree(&kept.out_dir(&id)) {
+}
+
+/// Deletes what was built before its kernel came of a package that is no more.
+pub(crate) fn drop_package(session: &WriteSession<'_>, package: &PackageId) {
+    let kept = session.tree().kept();
+    let dir = kept.version_dir(package);
+    if dir.is_dir()
+        && let Some(_lock) = Lock::try_take(kept.root())
+    {
+        let builds = kept.scan(kept.root()).packages.into_iter().filter(|found| found.id == *package);
+        let builds = builds.flat_map(|package| package.builds);
+        builds.for_each(|build| drop_build(session, &kept, &BuildId::new(package.clone(), build.target)));
+        if let Err(error) = files::remove_tree(&dir) {
             session.system.console.warn(error.to_string());
         }
+        files::remove_empty_dir(&kept.name_dir(&package.name));
+    }
+}
+
+fn drop_build(session: &WriteSession<'_>, kept: &Tree, id: &BuildId) {
+    let gone = files::remove_tree(&kept.out_dir(id)).and_then(|()| {
+        let link = kept.link(id.name(), &id.target);
+        if kept.installed(id).is_none() && link.is_symlink() && !link.exists() {
+            files::remove_file(&link)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = gone {
+        session.system.console.warn(error.to_string());
+    }
+    if let Some(kernel) = kept.out_dir(id).parent() {
+        files::remove_empty_dir(kernel);
     }
 }
 

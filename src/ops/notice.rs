@@ -24,10 +24,19 @@ pub(crate) fn note(target: &Target, missing: &[String], settings: &Settings, sys
     let mut notices = before.clone();
     notices.insert(target.release.to_string(), missing.to_vec());
     publish(&before, &current(notices, settings, system), system);
+    // It has come: what was foreseen of it is history.
+    forget_foreseen(|line| line.contains(&format!(" kernel {} ", target.release)), system);
 }
 
 /// Drops what is not missing any more.
 pub(crate) fn refresh(settings: &Settings, system: &System) {
+    let has_come = |line: &str| {
+        let release = line.split(" kernel ").nth(1).and_then(|rest| rest.split(' ').next());
+        release
+            .and_then(|text| KernelRelease::new(text).ok())
+            .is_some_and(|name| settings.kernel(&name).exists())
+    };
+    forget_foreseen(has_come, system);
     if path(system).is_file() {
         let before = read(system);
         publish(&before, &current(before.clone(), settings, system), system);
@@ -51,6 +60,15 @@ pub(crate) fn foresee(missed: &[Missed<'_>], held: bool, system: &System) {
         format!("dkms: {text} (see: dkms preflight --next)\n")
     };
     write_message(FORESEEN, &missed.iter().map(line).collect::<String>(), system);
+}
+
+/// Takes away lines of what was foreseen.
+fn forget_foreseen(goes: impl Fn(&str) -> bool, system: &System) {
+    let text = fs_err::read_to_string(system.path(FORESEEN)).unwrap_or_default();
+    let stays: String = text.lines().filter(|line| !goes(line)).map(|line| format!("{line}\n")).collect();
+    if stays != text {
+        write_message(FORESEEN, &stays, system);
+    }
 }
 
 /// Writes the message, and into the journal what is new in it and what is gone from it.

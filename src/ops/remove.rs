@@ -4,6 +4,7 @@ use crate::install::transaction::index_after_removal;
 use crate::install::uninstall::{RemoveCaller, uninstall};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::ops::Failures;
+use crate::ops::kept::drop_package;
 use crate::ops::remains::gather_remains;
 use crate::plan::request::Targets;
 use crate::session::WriteSession;
@@ -57,6 +58,7 @@ pub(crate) fn remove_all(
         return Ok(());
     }
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))?;
+    drop_package(session, package);
     if session.writer.forget(package)? {
         session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
     }

@@ -15,8 +15,16 @@ pub(crate) enum Outlook {
     /// It does not want the kernel.
     Excluded(String),
     Fails(Error),
+    /// It did not build some time ago, and it is not known whether it does now.
+    Failed {
+        at: String,
+        reason: String,
+        log: Option<PathBuf>,
+    },
     /// It needs packages that the kernel will not have.
     Waits(String),
+    /// It cannot be tried before the kernel comes.
+    Untried(&'static str),
     /// The administrator wants it left alone.
     Disabled(String),
     /// Nothing installs it by itself.
@@ -31,7 +39,9 @@ impl Outlook {
             Self::Ready | Self::Provided => true,
             Self::Excluded(_)
             | Self::Fails(_)
+            | Self::Failed { .. }
             | Self::Waits(_)
+            | Self::Untried(_)
             | Self::Disabled(_)
             | Self::NotAutomatic(_) => false,
         }
@@ -45,7 +55,9 @@ impl std::fmt::Display for Outlook {
             Self::Provided => f.write_str("is in the kernel itself, as good or better"),
             Self::Excluded(why) => write!(f, "does not want this kernel: {}", shown_in_line(why)),
             Self::Fails(error) => write!(f, "does not build: {}", shown_in_line(&error.in_one_line())),
+            Self::Failed { at, reason, .. } => write!(f, "did not build on {at}: {}", shown_in_line(reason)),
             Self::Waits(why) => write!(f, "cannot be built: {}", shown_in_line(why)),
+            Self::Untried(why) => write!(f, "cannot be tried before: {why}"),
             Self::Disabled(why) => write!(f, "is left alone: {}", shown_in_line(why)),
             Self::NotAutomatic(why) => write!(f, "is not built automatically: {why}"),
         }
@@ -67,6 +79,7 @@ impl Forecast {
     pub(crate) fn log(&self) -> Option<&PathBuf> {
         match &self.outlook {
             Outlook::Fails(error) => error.log(),
+            Outlook::Failed { log, .. } => log.as_ref(),
             _ => None,
         }
     }
@@ -74,7 +87,9 @@ impl Forecast {
     /// Whether a boot into the kernel would lose what works now, and that is not wanted.
     #[must_use]
     pub(crate) fn is_lost(&self) -> bool {
-        self.is_running && !self.outlook.is_good() && !matches!(self.outlook, Outlook::Disabled(_))
+        self.is_running
+            && !self.outlook.is_good()
+            && !matches!(self.outlook, Outlook::Disabled(_) | Outlook::Untried(_))
     }
 }
 
@@ -88,12 +103,14 @@ pub(crate) struct Expectations<T> {
     pub running: Vec<PackageId>,
     /// Packages of which the machine has no source: they cannot be built for any kernel.
     pub without_source: Vec<PackageName>,
+    /// Packages whose source is not seen where the builds are made.
+    pub out_of_sight: Vec<PackageName>,
 }
 
 /// Tells for every package what becomes of it, in the order of names.
 #[must_use]
 pub(crate) fn forecast<T>(expected: Expectations<T>) -> Vec<Forecast> {
-    let Expectations { plan, built, running, without_source } = expected;
+    let Expectations { plan, built, running, without_source, out_of_sight } = expected;
     let mut outlooks: Vec<(PackageId, Outlook)> = Vec::new();
     for (id, result) in built {
         let outlook = match result {
@@ -123,11 +140,14 @@ pub(crate) fn forecast<T>(expected: Expectations<T>) -> Vec<Forecast> {
     }
     for id in &running {
         if outlooks.iter().all(|(known, _)| known.name != id.name) {
-            let why = match without_source.contains(&id.name) {
-                true => "this machine has no source of it",
-                false => "its dkms.conf does not say AUTOINSTALL=yes",
+            let outlook = if out_of_sight.contains(&id.name) {
+                Outlook::Untried("its source lies in the DKMS tree")
+            } else if without_source.contains(&id.name) {
+                Outlook::NotAutomatic("this machine has no source of it")
+            } else {
+                Outlook::NotAutomatic("its dkms.conf does not say AUTOINSTALL=yes")
             };
-            outlooks.push((id.clone(), Outlook::NotAutomatic(why)));
+            outlooks.push((id.clone(), outlook));
         }
     }
     outlooks.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
@@ -161,6 +181,7 @@ mod tests {
             built: Vec::new(),
             running: vec![id("a/1")],
             without_source: Vec::new(),
+            out_of_sight: Vec::new(),
         }
     }
 
@@ -209,6 +230,10 @@ mod tests {
     #[case::without_source(
         Expectations { without_source: vec![PackageName::new("a").unwrap()], ..expected() },
         true
+    )]
+    #[case::out_of_sight(
+        Expectations { out_of_sight: vec![PackageName::new("a").unwrap()], ..expected() },
+        false
     )]
     fn lost_is_what_the_running_kernel_has(#[case] expected: Expectations<()>, #[case] lost: bool) {
         let found = forecast(expected);

@@ -45,6 +45,14 @@ impl Lock {
         Self::take_named(tree, NAME, system, work)
     }
 
+    /// The same where nobody holds it; `None` else, or where it cannot be opened.
+    #[must_use]
+    pub(crate) fn try_take(tree: &Path) -> Option<Self> {
+        let path = tree.join(NAME);
+        let held = Flock::lock(open(&path).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
+        is_at(&held, &path).then(|| Self { _held: signed(held), nested: false })
+    }
+
     /// Whether this run works below a holder of the tree's lock.
     #[must_use]
     pub(crate) fn is_nested(&self) -> bool {

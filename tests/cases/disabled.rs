@@ -50,7 +50,7 @@ fn kernels_can_be_chosen_by_a_wildcard() {
     world
         .dkms(&["enable", "m", "-k", NEW])
         .exits(3)
-        .complains("but for 6.2.*")
+        .complains("but m for kernels 6.2.*")
         .complains("Try: dkms enable m");
     world.ok(&["enable", "m", "-k", "6.2.*"]);
     world.dkms(&["enable", "m"]).exits(3).complains("m is not disabled in /etc/dkms/disabled");
@@ -162,7 +162,8 @@ fn package_cannot_disable_itself() {
 }
 
 #[rstest]
-#[case::nothing(&["disable"], 1, "disable")]
+#[case::nothing(&["disable"], 1, "disable takes a package.")]
+#[case::nothing_to_enable(&["enable"], 1, "Example: dkms enable")]
 #[case::two_kernels(&["disable", "m", "-k", "a", "-k", "b"], 2, "Give one kernel")]
 #[case::no_pattern(&["disable", "m", "-k", "a b"], 2, "neither a kernel nor a shell wildcard")]
 #[case::empty(&["disable", "m", "-k", ""], 2, "neither a kernel nor a shell wildcard")]
@@ -186,6 +187,55 @@ fn lines_of_the_administrator_stay() {
     world.ok(&["enable", "m"]);
     world.ok(&["enable", "unknown-yet"]);
     assert_eq!(world.read(FILE), "# ours\nother 6.* keep\nnonsense\n");
+}
+
+#[rstest]
+#[case::aligned("m    *   by hand\n")]
+#[case::tabs("m\t\t*\treason\n")]
+#[case::bare("m\n")]
+#[case::line_ends("m * reason\r\n")]
+#[case::no_text(&b"m * \xff\xfe\n"[..])]
+fn file_may_be_written_by_hand(#[case] text: impl AsRef<[u8]>) {
+    let world = prepared();
+    world.write(FILE, text);
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.status(), ["m/1.0: added"]);
+    world.ok(&["enable", "m"]);
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
+
+#[test]
+fn link_stays_a_link() {
+    let world = prepared();
+    world.write("/etc/dkms/managed", "n *\n");
+    std::os::unix::fs::symlink("managed", world.path(FILE)).unwrap();
+    world.ok(&["disable", "m"]);
+    assert!(world.path(FILE).is_symlink());
+    assert_eq!(world.read("/etc/dkms/managed"), "n *\nm *\n");
+}
+
+#[test]
+fn list_that_cannot_be_read_is_warned_about() {
+    let world = prepared();
+    fs::create_dir_all(world.path(FILE)).unwrap();
+    world.ok(&["autoinstall"]).complains("nothing counts as disabled by it");
+}
+
+#[test]
+fn other_places_that_disable_are_named() {
+    let world = prepared();
+    world.write("/etc/dkms/m.conf", "disabled=yes\n");
+    world.dkms(&["enable", "m"]).exits(3).complains("m.conf, which is not ours to change");
+    world.ok(&["disable", "m/1.0"]);
+    world.ok(&["enable", "m"]).complains("m.conf speaks of disabling it as well");
+    fs::remove_file(world.path("/etc/dkms/m.conf")).unwrap();
+    world.ok(&["disable", "m"]);
+    world
+        .dkms(&["enable", "m/1.0"])
+        .exits(3)
+        .complains("but m for kernels *")
+        .complains("Try: dkms enable m");
 }
 
 #[test]

@@ -115,6 +115,121 @@ fn build_for_something_else_is_not_used(#[case] change: fn(&World)) {
     assert!(world.status().contains(&format!("m/1.0, {NEXT}, {}: installed", *A)));
 }
 
+/// What was given by hand is in no record: such builds are neither made nor used.
+#[rstest]
+#[case(&["--directive=MAKE=make X=1"])]
+#[case(&["--kernelsourcedir", "/"])]
+#[case(&["--config", "/etc/hostname"])]
+#[case(&["--force-vermagic"])]
+fn what_is_given_by_hand_is_no_preflight(#[case] options: &[&str]) {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.dkms(&[&["preflight", file.as_str()], options].concat()).exits(2).complains("as the hooks will");
+    world.ok(&["preflight", &file]);
+    arrive(&world, NEXT);
+    let made = world.calls("make").len();
+    world.dkms(&[&["build", "m/1.0", "-k", NEXT], options].concat());
+    let headers_are_there = !options.contains(&"--kernelsourcedir");
+    assert_eq!(world.calls("make").len() - made, usize::from(headers_are_there));
+}
+
+/// A package that cannot be shown leaves the machine's directories as they are.
+#[test]
+fn headers_that_cannot_be_shown_cost_nothing() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let content = headers(&world, NEXT, "");
+    fs::create_dir_all(content.join("usr/lib/modules/zz")).unwrap();
+    std::os::unix::fs::symlink("nowhere", content.join("lib/modules/zz")).unwrap();
+    let tar = world.scratch("twice.pkg.tar");
+    world.shell(&format!("tar -cf {} -C {} .", tar.display(), content.display())).exits(0);
+    let before = rest(&world);
+    world.dkms(&["preflight", tar.to_str().unwrap()]).exits(1).complains("zz comes twice");
+    assert!(rest(&world) == before, "the machine is another one");
+    assert!(!world.has("/var/lib/dkms/.preflight/.headers"));
+}
+
+#[test]
+fn keys_are_used_and_never_made() {
+    let Some(world) = machine() else { return };
+    world.write("/etc/dkms/framework.conf", "try_sign_modules=true\n");
+    let _ = fs::remove_dir_all(world.path(format!("/lib/modules/{K}")));
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    headers(&world, NEXT, "");
+    let dir = world.scratch(&format!("content-{NEXT}/usr/src/linux-headers-{NEXT}"));
+    write(&dir.join("include/config/auto.conf"), b"CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
+    crate::world::script(&dir.join("scripts/sign-file"), crate::world::SIGN);
+    let before = rest(&world);
+    world.ok(&["preflight", dir.to_str().unwrap()]).says("m/1.0  builds");
+    assert!(rest(&world) == before, "the machine is another one");
+    world.ok(&["preflight", dir.to_str().unwrap()]);
+    let made = world.calls("make").len();
+    arrive(&world, NEXT);
+    let status = |world: &World| {
+        let text = world.ok(&["status", "--format", "json"]).stdout.clone();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["packages"][0]["builds"][0]["modules"][0]["signer"].clone()
+    };
+    world.signing_keys("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub");
+    world.ok(&["autoinstall", "-k", NEXT]);
+    assert_eq!(world.calls("make").len(), made, "it is signed without compiling");
+    assert_eq!(status(&world), "cases");
+}
+
+#[rstest]
+#[case::itself(".")]
+#[case::outside("/tmp")]
+fn link_in_the_place_of_the_other_tree_is_refused(#[case] target: &str) {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    std::os::unix::fs::symlink(target, world.path("/var/lib/dkms/.preflight")).unwrap();
+    world.dkms(&["preflight", &file]).exits(1).complains("it is not a directory");
+    assert_eq!(world.status(), ["m/1.0: added"]);
+}
+
+#[test]
+fn headers_for_another_kernel_are_refused() {
+    let Some(world) = machine() else { return };
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world
+        .dkms(&["preflight", &file, "-k", K])
+        .exits(21)
+        .complains(&format!("they are for {NEXT}, not for {K}"));
+}
+
+#[test]
+fn removed_package_takes_its_builds_along() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(!world.has("/var/lib/dkms/.preflight/m/1.0"));
+}
+
+/// Several packages at once: each finds its build.
+#[test]
+fn builds_of_many_packages_are_used() {
+    let Some(world) = machine() else { return };
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        world.package(name, "1.0");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]);
+    arrive(&world, NEXT);
+    let made = world.calls("make").len();
+    world.ok(&["autoinstall", "-k", NEXT]);
+    assert_eq!(world.calls("make").len(), made);
+    assert_eq!(world.status().len(), 6);
+}
+
 #[test]
 fn forced_build_is_a_new_one() {
     let Some(world) = machine() else { return };
@@ -331,4 +446,19 @@ fn disabled_package_is_no_loss() {
         .ok(&["preflight", &file])
         .says("m/1.0  is left alone: it is disabled for kernels")
         .says("not wanted there");
+}
+
+#[test]
+fn source_inside_of_the_tree_is_out_of_sight() {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    let (from, to) = (world.path("/usr/src/m-1.0"), world.path("/var/lib/dkms/.sources/m-1.0"));
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::rename(from, &to).unwrap();
+    let link = world.path("/var/lib/dkms/m/1.0/source");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&to, link).unwrap();
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    world.ok(&["preflight", &file]).says("m/1.0  cannot be tried before: its source lies in the DKMS tree");
 }

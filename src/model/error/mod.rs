@@ -110,6 +110,10 @@ pub(crate) enum Error {
         path: PathBuf,
         why: String,
     },
+    /// It cannot be found out which kernel comes next.
+    NoCandidates {
+        why: String,
+    },
     /// Headers cannot be shown at their places without touching the machine.
     NotShown {
         why: String,
@@ -303,6 +307,7 @@ impl Error {
             | Self::SigningKey { .. }
             | Self::Locked { .. }
             | Self::NotShown { .. }
+            | Self::NoCandidates { .. }
             | Self::Io { .. } => 1,
             Self::UnknownOption(_)
             | Self::UnknownAction(_)

@@ -144,6 +144,12 @@ impl fmt::Display for Error {
                 "{} cannot be used as kernel headers: {why}.\nExample: dkms preflight linux-headers-*.deb",
                 path.display()
             ),
+            Self::NoCandidates { why } => {
+                write!(
+                    f,
+                    "The next kernel is not known: {why}.\nGive the packages of its headers: dkms preflight FILE.deb..."
+                )
+            }
             Self::NotShown { why } => write!(
                 f,
                 "Preflight needs mounts of its own, and they are not allowed here: {why}.\nRun it as root on the machine itself, not in an unprivileged container."

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// There is no apt, no package that follows new kernels, or the download fails.
 pub(super) fn download(to: &Path, system: &System) -> Result<Vec<PathBuf>> {
-    let unusable = |why: String| Error::HeadersUnusable { path: "--next".into(), why };
+    let unusable = |why: String| Error::NoCandidates { why };
     if system.program("apt-get").is_none() {
-        return Err(unusable("it asks apt, which this machine does not have".to_owned()));
+        return Err(unusable("--next asks apt, which this machine does not have".to_owned()));
     }
     let capture = |program: &str, args: &[&str]| {
         let command = system.command(program).args(args).env("LC_ALL", "C");
@@ -26,9 +26,8 @@ pub(super) fn download(to: &Path, system: &System) -> Result<Vec<PathBuf>> {
     let known = capture("apt-cache", &["pkgnames"])?;
     let followers = followers(&text(&installed), &text(&known));
     if followers.is_empty() {
-        return Err(unusable(
-            "no package that follows new kernels is installed, as linux-image-amd64 is".to_owned(),
-        ));
+        let why = "no package that follows new kernels is installed, such as linux-image-amd64".to_owned();
+        return Err(unusable(why));
     }
     let mut args = vec!["--simulate", "-o", "Debug::NoLocking=true", "install"];
     args.extend(followers.iter().map(String::as_str));

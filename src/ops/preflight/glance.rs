@@ -2,18 +2,19 @@
 
 use super::{KernelForecast, Machine};
 use crate::conf::Settings;
-use crate::inspect::inputs::source_paths;
+use crate::inspect::inputs::{override_paths, source_paths, tool_files};
 use crate::inspect::pending::gather;
 use crate::kernel::default_arch;
-use crate::model::{BuildId, Error, KernelRelease, Result, Target};
+use crate::model::{BuildId, KernelRelease, Result, Target};
 use crate::plan::autoinstall::plan_autoinstall;
-use crate::plan::preflight::{Expectations, forecast};
+use crate::plan::preflight::{Expectations, Outlook, forecast};
 use crate::plan::request::Force;
 use crate::session::Session;
 use crate::system::System;
-use crate::system::fingerprint::Comparison;
+use crate::system::fingerprint::{Comparison, Fingerprint};
+use std::path::PathBuf;
 
-/// Tells which packages do not want the kernel, cannot be built, or failed when `dkms preflight` built them from the same source.
+/// Tells which packages do not want the kernel, cannot be built, or did not build when `dkms preflight` tried.
 ///
 /// # Errors
 /// The machine has no usable name.
@@ -28,30 +29,36 @@ pub(crate) fn glance(
     let target = Target::new(release.clone(), default_arch(&kernel.dir, system)?);
     let snapshot = session.tree().scan(&settings.source_tree);
     let mut plan = plan_autoinstall(gather(&session, &snapshot, &target, &Force::default()));
-    let steps = std::mem::take(&mut plan.steps).into_iter();
-    let built = steps.map(|step| {
-        let id = BuildId::new(step.id.clone(), target.clone());
-        (step.id, failed_before(&session, &id).map_or(Ok(()), Err))
-    });
-    let expected = Expectations {
-        built: built.collect(),
+    let built = std::mem::take(&mut plan.steps).into_iter().map(|step| (step.id, Ok(()))).collect();
+    let expected = Expectations::<()> {
+        built,
         plan,
         running: machine.installed.clone(),
         without_source: machine.without_source(),
+        out_of_sight: Vec::new(),
     };
-    Ok(KernelForecast { target, packages: forecast(expected), running: machine.running })
+    let mut packages = forecast(expected);
+    for forecast in packages.iter_mut().filter(|forecast| forecast.outlook == Outlook::Ready) {
+        let id = BuildId::new(forecast.package.clone(), target.clone());
+        if let Some(failed) = failed_before(&session, &id) {
+            forecast.outlook = failed;
+        }
+    }
+    Ok(KernelForecast { target, packages, running: machine.running })
 }
 
-/// How a build ended that was tried before the kernel comes, where its source is the same since.
-fn failed_before(session: &Session<'_>, id: &BuildId) -> Option<Error> {
+/// How a build ended that was tried before the kernel comes, where what the machine has of it is the same since.
+fn failed_before(session: &Session<'_>, id: &BuildId) -> Option<Outlook> {
     let kept = session.tree().kept();
     let record = kept.failure(id)?;
-    let source = record.inputs.source.compare(&source_paths(session, id)).ok()?;
-    (source != Comparison::Different).then(|| Error::FailedBefore {
-        build: id.clone(),
-        reason: record.reason,
-        log: kept.log_of_failure(id),
-        at: record.at,
-        code: record.exit_code,
-    })
+    let kernel = session.kernel(&id.target.release);
+    let is_same = |print: &Fingerprint, paths: &[PathBuf]| {
+        print.compare(paths).is_ok_and(|comparison| comparison != Comparison::Different)
+    };
+    let is_current = is_same(&record.inputs.source, &source_paths(session, id))
+        && is_same(&record.inputs.overrides, &override_paths(session, id, &kernel))
+        && record.tool_files == tool_files(session)
+        && is_same(&record.tools, &record.tool_files);
+    let (at, reason, log) = (record.at, record.reason, kept.log_of_failure(id));
+    is_current.then_some(Outlook::Failed { at, reason, log })
 }

@@ -55,6 +55,13 @@ pub(super) fn show(
         let why = "they hold no headers of a kernel, or only a part of them".to_owned();
         return Err(Error::HeadersUnusable { path: path.clone(), why });
     }
+    if let (Some(path), Some(other)) = (given.first(), wanted.iter().find(|wanted| !found.contains(wanted))) {
+        let why = format!(
+            "they are for {}, not for {other}",
+            found.iter().map(KernelRelease::as_str).collect::<Vec<_>>().join(", ")
+        );
+        return Err(Error::HeadersUnusable { path: path.clone(), why });
+    }
     if !wanted.is_empty() {
         found = wanted.to_vec();
     }

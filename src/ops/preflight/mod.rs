@@ -26,6 +26,7 @@ use crate::plan::request::{Force, Headers};
 use crate::session::WriteSession;
 use crate::system::{System, files, mounts};
 use crate::tree::{Built, Snapshot, Tree};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// What a kernel will have, once it comes.
@@ -47,8 +48,9 @@ impl KernelForecast {
 /// What the machine has before anything is shown in its place.
 struct Machine {
     registered: Snapshot,
-    /// The source of each package that has one.
+    /// The source of each package that has one outside of the tree, which is covered by the other one.
     sources: Vec<(PackageId, PathBuf)>,
+    out_of_sight: Vec<PackageName>,
     running: Option<KernelRelease>,
     installed: Vec<PackageId>,
 }
@@ -66,9 +68,12 @@ impl Machine {
         let installed = target.map(|target| tree.active_builds(&target)).unwrap_or_default();
         let with_source = registered.packages.iter().filter(|package| package.source == SourceState::Added);
         let source = |id: &PackageId| Some((id.clone(), fs_err::canonicalize(tree.source(id)).ok()?));
-        let sources = with_source.filter_map(|package| source(&package.id)).collect();
+        let sources = with_source.filter_map(|package| source(&package.id));
+        let (inside, sources): (Vec<_>, Vec<_>) =
+            sources.partition(|(_, source)| source.starts_with(tree.root()));
+        let out_of_sight = inside.into_iter().map(|(id, _)| id.name).collect();
         let installed = installed.iter().map(|installed| installed.id().package.clone()).collect();
-        Ok(Self { registered, sources, running, installed })
+        Ok(Self { registered, sources, out_of_sight, running, installed })
     }
 
     fn without_source(&self) -> Vec<PackageName> {
@@ -99,8 +104,11 @@ pub(crate) fn preflight(
     system: &System,
 ) -> Result<Vec<KernelForecast>> {
     let machine = Machine::look(settings, system)?;
-    enter_other_tree(settings, system)?;
+    // A key that is made here would be lost: the builds are signed when they are used.
+    let settings = &settings.without_new_keys();
+    let keys = enter_other_tree(settings, system)?;
     let session = change(settings, system)?;
+    show_keys(&session, keys)?;
     let scratch = Scratch::new(&session)?;
     take_over(&session, &machine)?;
     let releases = headers::show(&session, wanted.headers, wanted.releases, &scratch)?;
@@ -108,25 +116,38 @@ pub(crate) fn preflight(
     releases.into_iter().map(|release| look_ahead(&session, &machine, release, wanted)).collect()
 }
 
-/// Shows the other tree in the place of the machine's. The keys that sign modules are in it as well.
-fn enter_other_tree(settings: &Settings, system: &System) -> Result<()> {
+/// The files of the machine's tree that signing needs, by their names.
+type KeyFiles = Vec<(&'static str, fs_err::File)>;
+
+/// Shows the other tree in the place of the machine's, and returns what is covered by that and still needed.
+fn enter_other_tree(settings: &Settings, system: &System) -> Result<KeyFiles> {
     let tree = Tree::at(&settings.dkms_tree);
     let kept = tree.kept();
-    files::create_dirs(kept.root())
-        .map_err(|error| Error::NotWritable { path: kept.root().to_owned(), why: error.to_string() })?;
+    let unusable = |why: String| Error::NotWritable { path: kept.root().to_owned(), why };
+    files::create_dirs(tree.root()).map_err(|error| unusable(error.to_string()))?;
+    // A link could lead to the machine's own tree.
+    if kept.root().symlink_metadata().is_ok_and(|data| !data.is_dir()) {
+        return Err(unusable("it is not a directory".to_owned()));
+    }
+    files::create_dirs(kept.root()).map_err(|error| unusable(error.to_string()))?;
+    let names = ["mok.key", "mok.pub"].into_iter();
+    let keys = names.filter_map(|name| Some((name, fs_err::File::open(tree.root().join(name)).ok()?)));
+    let keys = keys.collect();
     let not_shown = |error: std::io::Error| Error::NotShown { why: error.to_string() };
     mounts::leave_machine().map_err(not_shown)?;
-    for name in ["mok.key", "mok.pub"] {
-        let (own, shown) = (tree.root().join(name), kept.root().join(name));
-        if own.is_file() {
-            files::create_file(&shown)?;
-            mounts::show(&own, &shown).map_err(not_shown)?;
-        } else {
-            files::remove_file(&shown)?;
-        }
-    }
     mounts::show(kept.root(), tree.root()).map_err(not_shown)?;
     system.console.rename(tree.root(), kept.root());
+    Ok(keys)
+}
+
+/// Shows the machine's keys in the other tree. Only with its lock: another process may have them mounted there.
+fn show_keys(session: &WriteSession<'_>, keys: KeyFiles) -> Result<()> {
+    for (name, file) in keys {
+        let place = session.tree().root().join(name);
+        files::create_file(&place)?;
+        let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        mounts::show(&opened, &place).map_err(|error| Error::NotShown { why: error.to_string() })?;
+    }
     Ok(())
 }
 
@@ -135,10 +156,18 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(session: &WriteSession<'_>) -> Result<Self> {
-        let dir = session.tree().root().join(".headers");
-        files::remove_tree(&dir)?;
-        files::create_dirs(&dir.join("mount"))?;
-        Ok(Self(dir))
+        let scratch = Self(session.tree().root().join(".headers"));
+        scratch.clear()?;
+        files::create_dirs(&scratch.mount_point())?;
+        Ok(scratch)
+    }
+
+    fn clear(&self) -> Result<()> {
+        [self.stage(), self.downloads()].iter().try_for_each(|dir| files::remove_tree(dir))?;
+        // Never with what is in it: that could be what is mounted there.
+        files::remove_empty_dir(&self.mount_point());
+        files::remove_empty_dir(&self.0);
+        Ok(())
     }
 
     /// Where headers are unpacked.
@@ -159,7 +188,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = files::remove_tree(&self.0);
+        let _ = self.clear();
     }
 }
 
@@ -214,6 +243,7 @@ fn look_ahead(
         built,
         running: machine.installed.clone(),
         without_source: machine.without_source(),
+        out_of_sight: machine.out_of_sight.clone(),
     };
     let packages = forecast(expected).into_iter().map(|forecast| with_kept_log(session, forecast, &target));
     Ok(KernelForecast { packages: packages.collect(), target, running: machine.running.clone() })

@@ -255,9 +255,10 @@ impl Shared {
     fn renamed<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.elsewhere.get() {
             Some((here, there)) => {
-                let (here, there) = (format!("{}/", here.display()), format!("{}/", there.display()));
+                let (here, there) = (here.display().to_string(), there.display().to_string());
                 // What has the other name already keeps it.
-                let parts: Vec<String> = text.split(&there).map(|part| part.replace(&here, &there)).collect();
+                let parts: Vec<String> =
+                    text.split(&there).map(|part| with_name(part, &here, &there)).collect();
                 parts.join(&there).into()
             }
             None => text.into(),
@@ -268,6 +269,18 @@ impl Shared {
     fn actual(&self, stream: Stream) -> Stream {
         if self.lines_to_stderr.load(Ordering::Relaxed) { Stream::Err } else { stream }
     }
+}
+
+/// The text with `there` in the place of `here`, where that is the whole name of a file or directory, or its beginning.
+fn with_name(text: &str, here: &str, there: &str) -> String {
+    let mut parts = text.split(here);
+    let mut renamed = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let goes_on = part.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
+        renamed.push_str(if goes_on { here } else { there });
+        renamed.push_str(part);
+    }
+    renamed
 }
 
 /// Writes, and forgets it where no one reads.
@@ -318,5 +331,24 @@ impl Drop for ConsoleStep<'_> {
         if !self.ended && self.console.writes_steps_at_once() {
             self.console.shared.end_line(self.title, "");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("log: /t/m/1/make.log", "log: /t/.p/m/1/make.log")]
+    #[case("to finish with /t...", "to finish with /t/.p...")]
+    #[case("/t/.p/m and /t/m", "/t/.p/m and /t/.p/m")]
+    #[case("/tmp and /t-x", "/tmp and /t-x")]
+    fn directory_is_printed_by_its_other_name(#[case] text: &str, #[case] expected: &str) {
+        let console = Console::default();
+        console.rename(Path::new("/t"), Path::new("/t/.p"));
+        assert_eq!(console.shared.renamed(text), expected);
+        assert_eq!(console.renamed(Path::new("/t/a")), Path::new("/t/.p/a"));
+        assert_eq!(console.renamed(Path::new("/t/.p/a")), Path::new("/t/.p/a"));
     }
 }
