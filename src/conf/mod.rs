@@ -22,7 +22,9 @@ pub(crate) use disabled::{
     Disabled, Disabling, FILE as DISABLED_FILE, is_kernel_pattern, with_rule, without_rules,
 };
 pub(crate) use isolation::{Isolation, IsolationPolicy, default_isolation, isolation_of};
-pub(crate) use settings::{Compressors, Jobs, OnFailure, Overrides, PreflightPolicy, Settings};
+pub(crate) use settings::{
+    Compressors, Jobs, OnFailure, Overrides, PreflightPolicy, Settings, framework_files,
+};
 pub(crate) use typos::unused;
 pub(crate) use validate::Strictness;
 pub(crate) use values::Values;

@@ -355,7 +355,7 @@ fn read(names: &[&str], release: Option<&KernelRelease>, system: &System) -> Val
     }
     let (inherited, environment) = (Values::default(), system.inherited_env());
     let mut scope = Scope { variables, inherited, environment, confined: None };
-    for path in files(system) {
+    for path in framework_files(system) {
         let evaluation = fs_err::read(&path).map_err(|e| e.to_string()).and_then(|text| {
             eval::evaluate(&path, &text, names, &scope, TIME_LIMIT).map_err(|e| e.to_string())
         });
@@ -370,7 +370,9 @@ fn read(names: &[&str], release: Option<&KernelRelease>, system: &System) -> Val
     scope.inherited
 }
 
-fn files(system: &System) -> Vec<PathBuf> {
+/// framework.conf and framework.conf.d/*.conf, as far as they are there.
+#[must_use]
+pub(crate) fn framework_files(system: &System) -> Vec<PathBuf> {
     let main = system.path("/etc/dkms/framework.conf");
     let mut files: Vec<PathBuf> = dir::entries(system.path("/etc/dkms/framework.conf.d"))
         .into_iter()

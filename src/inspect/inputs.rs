@@ -115,9 +115,15 @@ pub(crate) fn is_certainly_current(session: &Session<'_>, built: &Built) -> bool
         && inputs.kernel_files.iter().all(|file| file.is_file())
         && inputs.headers.is_some()
         && inputs.headers == headers(session, &kernel)
-        && inputs.compiler_file.is_some_and(|compiler| compiler.path.is_file())
+        && inputs.compiler_file.is_some_and(|compiler| is_found_by_name(session, &compiler.path))
         && has_sources(&session.tree().source(&built.id().package))
         && staleness(session, built).is_none()
+}
+
+/// Whether a program is the one that its name stands for now.
+fn is_found_by_name(session: &Session<'_>, path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| session.system.program(name)).is_some_and(|found| found == path)
 }
 
 /// Whether a source directory holds anything to compile beside its dkms.conf.

@@ -1,7 +1,7 @@
 //! Builds that were made before their kernel came: used when it comes with the headers that they were made with, and dropped
 //! when it does not come.
 
-use crate::conf::Strictness;
+use crate::conf::{Strictness, framework_files};
 use crate::inspect::inputs::is_certainly_current;
 use crate::inspect::installed::is_whole;
 use crate::model::{BuildId, PackageId, PackageName, Result};
@@ -9,6 +9,7 @@ use crate::session::WriteSession;
 use crate::system::files;
 use crate::system::lock::Lock;
 use crate::tree::{BuildRecord, Built, Tree};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -55,7 +56,15 @@ fn fits(session: &WriteSession<'_>, found: &Built) -> bool {
     let is_installed = |name: String| {
         PackageName::new(&name).is_ok_and(|name| session.tree().active(&name, &id.target).is_some())
     };
-    conf.depends.into_iter().chain(built_with).all(is_installed)
+    // What framework.conf says of builds is in no record either.
+    let configuration = framework_files(session.system).into_iter().chain(settings.build_environment.clone());
+    let made = BuildRecord::taken(found.dir()).map(|(made, _)| made);
+    let is_older = |file: PathBuf| {
+        let changed = fs_err::metadata(file).and_then(|data| data.modified()).ok();
+        changed.is_none_or(|changed| made.is_some_and(|made| changed <= made))
+    };
+    configuration.into_iter().all(is_older)
+        && conf.depends.into_iter().chain(built_with).all(is_installed)
         && is_whole(session, found)
         && is_certainly_current(session, found)
 }

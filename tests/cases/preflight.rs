@@ -98,6 +98,8 @@ fn build_waits_for_its_kernel(#[case] ending: &str) {
 #[case::other_symbols(|world: &World| { write(&world.path(format!("/usr/src/linux-headers-{NEXT}/Module.symvers")), b"0x1 s vmlinux E\n"); })]
 #[case::other_headers(|world: &World| { write(&world.path(format!("/usr/src/linux-headers-{NEXT}/include/linux/module.h")), b"/* other */\n"); })]
 #[case::other_source(|world: &World| { world.package("m", "1.0").file("m.c", "other"); })]
+#[case::other_settings(|world: &World| { world.write("/etc/dkms/framework.conf", "build_environment=/etc/environment\n"); })]
+#[case::another_compiler(|world: &World| world.program("gcc", "exec /usr/bin/gcc \"$@\""))]
 #[case::damaged(|world: &World| {
     write(&world.path(format!("/var/lib/dkms/.preflight/m/1.0/{NEXT}/{}/module/m.ko", *A)), b"other");
 })]
@@ -177,6 +179,48 @@ fn keys_are_used_and_never_made() {
     world.ok(&["autoinstall", "-k", NEXT]);
     assert_eq!(world.calls("make").len(), made, "it is signed without compiling");
     assert_eq!(status(&world), "cases");
+}
+
+#[test]
+fn keys_of_the_machine_sign() {
+    let Some(world) = machine() else { return };
+    world.write("/etc/dkms/framework.conf", "try_sign_modules=true\n");
+    world.signing_keys("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub");
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    headers(&world, NEXT, "");
+    let dir = world.scratch(&format!("content-{NEXT}/usr/src/linux-headers-{NEXT}"));
+    write(&dir.join("include/config/auto.conf"), b"CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
+    crate::world::script(&dir.join("scripts/sign-file"), crate::world::SIGN);
+    let before = rest(&world);
+    for _ in 0..2 {
+        world.ok(&["preflight", dir.to_str().unwrap()]).says("m/1.0  builds").is_silent_about("unsigned");
+        assert!(rest(&world) == before, "the machine is another one");
+    }
+    let module = format!("/var/lib/dkms/.preflight/m/1.0/{NEXT}/{}/module/m.ko", *A);
+    assert!(fs::read(world.path(module)).unwrap().ends_with(b"~Module signature appended~\n"));
+}
+
+/// The second one waits, and neither disturbs the other.
+#[test]
+fn two_preflights_follow_each_other() {
+    let Some(world) = machine() else { return };
+    world.write("/etc/dkms/framework.conf", "try_sign_modules=true\n");
+    world.signing_keys("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub");
+    let mark = world.scratch("started");
+    world.package("m", "1.0").recipe(&format!("touch {}; sleep 1", mark.display()));
+    world.ok(&["add", "m/1.0"]);
+    headers(&world, NEXT, "");
+    let dir = world.scratch(&format!("content-{NEXT}/usr/src/linux-headers-{NEXT}"));
+    write(&dir.join("include/config/auto.conf"), b"CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
+    crate::world::script(&dir.join("scripts/sign-file"), crate::world::SIGN);
+    let dir = dir.to_str().unwrap().to_owned();
+    let first = world.start(&["preflight", &dir]);
+    crate::world::wait_until("it builds", || mark.exists());
+    let second = world.dkms(&["preflight", &dir]);
+    second.exits(0).says("m/1.0  builds").complains("/var/lib/dkms/.preflight");
+    first.wait().exits(0).says("m/1.0  builds").is_silent_about("unsigned");
+    assert_eq!(world.calls("make").len(), 1);
 }
 
 #[rstest]

@@ -130,11 +130,12 @@ fn enter_other_tree(settings: &Settings, system: &System) -> Result<KeyFiles> {
         return Err(unusable("it is not a directory".to_owned()));
     }
     files::create_dirs(kept.root()).map_err(|error| unusable(error.to_string()))?;
+    let not_shown = |error: std::io::Error| Error::NotShown { why: error.to_string() };
+    mounts::leave_machine().map_err(not_shown)?;
+    // Opened among the mounts where they will be shown.
     let names = ["mok.key", "mok.pub"].into_iter();
     let keys = names.filter_map(|name| Some((name, fs_err::File::open(tree.root().join(name)).ok()?)));
     let keys = keys.collect();
-    let not_shown = |error: std::io::Error| Error::NotShown { why: error.to_string() };
-    mounts::leave_machine().map_err(not_shown)?;
     mounts::show(kept.root(), tree.root()).map_err(not_shown)?;
     system.console.rename(tree.root(), kept.root());
     Ok(keys)
