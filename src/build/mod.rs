@@ -93,6 +93,7 @@ pub(crate) fn build(
     // A make that a signal ended looks like one that failed: the signal is the reason.
     let result = if result.is_err() { session.go_on().and(result) } else { result };
     drop(shown);
+    let walls = place.isolation();
     let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
     // The directory of a failed build stays for its author; an interrupted one tells nothing.
     let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
@@ -108,7 +109,7 @@ pub(crate) fn build(
     if let Some(inputs) = &mut inputs {
         Surroundings::look(session, &id.target.release, preparation.toolchain.cc.as_deref()).note(inputs);
     }
-    remember(session, id, inputs, result.as_ref().err(), began.elapsed());
+    remember(session, id, inputs, result.as_ref().err(), began.elapsed(), walls);
     if result.as_ref().is_err_and(Error::is_for_crash_reporters) {
         report_to_apport(session, id);
     }

@@ -22,7 +22,7 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
             ),
             (
                 "`failures[]`",
-                "builds that failed and are not retried before something changes: `kernel`, `arch`, `at` (RFC 3339), `code`, `reason`, `duration_ms`, `log`",
+                "builds that failed and are not retried before something changes: `kernel`, `arch`, `at` (RFC 3339), `code`, `reason`, `duration_ms`, `isolation` as below, `log`",
             ),
             ("`builds[]`", "one for each kernel and architecture"),
             ("`kernel`, `arch`, `state`", "for which; `built`, `installed` or `installed-weak`"),

@@ -6,7 +6,7 @@ use crate::programs::log::NO_ROOM;
 use crate::session::WriteSession;
 use crate::system::files;
 use crate::system::fingerprint::{Comparison, Fingerprint};
-use crate::tree::{Built, FailureRecord, Inputs};
+use crate::tree::{Built, FailureRecord, Inputs, IsolationRecord};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -61,6 +61,7 @@ pub(crate) fn remember(
     inputs: Option<Inputs>,
     error: Option<&Error>,
     took: Duration,
+    isolation: IsolationRecord,
 ) {
     let Some(error) = error else {
         return warn_of(session, id, session.writer.forget_failure(id));
@@ -76,6 +77,7 @@ pub(crate) fn remember(
     record.log = error.log().cloned();
     record.duration_ms = Some(millis(took));
     record.exit_code = error.exit_code().0;
+    record.isolation = Some(isolation);
     warn_of(session, id, session.writer.remember_failure(id, &record));
 }
 

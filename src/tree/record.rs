@@ -387,6 +387,9 @@ pub(crate) struct FailureRecord {
     /// How long it took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// How its programs were kept from the machine; missing where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<IsolationRecord>,
 }
 
 impl FailureRecord {
@@ -394,8 +397,8 @@ impl FailureRecord {
     pub(crate) fn new(inputs: Inputs, tools: (Fingerprint, Vec<PathBuf>), at: String) -> Self {
         let (tools, tool_files) = tools;
         let reason = String::new();
-        let (log, duration_ms, exit_code) = (None, None, 0);
-        Self { format: FORMAT, inputs, tools, tool_files, reason, log, exit_code, at, duration_ms }
+        let (log, duration_ms, isolation, exit_code) = (None, None, None, 0);
+        Self { format: FORMAT, inputs, tools, tool_files, reason, log, exit_code, at, duration_ms, isolation }
     }
 
     /// In `T/M/V`: the directory of the target would look like a build to others.

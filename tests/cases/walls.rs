@@ -157,6 +157,10 @@ fn failure_that_is_not_a_denial_is_no_reason_to_try_again() {
     let Some(world) = walled("auto") else { return };
     world.package("m", "1.0").recipe("echo 'm.c:1: error: no'; exit 2");
     world.dkms(&["build", "m/1.0"]).exits(10).is_silent_about("isolation");
+    let status: serde_json::Value =
+        serde_json::from_str(&world.ok(&["status", "--format", "json"]).stdout).unwrap();
+    let walls = status["packages"][0]["failures"][0]["isolation"]["walls"].as_array().unwrap();
+    assert!(walls.contains(&"files".into()), "a failed build has its walls in its record: {walls:?}");
 }
 
 #[rstest]

@@ -60,6 +60,8 @@ struct FailureStatus {
     reason: String,
     /// How long the build took; null where that was not recorded.
     duration_ms: Option<u64>,
+    /// How its programs were kept from the machine; null where that was not recorded.
+    isolation: Option<IsolationRecord>,
     log: Option<PathBuf>,
 }
 
@@ -156,6 +158,7 @@ fn failures(id: &PackageId, view: &View<'_>) -> Vec<FailureStatus> {
         code: record.exit_code,
         reason: record.reason,
         duration_ms: record.duration_ms,
+        isolation: record.isolation,
         log: record.log.and_then(|_| log(&target)),
     };
     view.tree.failures(id).into_iter().map(status).collect()
