@@ -19,7 +19,7 @@ use common_postinst::common_postinst;
 use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
 use initramfs::{initramfs, initramfs_modules};
 use kernel_install::kernel_install;
-use preflight::{preflight_apt, preflight_timer};
+use preflight::{preflight_apt, preflight_pacman, preflight_timer};
 
 use crate::model::text::shown_in_line;
 use crate::system::syslog::{Severity, Syslog};
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 type Program = fn() -> ExitCode;
 
 /// The programs in /usr/lib/dkms, which are links to one file: what they share is there once.
-const PROGRAMS: [(&str, Program); 13] = [
+const PROGRAMS: [(&str, Program); 14] = [
     ("boot", boot),
     ("common.postinst", common_postinst),
     ("dkms_autoinstaller", autoinstaller),
@@ -48,6 +48,7 @@ const PROGRAMS: [(&str, Program); 13] = [
     ("kernel-preinst", kernel_preinst),
     ("kernel-prerm", kernel_prerm),
     ("preflight-apt", preflight_apt),
+    ("preflight-pacman", preflight_pacman),
     ("preflight-timer", preflight_timer),
 ];
 

@@ -1,9 +1,10 @@
 //! Before a kernel comes: what it would lack is said, and where the administrator demands it the package manager stops. A failure
 //! of ours never stops it.
 //!
-//! Source: apt.conf(5), "DPkg::Pre-Install-Pkgs" and its protocol, version 3.
+//! Source: apt.conf(5), "DPkg::Pre-Install-Pkgs" and its protocol, version 3; alpm-hooks(5).
 
 use super::{Hook, run};
+use crate::archive::kernel_package::is_kernel_package;
 use crate::conf::{EvalContext, Overrides, PreflightPolicy, Settings, is_required};
 use crate::inspect::pending::is_switched_off;
 use crate::kernel::apt_packages::{headers_follower, headers_of, image_of, is_part_of_headers};
@@ -14,7 +15,9 @@ use crate::ops::preflight::{KernelForecast, Preflight, glance, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
 use crate::plan::request::{Force, Headers};
 use crate::session::Session;
-use crate::system::{System, lock};
+use crate::system::ancestors::ancestors;
+use crate::system::process::Output;
+use crate::system::{System, dir, lock};
 use crate::tree::Tree;
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -22,11 +25,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The status that makes apt stop; every other one lets it go on (`preflight-apt || test $? -ne 10`).
+/// The status that makes package managers stop; every other one lets them go on (`preflight-apt || test $? -ne 10`).
 const STOP: u8 = 10;
 /// Stands over `preflight` in framework.conf, for one run.
 const VARIABLE: &str = "DKMS_PREFLIGHT";
-/// How long apt waits for a preflight that began at the same moment.
+/// How long a package manager waits for a preflight that began at the same moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More than apt writes about a whole distribution.
 const MOST_BYTES: u64 = 64 << 20;
@@ -34,30 +37,47 @@ const MOST_BYTES: u64 = 64 << 20;
 /// `/usr/lib/dkms/preflight-apt`: apt calls it when every package is there and none is unpacked, and says on standard input what
 /// it is about to do. 10 if a kernel would lack what `preflight="require"` demands, else 0.
 pub(super) fn preflight_apt() -> ExitCode {
-    let mut text = Vec::new();
-    let _ = std::io::stdin().lock().take(MOST_BYTES).read_to_end(&mut text);
-    let upcoming = Upcoming::parse(&String::from_utf8_lossy(&text));
+    let upcoming = apt(&standard_input());
     if upcoming.kernels.is_empty() && upcoming.images.is_empty() {
         return ExitCode::SUCCESS;
     }
-    run("preflight-apt", |hook| {
-        let settings = Settings::load(Overrides::default(), &hook.system);
-        let policy = policy(hook, &settings);
-        if policy == PreflightPolicy::Off || is_switched_off(&hook.system) {
-            foresee(&[], false, &hook.system);
-            return 0;
-        }
-        // apt waits.
-        hook.system.patience = Some(PATIENCE);
-        match look_ahead(&upcoming, policy, &settings, &hook.system) {
-            Ok(kernels) => conclude(hook, &kernels, policy, &upcoming, &settings),
-            Err(error) => {
-                hook.error(&error.to_string());
-                hook.note("it is not known whether drivers build for the kernel that comes; apt goes on.");
-                0
-            }
-        }
+    run("preflight-apt", |hook| before_upgrade(hook, &upcoming))
+}
+
+/// `/usr/lib/dkms/preflight-pacman`: the same for pacman, which gives the paths that are about to come, without the first slash.
+pub(super) fn preflight_pacman() -> ExitCode {
+    let paths = standard_input();
+    run("preflight-pacman", |hook| {
+        let upcoming = pacman(&paths, &hook.system);
+        before_upgrade(hook, &upcoming)
     })
+}
+
+fn standard_input() -> String {
+    let mut text = Vec::new();
+    let _ = std::io::stdin().lock().take(MOST_BYTES).read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn before_upgrade(hook: &mut Hook, upcoming: &Upcoming) -> u8 {
+    let settings = Settings::load(Overrides::default(), &hook.system);
+    let policy = policy(hook, &settings);
+    if policy == PreflightPolicy::Off || is_switched_off(&hook.system) {
+        foresee(&[], false, &hook.system);
+        return 0;
+    }
+    // The package manager waits.
+    hook.system.patience = Some(PATIENCE);
+    match look_ahead(upcoming, policy, &settings, &hook.system) {
+        Ok(kernels) => conclude(hook, &kernels, policy, upcoming, &settings),
+        Err(error) => {
+            hook.error(&error.to_string());
+            hook.note(
+                "it is not known whether drivers build for the kernel that comes; the upgrade goes on.",
+            );
+            0
+        }
+    }
 }
 
 /// `/usr/lib/dkms/preflight-timer`: builds for the kernel that apt would install next, and leaves a notice if drivers do not build.
@@ -86,7 +106,7 @@ pub(super) fn preflight_timer() -> ExitCode {
     })
 }
 
-/// What apt is about to do, as far as it concerns kernels.
+/// What a package manager is about to do, as far as it concerns kernels.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Upcoming {
     /// Kernels whose headers come.
@@ -95,50 +115,102 @@ struct Upcoming {
     images: BTreeSet<KernelRelease>,
     /// The packages with headers and what is needed with them.
     files: Vec<PathBuf>,
-    /// Packages that can be held so that the kernels do not come.
-    names: BTreeSet<String>,
+    /// A command that keeps the kernels from coming.
+    hold: String,
+    /// The command that was under way, as far as it is always the same.
+    again: &'static str,
 }
 
-impl Upcoming {
-    /// Reads version 3 of the protocol: lines of configuration, an empty line, then one line for each package: its name, the old
-    /// version, its architecture and multi-arch word, a comparison, the same three of the new one, and the file that is about to
-    /// be unpacked.
-    fn parse(text: &str) -> Self {
-        let mut found = Self::default();
-        let mut lines = text.lines();
-        let configuration = lines.by_ref().take_while(|line| !line.is_empty());
-        let native = configuration.filter_map(|line| line.strip_prefix("APT::Architecture=")).last();
-        let native = native.map(str::to_owned);
-        for line in lines {
-            let words: Vec<&str> = line.splitn(9, ' ').collect();
-            let [name, _, _, _, _, _, arch, _, file] = words.as_slice() else { continue };
-            // What another architecture's programs run on is none of this machine's kernels.
-            let is_foreign = *arch != "all" && native.as_ref().is_some_and(|native| native != arch);
-            if !file.starts_with('/') || is_foreign {
-                continue;
-            }
-            let (kernel, image) = (headers_of(name, arch), image_of(name));
-            if kernel.is_some() || image.is_some() || headers_follower(name).is_some() {
-                found.names.insert((*name).to_owned());
-            }
-            if is_part_of_headers(name) && headers_follower(name).is_none() {
-                found.files.push(PathBuf::from(file));
-            }
-            found.kernels.extend(kernel);
-            found.images.extend(image);
+/// Reads version 3 of apt's protocol: lines of configuration, an empty line, then one line for each package: its name, the old
+/// version, its architecture and multi-arch word, a comparison, the same three of the new one, and the file that is about to be
+/// unpacked.
+fn apt(text: &str) -> Upcoming {
+    let mut found = Upcoming { again: "apt upgrade", ..Upcoming::default() };
+    let mut names = BTreeSet::new();
+    let mut lines = text.lines();
+    let configuration = lines.by_ref().take_while(|line| !line.is_empty());
+    let native = configuration.filter_map(|line| line.strip_prefix("APT::Architecture=")).last();
+    let native = native.map(str::to_owned);
+    for line in lines {
+        let words: Vec<&str> = line.splitn(9, ' ').collect();
+        let [name, _, _, _, _, _, arch, _, file] = words.as_slice() else { continue };
+        // What another architecture's programs run on is none of this machine's kernels.
+        let is_foreign = *arch != "all" && native.as_ref().is_some_and(|native| native != arch);
+        if !file.starts_with('/') || is_foreign {
+            continue;
         }
-        found
+        let (kernel, image) = (headers_of(name, arch), image_of(name));
+        if kernel.is_some() || image.is_some() || headers_follower(name).is_some() {
+            names.insert(*name);
+        }
+        if is_part_of_headers(name) && headers_follower(name).is_none() {
+            found.files.push(PathBuf::from(file));
+        }
+        found.kernels.extend(kernel);
+        found.images.extend(image);
     }
+    // What follows new kernels, or else the kernels themselves.
+    let followers: BTreeSet<&str> =
+        names.iter().copied().filter(|name| headers_follower(name).is_some()).collect();
+    let held = if followers.is_empty() { names } else { followers };
+    found.hold = format!("apt-mark hold {}", held.into_iter().collect::<Vec<_>>().join(" "));
+    found
+}
 
-    /// What to hold: what follows new kernels, or else the kernels themselves.
-    fn to_hold(&self) -> String {
-        let followers = self.names.iter().filter(|name| headers_follower(name).is_some());
-        let followers: Vec<&str> = followers.map(String::as_str).collect();
-        match followers.is_empty() {
-            true => self.names.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
-            false => followers.join(" "),
-        }
+/// Reads the paths that pacman gives, and looks for the packages that they are in: among those that it was given by name, and
+/// among those that it has downloaded.
+///
+/// Source: alpm-hooks(5); pacman.conf(5), `CacheDir`.
+fn pacman(paths: &str, system: &System) -> Upcoming {
+    let mut found = Upcoming { again: "pacman -Syu", ..Upcoming::default() };
+    for path in paths.lines().filter_map(|line| line.strip_prefix("usr/lib/modules/")) {
+        let Some((release, rest)) = path.split_once('/') else { continue };
+        let Ok(release) = KernelRelease::new(release) else { continue };
+        match rest.starts_with("build/") {
+            true => found.kernels.insert(release),
+            false => found.images.insert(release),
+        };
     }
+    let is_wanted = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let is_package = is_kernel_package(file) && !name.ends_with(".sig");
+        is_package
+            && name.contains("-headers-")
+            && found.kernels.iter().any(|kernel| name.contains(version(kernel)))
+    };
+    found.files =
+        given_to_pacman().into_iter().chain(downloaded_by_pacman(system)).filter(is_wanted).collect();
+    // linux-headers-6.9.5.arch1-1-x86_64.pkg.tar.zst: behind the name follow the version, the release and the architecture.
+    let name = |file: &PathBuf| Some(file.file_name()?.to_str()?.rsplitn(4, '-').last()?.to_owned());
+    let headers: BTreeSet<String> = found.files.iter().filter_map(name).collect();
+    let images = headers.iter().filter_map(|name| name.strip_suffix("-headers").map(str::to_owned));
+    let held: Vec<String> = images.chain(headers.iter().cloned()).collect();
+    found.hold = format!("pacman -Syu --ignore {}", held.join(","));
+    found
+}
+
+/// The version that a release begins with: of 6.9.5-arch1-1 it is 6.9.5.
+fn version(release: &KernelRelease) -> &str {
+    let text = release.as_str();
+    &text[..text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len())]
+}
+
+/// Packages in pacman's own command line.
+fn given_to_pacman() -> Vec<PathBuf> {
+    let Some(pacman) = ancestors().find(|process| process.command == "pacman") else { return Vec::new() };
+    let place = PathBuf::from(format!("/proc/{}", pacman.pid));
+    let dir = fs_err::read_link(place.join("cwd")).unwrap_or_default();
+    let line = fs_err::read(place.join("cmdline")).unwrap_or_default();
+    let words = line.split(|byte| *byte == 0).map(|word| dir.join(String::from_utf8_lossy(word).as_ref()));
+    words.filter(|file| file.is_file()).collect()
+}
+
+fn downloaded_by_pacman(system: &System) -> Vec<PathBuf> {
+    let asked = system.command("pacman-conf").arg("CacheDir").stdout(Output::Capture).run();
+    let text = asked.map(|outcome| String::from_utf8_lossy(&outcome.stdout).into_owned()).unwrap_or_default();
+    let usual = "/var/cache/pacman/pkg".to_owned();
+    let dirs = if text.trim().is_empty() { usual } else { text };
+    dirs.lines().flat_map(|line| dir::entries(system.path(line))).map(|entry| entry.path()).collect()
 }
 
 /// The administrator's rule, or what the variable says for this run.
@@ -172,7 +244,9 @@ fn look_ahead(
         PreflightPolicy::Build | PreflightPolicy::Require => !upcoming.kernels.is_empty(),
         PreflightPolicy::Off | PreflightPolicy::Report => false,
     };
-    if builds && lock::is_held_by_another(Tree::at(&settings.dkms_tree).kept().root()) {
+    if builds && upcoming.files.is_empty() {
+        system.console.note("dkms: the packages with its headers were not found, so nothing is built before; the upgrade goes on.");
+    } else if builds && lock::is_held_by_another(Tree::at(&settings.dkms_tree).kept().root()) {
         system
             .console
             .note("dkms: another preflight is building; what it has not found out is not known yet.");
@@ -257,9 +331,10 @@ fn conclude(
         format!("{release} would not have {}", names.join(", "))
     });
     hook.error(&format!(
-        "Nothing is installed, because kernel {} (preflight=\"require\" in /etc/dkms/framework.conf).\nHold the kernel: apt-mark hold {}; or install it all the same, once: {VARIABLE}=report apt upgrade",
+        "Nothing is installed, because kernel {} (preflight=\"require\" in /etc/dkms/framework.conf).\nHold the kernel: {}; or install it all the same, once: {VARIABLE}=report {}",
         lacks.collect::<Vec<_>>().join("; kernel "),
-        upcoming.to_hold(),
+        upcoming.hold,
+        upcoming.again,
     ));
     STOP
 }
@@ -287,20 +362,24 @@ mod tests {
 
     #[test]
     fn kernels_of_transaction_are_found() {
-        let found = Upcoming::parse(TEXT);
+        let found = apt(TEXT);
         let release = KernelRelease::new("6.1.0-56-amd64").unwrap();
         assert_eq!(found.kernels, BTreeSet::from([release.clone()]));
         assert_eq!(found.images, BTreeSet::from([release]));
         let files: Vec<_> =
             found.files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(files, ["linux-kbuild-6.1.deb", "common.deb", "a file.deb"]);
-        assert_eq!(found.to_hold(), "linux-image-amd64");
+        assert_eq!(found.hold, "apt-mark hold linux-image-amd64");
     }
 
     #[test]
     fn transaction_without_kernels_is_nothing() {
-        assert_eq!(Upcoming::parse("VERSION 3\n\nbash 1 a f < 2 a f /b.deb\n"), Upcoming::default());
-        assert_eq!(Upcoming::parse(""), Upcoming::default());
-        assert_eq!(Upcoming::parse("\u{0}nonsense\n\nlinux-image-x\n"), Upcoming::default());
+        for text in ["VERSION 3\n\nbash 1 a f < 2 a f /b.deb\n", "", "\u{0}nonsense\n\nlinux-image-x\n"] {
+            let found = apt(text);
+            assert!(
+                found.kernels.is_empty() && found.images.is_empty() && found.files.is_empty(),
+                "{found:?}"
+            );
+        }
     }
 }

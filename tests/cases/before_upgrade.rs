@@ -183,29 +183,73 @@ fn notice_goes_when_the_kernel_has_come() {
     assert!(!world.has(MOTD));
 }
 
+/// pacman, which has downloaded the headers of NEXT.
+fn pacman(world: &World, variable: &str) -> Ended {
+    let file = package(world, NEXT, ".pkg.tar.gz");
+    let cache = "/var/cache/pacman/pkg";
+    fs::create_dir_all(world.path(cache)).unwrap();
+    fs::copy(file, world.path(format!("{cache}/linux-headers-6.1.0.arch1-2-x86_64.pkg.tar.gz"))).unwrap();
+    for other in
+        ["linux-headers-6.1.0.arch1-2-x86_64.pkg.tar.gz.sig", "linux-headers-5.9-1-x86_64.pkg.tar.gz"]
+    {
+        world.write(&format!("{cache}/{other}"), "not to be unpacked");
+    }
+    let paths = format!("usr/lib/modules/{NEXT}/build/include/\\nusr/lib/modules/{NEXT}/modules.order\\n");
+    world.shell(&format!("printf '{paths}' | {variable} $preflight_pacman"))
+}
+
+#[test]
+fn pacman_is_told_as_apt_is() {
+    let Some(world) = prepared(FAILS, "require") else { return };
+    let ended = pacman(&world, "");
+    ended.exits(10).complains(&format!("Nothing is installed, because kernel {NEXT} would not have m/1.0"));
+    ended.complains("pacman -Syu --ignore linux,linux-headers; or install it all the same");
+    pacman(&world, "DKMS_PREFLIGHT=build").exits(0).complains("m/1.0 does not build");
+    world.package("m", "1.0").recipe("true");
+    pacman(&world, "").exits(0).is_silent_about("would lack");
+    let made = world.calls("make").len();
+    arrive(&world, NEXT);
+    world.ok(&["autoinstall", "-k", NEXT]);
+    assert_eq!(world.calls("make").len(), made);
+}
+
+#[test]
+fn pacman_goes_on_where_the_package_is_not_found() {
+    let Some(world) = prepared("true", "require") else { return };
+    let line = format!("echo usr/lib/modules/{NEXT}/build/include/ | $preflight_pacman");
+    world.shell(&line).exits(0).complains("the upgrade goes on");
+}
+
 #[test]
 fn failure_of_ours_never_stops_apt() {
     let Some(world) = prepared("true", "require") else { return };
     let name = format!("linux-headers-{NEXT}");
     let missing = apt(&world, &[(&name, "/nowhere.deb")], "");
-    missing.exits(0).complains("there is no such file").complains("apt goes on");
+    missing.exits(0).complains("there is no such file").complains("the upgrade goes on");
     fs::write(world.scratch("half.deb"), "!<arch>\n").unwrap();
     let half = world.scratch("half.deb").display().to_string();
-    apt(&world, &[(&name, &half)], "").exits(0).complains("apt goes on");
+    apt(&world, &[(&name, &half)], "").exits(0).complains("the upgrade goes on");
     world.shell("$preflight_apt </dev/null").exits(0);
     world.shell("head -c 100000 /dev/urandom | $preflight_apt").exits(0);
     world.write("/etc/dkms/framework.conf", "preflight=nonsense\n");
     upgrade(&world, "").exits(0).complains("preflight in framework.conf is \"nonsense\"");
 }
 
-#[test]
-fn status_of_hook_reaches_apt_as_it_is_called() {
-    let conf = include_str!("../../packaging/debian/apt.conf");
-    let command = conf.lines().find_map(|line| line.strip_prefix("DPkg::Pre-Install-Pkgs { \"")).unwrap();
-    let command = command.strip_suffix("\"; };").unwrap();
+#[rstest]
+fn status_of_hook_arrives_as_it_is_called(#[values("apt", "pacman")] manager: &str) {
+    let apt = include_str!("../../packaging/debian/apt.conf");
+    let apt = apt.lines().find_map(|line| line.strip_prefix("DPkg::Pre-Install-Pkgs { \"")).unwrap();
+    let pacman = include_str!("../../packaging/arch/60-dkms-preflight.hook");
+    let pacman = pacman.lines().find_map(|line| line.strip_prefix("Exec = ")).unwrap();
+    let (command, name) = match manager {
+        "apt" => (apt.strip_suffix("\"; };").unwrap(), "/usr/lib/dkms/preflight-apt"),
+        _ => (pacman, "/usr/lib/dkms/preflight-pacman"),
+    };
+    // pacman starts programs without a shell, and makes nothing of a dollar.
+    let command = if manager == "apt" { command.to_owned() } else { command.replace('$', "\\$") };
     let world = World::without_kernel();
     let hook = world.scratch("hook");
-    let command = command.replace("/usr/lib/dkms/preflight-apt", &hook.display().to_string());
+    let command = command.replace(name, &hook.display().to_string());
     for (status, goes_on) in
         [(None, true), (Some(0), true), (Some(10), false), (Some(1), true), (Some(137), true)]
     {

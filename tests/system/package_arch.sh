@@ -98,4 +98,48 @@ assert_status "the driver goes" 0 pac -R hello-dkms
 assert_equal "nothing is left of it" "" "$(status)"
 refute "its module is gone" test -e "$root/usr/lib/modules/6.1.2-arch1-1/updates"
 
+# Before a kernel comes: with pacman inside of the root, as on a machine.
+root=$(root_copy arch-preflight "$(root_base pacman-package-manager)")
+rm "$root/etc/os-release"
+cp "$work/os-release" "$root/etc/os-release"
+root_run "$root" useradd --system --no-create-home --home-dir /nonexistent dkms-build
+mkdir -p "$root/packages"
+image() {
+    rm -rf "$work/linux"
+    mkdir -p "$work/linux/usr/lib/modules/$1"
+    touch "$work/linux/usr/lib/modules/$1/modules."{order,builtin,dep}
+    packed linux "${1%%-*}-1"
+}
+headers() {
+    rm -rf "$work/linux-headers"
+    mkdir -p "$work/linux-headers/usr/lib/modules/$1/build/include/generated"
+    echo "#define UTS_RELEASE \"$1\"" >"$work/linux-headers/usr/lib/modules/$1/build/include/generated/utsrelease.h"
+    packed linux-headers "${1%%-*}-1"
+}
+inside() {
+    local file names=()
+    for file in "$@"; do
+        cp "$file" "$root/packages/"
+        names+=("/packages/${file##*/}")
+    done
+    root_run "$root" pacman --config /dev/null --noconfirm --noprogressbar -U -dd "${names[@]}"
+}
+assert_status "pacman of the root installs the package" 0 inside "$package"
+assert_status "a kernel comes with its headers" 0 inside "$(image 6.1.1-arch1-1)" "$(headers 6.1.1-arch1-1)"
+made=$(driver 1.0)
+sed -i "s/^MAKE=.*/MAKE=\"test \$kernelver = 6.1.1-arch1-1 \&\& 'gcc' -c hello.c -o hello.ko\"/" "$work/hello-dkms/usr/src/hello-1.0/dkms.conf"
+made=$(packed hello-dkms 1.0-1)
+assert_status "a driver comes" 0 inside "$made"
+assert_match "it is installed" '^hello/1\.0, 6\.1\.1-arch1-1, .*: installed$' "$(status)"
+echo 'preflight="require"' >"$root/etc/dkms/framework.conf.d/preflight.conf"
+echo 'required="yes"' >"$root/etc/dkms/hello.conf"
+next=("$(image 6.1.2-arch1-1)" "$(headers 6.1.2-arch1-1)")
+assert_status "pacman stops before a kernel on which it does not build" 1 inside "${next[@]}"
+stopped=$(inside "${next[@]}" 2>&1 || true)
+assert_match "it says why" 'Nothing is installed, because kernel 6\.1\.2-arch1-1 would not have hello/1\.0' "$stopped"
+assert_equal "nothing has changed" "linux 6.1.1-1" "$(root_run "$root" pacman --config /dev/null -Q linux)"
+root_env DKMS_PREFLIGHT=report
+assert_status "with the override it goes on" 0 inside "${next[@]}"
+assert_equal "the kernel is there" "linux 6.1.2-1" "$(root_run "$root" pacman --config /dev/null -Q linux)"
+
 assert_done
