@@ -54,6 +54,8 @@ pub(super) fn write(text: &str, session: &WriteSession<'_>) -> Result<()> {
     let path = fs_err::canonicalize(&path).unwrap_or(path);
     if let Some(dir) = path.parent() {
         files::create_dirs(dir)?;
+        // What a killed run left; the lock is held.
+        files::remove_leftovers(dir);
     }
     Ok(files::publish_file(&path, text.as_bytes(), 0o644)?)
 }

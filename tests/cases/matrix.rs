@@ -139,7 +139,7 @@ impl Scenario {
 fn state(world: &World) -> BTreeMap<String, Vec<u8>> {
     let mut all = world.everything();
     let is_log = |name: &str| name.ends_with("make.log") || name.starts_with("var/log/");
-    all.retain(|name, _| !is_log(name) && !name.ends_with(".lock.nested"));
+    all.retain(|name, _| !is_log(name) && !name.ends_with(".lock.nested") && !name.ends_with("/.lock"));
     for (name, content) in &mut all {
         let file = name.rsplit('/').next().unwrap();
         if file.starts_with(".dkms-") && file.ends_with(".json") {
@@ -262,6 +262,36 @@ const THREE: Scenario =
 const SIGN_AGAIN: Scenario =
     Scenario { program: "dkms", args: &["autoinstall"], prepare: unsigned, heal: autoinstall };
 
+/// Builds wait for the kernel, which is here: what is installed for it comes from them.
+fn kept() -> World {
+    let world = added();
+    world.ok(&["preflight", "-k", K]);
+    world
+}
+
+fn two_versions() -> World {
+    let world = newer();
+    world.ok(&["install", "m/2.0"]);
+    world
+}
+
+fn preflight(world: &World) {
+    world.ok(&["preflight", "-k", K]);
+}
+
+fn roll_back(world: &World) {
+    let ended = world.dkms(&["rollback", "m"]);
+    // 3: there is no older version, because this was done.
+    assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
+}
+
+const PREFLIGHT: Scenario =
+    Scenario { program: "dkms", args: &["preflight", "-k", K], prepare: added, heal: preflight };
+const USE_KEPT: Scenario =
+    Scenario { program: "dkms", args: &["autoinstall"], prepare: kept, heal: autoinstall };
+const ROLLBACK: Scenario =
+    Scenario { program: "dkms", args: &["rollback", "m"], prepare: two_versions, heal: roll_back };
+
 /// The original is somewhere, whole, at every moment.
 fn original_is_there(world: &World, original: &[u8]) {
     let stored = format!("/var/lib/dkms/m/original_module/{K}/{}/m.ko", *A);
@@ -306,6 +336,9 @@ fn nothing_is_lost(world: &World, original: &[u8], wanted: &BTreeMap<String, Vec
 #[case::remove(&REMOVE)]
 #[case::kernel_goes(&KERNEL_GOES)]
 #[case::three_packages(&THREE)]
+#[case::preflight(&PREFLIGHT)]
+#[case::use_kept(&USE_KEPT)]
+#[case::rollback(&ROLLBACK)]
 #[ignore = "slow: make test-slow"]
 fn next_command_heals_a_kill_at_any_change(#[case] scenario: &Scenario) {
     let original = std::fs::read(added().path(ORIGINAL)).unwrap();
@@ -337,6 +370,9 @@ const CODES: [i32; 9] = [0, 1, 4, 5, 6, 7, 10, 11, 14];
 #[case::remove(&REMOVE)]
 #[case::kernel_goes(&KERNEL_GOES)]
 #[case::three_packages(&THREE)]
+#[case::preflight(&PREFLIGHT)]
+#[case::use_kept(&USE_KEPT)]
+#[case::rollback(&ROLLBACK)]
 #[ignore = "slow: make test-slow"]
 fn next_command_heals_a_failing_machine(#[case] scenario: &Scenario) {
     let original = std::fs::read(added().path(ORIGINAL)).unwrap();
