@@ -9,7 +9,7 @@ root_private "$0" "$@"
 # shellcheck source-path=SCRIPTDIR source=../lib/assert.sh
 . "$(dirname "$0")/../lib/assert.sh"
 top=$ROOT_PROJECT
-"$top/tests/lib/need" rpm rpmlint mmdebstrap debian-archive-keyring
+"$top/tests/lib/need" rpm rpm2cpio cpio rpmlint mmdebstrap debian-archive-keyring
 export ROOT_KERNELS=no
 
 work=$(mktemp -d)
@@ -99,5 +99,35 @@ assert_status "both go" 0 in_root -e hello-dkms dkms-rs
 assert_equal "only what was edited is left" "etc/dkms/framework.conf.rpmnew
 etc/dkms/framework.conf.rpmsave" \
     "$(cd "$root" && find etc usr var/lib -path '*dkms*' ! -type d -not -path 'var/lib/rpm/*' -not -path 'usr/share/zsh*/*' | LC_ALL=C sort)"
+
+# The headers of a kernel that is not here yet, as Fedora packages them: the link from the kernel's directory is in another
+# package. In a directory that stands for a machine.
+cat >"$work/devel.spec" <<'SPEC'
+Name: kernel-devel
+Version: 6.9.5
+Release: 200.fc40
+Summary: Headers
+License: GPL
+BuildArch: noarch
+%description
+Headers.
+%install
+dir=%{buildroot}/usr/src/kernels/6.9.5-200.fc40.x86_64
+mkdir -p $dir/include/generated
+echo '#define UTS_RELEASE "6.9.5-200.fc40.x86_64"' >$dir/include/generated/utsrelease.h
+%files
+/usr/src/kernels
+SPEC
+assert_status "rpmbuild makes a package of headers" 0 build "$work/devel.spec"
+headers=$(find "$work/RPMS" -name 'kernel-devel-*.rpm')
+machine=$work/machine
+mkdir -p "$machine"/{etc/dkms,usr/src,var/lib/dkms,lib/modules/6.9.4-200.fc40.x86_64,run}
+echo 'ID=fedora' >"$machine/etc/os-release"
+looked=$(DKMS_ROOT=$machine DKMS_UNAME_R=6.9.4-200.fc40.x86_64 "$work/programs/dkms" preflight "$headers" 2>&1 || true)
+assert_match "preflight takes headers from an rpm package" '^6\.9\.5-200\.fc40\.x86_64  ready: ' "$looked"
+refute "nothing of them is left" test -e "$machine/usr/src/kernels"
+head -c 300 "$headers" >"$work/half.rpm"
+looked=$(DKMS_ROOT=$machine DKMS_UNAME_R=6.9.4-200.fc40.x86_64 "$work/programs/dkms" preflight "$work/half.rpm" 2>&1 || true)
+assert_match "half of one is refused" 'half\.rpm cannot be used as kernel headers: ' "$looked"
 
 assert_done
