@@ -3,6 +3,7 @@
 use crate::conf::{Isolation, default_isolation};
 use crate::inspect::check::{CheckOptions, Finding, KernelCheck, Kernels, check};
 use crate::kernel::default_arch;
+use crate::kernel::next_boot::GrubMenu;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::plan::request::ConfFormat;
 use crate::session::Session;
@@ -19,6 +20,8 @@ struct Document<'a> {
     complete: bool,
     /// With `--full`.
     isolation: Option<IsolationState>,
+    /// The kernel that boot_default keeps as the boot loader's default.
+    kept_default: Option<String>,
     kernels: &'a [KernelCheck],
 }
 
@@ -51,17 +54,30 @@ pub(crate) fn print(
         targets.iter().map(|target| check(session, target, scope, &kernels)).collect();
     let complete = checks.iter().all(|check| check.findings.is_empty());
     let isolation = scope.full.then(|| IsolationState::look(session));
+    let kept_default = kept_default(session);
     match format {
         ConfFormat::Json => {
-            let document = Document { schema: SCHEMA, complete, isolation, kernels: &checks };
+            let document = Document { schema: SCHEMA, complete, isolation, kept_default, kernels: &checks };
             session.system.console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
         }
         ConfFormat::Text => {
             checks.iter().for_each(|check| tell(check, session));
+            if let Some(release) = kept_default {
+                session.system.console.say(format!(
+                    "{release} stays the boot loader's default until a newer kernel has its drivers (boot_default)"
+                ));
+            }
             isolation.iter().for_each(|state| state.tell(session));
         }
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode(1) })
+}
+
+/// The kernel of the default that is ours, if it still is.
+fn kept_default(session: &Session<'_>) -> Option<String> {
+    let kept = session.tree().kept_default()?;
+    let saved = GrubMenu::read(&session.settings.boot)?.saved_entry();
+    (saved.as_ref() == Some(&kept.entry)).then_some(kept.release)
 }
 
 impl IsolationState {

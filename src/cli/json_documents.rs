@@ -57,6 +57,7 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
                 "`kind` (`no-kernel`, `missing`, `stale`, `damaged`, `foreign`, `not-indexed`, `unsigned`, `untrusted`, `not-in-image`, `old-in-image`, `lost`, `unreadable`), `package`, `module`, `why`, and `remedy`, a command that fixes it, or null",
             ),
             ("`unknown[]`", "what could not be determined; the kernel may be complete"),
+            ("`kept_default`", "the kernel that boot_default keeps as the boot loader's default, or null"),
             (
                 "`isolation`",
                 "with `--full`: the `policy` of framework.conf, the `walls` around builds, and those that are `missing` on this machine",

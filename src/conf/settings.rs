@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const GENERAL: [&str; 21] = [
+const GENERAL: [&str; 22] = [
     "source_tree",
     "dkms_tree",
     "install_tree",
@@ -35,6 +35,7 @@ const GENERAL: [&str; 21] = [
     "build_isolation",
     "build_paths",
     "preflight",
+    "boot_default",
 ];
 /// Also in the administrator's files for one package.
 pub(super) const ISOLATION: [&str; 2] = ["build_isolation", "build_paths"];
@@ -167,6 +168,8 @@ pub(crate) struct Settings {
     pub build_environment: Option<PathBuf>,
     pub on_failure: OnFailure,
     pub preflight: PreflightPolicy,
+    /// Whether the boot loader's default stays on a kernel that has its drivers, while a newer one lacks some.
+    pub keeps_complete: bool,
     /// Whether a signing key is made where there is none.
     pub makes_keys: bool,
     /// A module that should be signed and cannot be is a failed build.
@@ -218,6 +221,7 @@ impl Settings {
             build_environment: text("build_environment").map(|path| system.path(path)),
             on_failure: on_failure(text("on_failure"), system),
             preflight: preflight(text("preflight"), system),
+            keeps_complete: keeps_complete(text("boot_default"), system),
             makes_keys: true,
             require_signature: text("require_signature").is_some(),
             inhibit_shutdown: text("inhibit_shutdown").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
@@ -327,6 +331,15 @@ fn preflight(value: Option<&str>, system: &System) -> PreflightPolicy {
         ));
         PreflightPolicy::default()
     })
+}
+
+fn keeps_complete(value: Option<&str>, system: &System) -> bool {
+    if let Some(other) = value.filter(|value| *value != "keep-complete") {
+        system.console.warn(format!(
+            "boot_default in framework.conf is {other:?}; it is keep-complete or nothing. The boot loader is left alone."
+        ));
+    }
+    value == Some("keep-complete")
 }
 
 /// From the environment, else from the shell file of the old module-init-tools.

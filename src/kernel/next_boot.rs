@@ -4,16 +4,15 @@
 
 use crate::model::compare_versions;
 use crate::system::dir;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The release of the default entry; `None` where no boot loader's files can be read, or they do not say it.
 #[must_use]
 pub(crate) fn next_boot(boot: &Path) -> Option<String> {
     let read = |path: &str| fs_err::read_to_string(boot.join(path)).ok();
-    let cfg = ["grub/grub.cfg", "grub2/grub.cfg"].iter().find_map(|path| read(path));
     let env = ["grub/grubenv", "grub2/grubenv"].iter().find_map(|path| read(path)).unwrap_or_default();
-    if let Some(cfg) = cfg.filter(|cfg| cfg.contains("menuentry ")) {
-        return grub(&cfg, &env);
+    if let Some(menu) = GrubMenu::read(boot) {
+        return menu.next();
     }
     let entries: Vec<(String, String)> = dir::entries(boot.join("loader/entries"))
         .iter()
@@ -47,25 +46,80 @@ struct GrubEntry {
     release: Option<String>,
 }
 
-fn grub(cfg: &str, env: &str) -> Option<String> {
-    let entries = grub_entries(cfg);
-    let mut set =
-        cfg.lines().filter_map(|line| line.trim().strip_prefix("set default=")).map(|v| v.trim_matches('"'));
-    // The script takes next_entry where there is one, and else what GRUB_DEFAULT became.
-    let fixed = set.rfind(|value| !value.contains("next_entry")).unwrap_or("0").to_owned();
-    let saved = || variable(env, "saved_entry").unwrap_or_else(|| "0".to_owned());
-    let default = if fixed.contains("saved_entry") { saved() } else { fixed };
-    let wanted = variable(env, "next_entry").unwrap_or(default);
-    let parts: Vec<&str> = wanted.split('>').collect();
-    let fits = |entry: &&GrubEntry| {
-        let matches = |depth: usize, part: &str| {
-            part.parse() == Ok(entry.place[depth]) || entry.titles[depth] == part || entry.ids[depth] == part
+/// The menu of grub, and what it remembers.
+pub(crate) struct GrubMenu {
+    entries: Vec<GrubEntry>,
+    /// What GRUB_DEFAULT in /etc/default/grub became.
+    default: String,
+    /// The file that grub-editenv(1) writes.
+    pub env_file: PathBuf,
+    env: String,
+}
+
+impl GrubMenu {
+    /// `None` where there is no grub, or its menu is in files of the Boot Loader Specification.
+    #[must_use]
+    pub(crate) fn read(boot: &Path) -> Option<Self> {
+        let dir = ["grub", "grub2"]
+            .iter()
+            .map(|name| boot.join(name))
+            .find(|dir| dir.join("grub.cfg").is_file())?;
+        let cfg = fs_err::read_to_string(dir.join("grub.cfg")).ok()?;
+        let env_file = dir.join("grubenv");
+        let env = fs_err::read_to_string(&env_file).unwrap_or_default();
+        cfg.contains("menuentry ").then(|| Self::new(&cfg, env, env_file))
+    }
+
+    fn new(cfg: &str, env: String, env_file: PathBuf) -> Self {
+        let set = cfg.lines().filter_map(|line| line.trim().strip_prefix("set default="));
+        let mut set = set.map(|value| value.trim_matches('"'));
+        // The script takes next_entry where there is one, and else what GRUB_DEFAULT became.
+        let default = set.rfind(|value| !value.contains("next_entry")).unwrap_or("0").to_owned();
+        Self { entries: grub_entries(cfg), default, env_file, env }
+    }
+
+    /// Whether the default is what `saved_entry` says, because GRUB_DEFAULT is `saved`.
+    #[must_use]
+    pub(crate) fn follows_saved_entry(&self) -> bool {
+        self.default.contains("saved_entry")
+    }
+
+    /// The entry that was chosen as default, by whomever.
+    #[must_use]
+    pub(crate) fn saved_entry(&self) -> Option<String> {
+        variable(&self.env, "saved_entry")
+    }
+
+    /// What `saved_entry` has to be for a kernel: identifiers, which the next grub-mkconfig leaves as they are.
+    #[must_use]
+    pub(crate) fn entry_of(&self, release: &str) -> Option<String> {
+        let of_kernel = self.entries.iter().filter(|entry| entry.release.as_deref() == Some(release));
+        let named =
+            of_kernel.filter(|entry| entry.ids.iter().all(|id| !id.is_empty() && !id.contains("recovery")));
+        // The first entry of the menu is any kernel's, whichever is the newest.
+        let found = named.max_by_key(|entry| entry.ids.len())?;
+        Some(found.ids.join(">"))
+    }
+
+    /// The release of the entry that starts next.
+    #[must_use]
+    pub(crate) fn next(&self) -> Option<String> {
+        let saved = || self.saved_entry().unwrap_or_else(|| "0".to_owned());
+        let default = || if self.follows_saved_entry() { saved() } else { self.default.clone() };
+        let wanted = variable(&self.env, "next_entry").unwrap_or_else(default);
+        let parts: Vec<&str> = wanted.split('>').collect();
+        let fits = |entry: &&GrubEntry| {
+            let matches = |depth: usize, part: &str| {
+                part.parse() == Ok(entry.place[depth])
+                    || entry.titles[depth] == part
+                    || entry.ids[depth] == part
+            };
+            let as_path = entry.place.len() == parts.len()
+                && parts.iter().enumerate().all(|(depth, part)| matches(depth, part));
+            as_path || entry.ids.last().is_some_and(|id| *id == wanted)
         };
-        let as_path = entry.place.len() == parts.len()
-            && parts.iter().enumerate().all(|(depth, part)| matches(depth, part));
-        as_path || entry.ids.last().is_some_and(|id| *id == wanted)
-    };
-    entries.iter().find(fits)?.release.clone()
+        self.entries.iter().find(fits)?.release.clone()
+    }
 }
 
 fn grub_entries(cfg: &str) -> Vec<GrubEntry> {
@@ -184,7 +238,8 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
     #[case::other_system("2", "", None)]
     #[case::nonsense("no such entry", "", None)]
     fn grub_default_is_found(#[case] default: &str, #[case] env: &str, #[case] release: Option<&str>) {
-        assert_eq!(grub(&GRUB.replace("@DEFAULT@", default), env).as_deref(), release);
+        let menu = GrubMenu::new(&GRUB.replace("@DEFAULT@", default), env.to_owned(), PathBuf::new());
+        assert_eq!(menu.next().as_deref(), release);
     }
 
     #[rstest]
@@ -204,5 +259,21 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
     #[test]
     fn machine_without_boot_loader_says_nothing() {
         assert_eq!(next_boot(Path::new("/no/such/directory")), None);
+    }
+
+    #[test]
+    fn entry_of_a_kernel_is_named_by_identifiers() {
+        let menu = GrubMenu::new(&GRUB.replace("@DEFAULT@", "${saved_entry}"), String::new(), PathBuf::new());
+        let entry = |release| menu.entry_of(release);
+        assert_eq!(
+            entry("6.1.0-55-amd64").unwrap(),
+            "gnulinux-advanced-U>gnulinux-6.1.0-55-amd64-advanced-U"
+        );
+        assert_eq!(
+            entry("6.1.0-56-amd64").unwrap(),
+            "gnulinux-advanced-U>gnulinux-6.1.0-56-amd64-advanced-U"
+        );
+        assert_eq!(entry("6.1"), None);
+        assert!(menu.follows_saved_entry() && menu.saved_entry().is_none());
     }
 }

@@ -4,6 +4,7 @@ use crate::inspect::pending::gather;
 use crate::install::install;
 use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target};
+use crate::ops::boot_default::keep_complete;
 use crate::ops::kept::drop_unused;
 use crate::ops::lifecycle::finish;
 use crate::ops::schedule::{self, Ended, Ending};
@@ -104,6 +105,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.skipped.splice(0..0, plan.skipped.into_iter().map(|(id, why)| (id, why.to_string())));
     report.failed.splice(0..0, plan.failed);
     drop_unused(session);
+    keep_complete(session);
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
     Ok(report)

@@ -2,6 +2,7 @@
 
 use crate::conf::{DISABLED_FILE, with_rule, without_rules};
 use crate::model::{Error, PackageId, Result};
+use crate::ops::boot_default::keep_complete;
 use crate::ops::notice;
 use crate::plan::request::{PackageQuery, Switch, SwitchTo};
 use crate::session::WriteSession;
@@ -34,6 +35,7 @@ pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<(
         }
     }
     notice::refresh(session.settings, session.system);
+    keep_complete(session);
     Ok(())
 }
 

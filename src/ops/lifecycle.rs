@@ -15,6 +15,7 @@ use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, BuildId, BuildState, Error, PackageId, PackageName, Result, Target};
 use crate::ops::Failures;
 use crate::ops::add::ensure_added;
+use crate::ops::boot_default::keep_complete;
 use crate::ops::dependents::rebuild_dependents;
 use crate::ops::history::{attempt, note};
 use crate::ops::kept::take_kept;
@@ -288,5 +289,6 @@ pub(crate) fn finish(
         session.system.console.warn(format!("The modules are installed but could not be loaded: {error}"));
     }
     post_transaction(session, release);
+    keep_complete(session);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 pub(crate) mod autoinstall;
+mod boot_default;
 mod dependents;
 pub(crate) mod disable;
 pub(crate) mod history;

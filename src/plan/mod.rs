@@ -1,6 +1,7 @@
 //! Decisions: pure functions from facts to plans, each yes and no with its reason. No I/O.
 
 pub(crate) mod autoinstall;
+pub(crate) mod boot_default;
 pub(crate) mod dependents;
 mod exclusive;
 pub(crate) mod lifecycle;

@@ -4,6 +4,7 @@
 //! additions that anyone may delete. Only this module can make [`Added`], [`Built`] and [`Installed`]: each is a proof
 //! that the tree says so.
 
+mod boot;
 mod journal;
 mod originals;
 mod pending;
@@ -11,6 +12,7 @@ mod record;
 mod scan;
 mod writer;
 
+pub(crate) use boot::KeptDefault;
 pub(crate) use journal::{Entry, Key};
 pub(crate) use originals::{Original, stored_originals};
 pub(crate) use pending::Pending;

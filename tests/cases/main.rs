@@ -17,6 +17,7 @@ mod asking;
 mod autoinstall;
 mod bad_input;
 mod before_upgrade;
+mod boot_default;
 mod broken_trees;
 mod build;
 mod check;

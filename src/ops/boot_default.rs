@@ -1,0 +1,108 @@
+//! Keeps the boot loader's default on a kernel that has its drivers, while a newer one lacks some; where the administrator wants
+//! that (`boot_default="keep-complete"`), and with grub.
+//!
+//! Source: grub's info manual, "Simple configuration handling" (GRUB_DEFAULT=saved) and "Invoking grub-editenv".
+
+use crate::inspect::check::{CheckOptions, Kernels, Kind, check};
+use crate::kernel::default_arch;
+use crate::kernel::next_boot::GrubMenu;
+use crate::model::remedy::Remedy;
+use crate::model::{Error, KernelRelease, Result, Target};
+use crate::plan::boot_default::{BootFacts, BootPlan, plan_boot_default};
+use crate::session::{Session, WriteSession};
+use crate::system::process::Output;
+use crate::tree::KeptDefault;
+
+/// Brings the default up to date. What goes wrong is a warning: nothing depends on it.
+pub(crate) fn keep_complete(session: &WriteSession<'_>) {
+    let is_ours = session.tree().kept_default().is_some();
+    if !session.settings.keeps_complete && !is_ours {
+        return;
+    }
+    if let Err(error) = bring_up_to_date(session) {
+        session.system.console.warn(format!("The default of the boot loader stays as it is: {error}"));
+    }
+}
+
+fn bring_up_to_date(session: &WriteSession<'_>) -> Result<()> {
+    let Some(menu) = GrubMenu::read(&session.settings.boot) else { return Ok(()) };
+    let ours = session.tree().kept_default();
+    let kernels = match session.settings.keeps_complete {
+        true => newest_first(session),
+        // Switched off: as if every kernel were complete.
+        false => Vec::new(),
+    };
+    let newest = kernels.first().map(|(release, _)| release.clone());
+    let facts =
+        BootFacts { kernels, saved: menu.saved_entry(), ours: ours.as_ref().map(|kept| kept.entry.clone()) };
+    let console = &session.system.console;
+    match plan_boot_default(&facts) {
+        BootPlan::Leave => Ok(()),
+        BootPlan::Forget => session.writer.note_default(None),
+        BootPlan::GiveBack => {
+            edit(session, &menu, &["unset", "saved_entry"])?;
+            session.writer.note_default(None)?;
+            console.note("dkms: the boot loader starts the newest kernel by default again.");
+            Ok(())
+        }
+        BootPlan::Keep(release) => {
+            let failed = |why: String| Error::Io { text: why };
+            if !menu.follows_saved_entry() {
+                let text = "boot_default needs GRUB_DEFAULT=saved in /etc/default/grub (then update-grub)";
+                return Err(failed(text.to_owned()));
+            }
+            let entry = menu.entry_of(release.as_str());
+            let entry =
+                entry.ok_or_else(|| failed(format!("grub's menu has no entry for kernel {release}")))?;
+            if facts.saved.as_ref() == Some(&entry) {
+                return Ok(());
+            }
+            // What is ours is known before it is there.
+            let kept = KeptDefault { entry: entry.clone(), release: release.to_string() };
+            session.writer.note_default(Some(&kept))?;
+            edit(session, &menu, &["set", &format!("saved_entry={entry}")])?;
+            let newest = newest.map(|newest| newest.to_string()).unwrap_or_default();
+            console.note(format!(
+                "dkms: the boot loader starts kernel {release} by default until {newest} has its drivers."
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// The kernels that can be booted, each with whether it has what it should have.
+fn newest_first(session: &WriteSession<'_>) -> Vec<(KernelRelease, bool)> {
+    // Another look: what was read before the change is out of date.
+    let look = Session::look(session.settings, session.system);
+    let kernels = Kernels::read(session.settings, session.system);
+    let releases = kernels.all.iter().rev();
+    releases.map(|release| (release.clone(), is_complete(&look, release, &kernels))).collect()
+}
+
+fn is_complete(session: &Session<'_>, release: &KernelRelease, kernels: &Kernels) -> bool {
+    let Ok(arch) = default_arch(&session.kernel(release).dir, session.system) else { return false };
+    let scope = CheckOptions { full: false, package: None };
+    let found = check(session, &Target::new(release.clone(), arch), scope, kernels);
+    found.findings.iter().all(|finding| match finding.kind {
+        // What was disabled is not wanted.
+        Kind::Lost => matches!(finding.remedy, Some(Remedy::Enable { .. })),
+        Kind::Stale | Kind::Foreign | Kind::NotInImage | Kind::OldInImage => true,
+        Kind::NoKernel
+        | Kind::Missing
+        | Kind::Damaged
+        | Kind::NotIndexed
+        | Kind::Unsigned
+        | Kind::Untrusted
+        | Kind::Unreadable => false,
+    })
+}
+
+fn edit(session: &WriteSession<'_>, menu: &GrubMenu, args: &[&str]) -> Result<()> {
+    let failed = |why: String| Error::Io { text: why };
+    let tools = ["grub-editenv", "grub2-editenv"];
+    let tool = tools.iter().find_map(|name| session.system.program(name));
+    let tool = tool.ok_or_else(|| failed("grub-editenv is not installed".to_owned()))?;
+    let command = session.system.command(tool).arg(&menu.env_file).args(args).stderr(Output::Capture);
+    let outcome = command.run()?;
+    if outcome.status.success() { Ok(()) } else { Err(failed(outcome.stderr_tail())) }
+}

@@ -1,0 +1,139 @@
+//! The boot loader's default stays on a kernel that has its drivers.
+
+use crate::world::{K, World};
+use rstest::rstest;
+
+const NEW: &str = "6.2.0-1-amd64";
+const ENV: &str = "/boot/grub/grubenv";
+const OURS: &str = "saved_entry=top>gnulinux-6.1.0-1-amd64";
+
+/// A machine with grub and two kernels, where `m` builds as the recipe says and is installed for the running one.
+fn machine(default: &str, recipe: &str) -> World {
+    let world = World::new();
+    world.kernel(NEW).headers();
+    let entry = |release: &str| {
+        format!(
+            "menuentry 'Linux {release}' $menuentry_id_option 'gnulinux-{release}' {{\n linux /boot/vmlinuz-{release} ro\n}}\n"
+        )
+    };
+    let cfg = format!(
+        "if [ \"${{next_entry}}\" ] ; then\n set default=\"${{next_entry}}\"\nelse\n set default=\"{default}\"\nfi\n\
+         menuentry 'Linux' $menuentry_id_option 'simple' {{\n linux /boot/vmlinuz-{NEW} ro\n}}\n\
+         submenu 'More' $menuentry_id_option 'top' {{\n{}{}}}\n",
+        entry(NEW),
+        entry(K)
+    );
+    world.write("/boot/grub/grub.cfg", cfg).write(ENV, "# GRUB Environment Block\n");
+    // An index that tells what is there, and the tool that writes what grub remembers.
+    let top = world.path("/lib/modules").display().to_string();
+    let index =
+        "find updates kernel -name '*.ko' 2>/dev/null | sort -r | sed 's/$/:/' > .new; mv .new modules.dep";
+    world.tool_does(
+        "depmod",
+        &format!("for word; do test ! -d {top}/$word || (cd {top}/$word && {index}); done 2>/dev/null"),
+    );
+    world.program(
+        "grub-editenv",
+        "echo \"$*\" >>@LOG@/grub-editenv; file=$1; action=$2; grep -v '^saved_entry=' $file >$file.new; \
+         test $action = unset || echo \"$3\" >>$file.new; mv $file.new $file",
+    );
+    world.package("m", "1.0").recipe(recipe);
+    world.ok(&["install", "m/1.0"]);
+    world.write("/etc/dkms/framework.conf", "boot_default=\"keep-complete\"\n");
+    world
+}
+
+const FAILS_ON_NEW: &str = "[ $kernelver != 6.2.0-1-amd64 ] || exit 2";
+
+#[rstest]
+#[case::hook(&["kernel-postinst", NEW])]
+#[case::by_hand(&["dkms", "autoinstall", "-k", NEW])]
+fn default_stays_until_newest_kernel_has_its_drivers(#[case] trigger: &[&str]) {
+    let world = machine("${saved_entry}", FAILS_ON_NEW);
+    let pull = || match trigger {
+        ["dkms", args @ ..] => world.dkms(args),
+        [hook, args @ ..] => world.hook(hook, args),
+        [] => unreachable!(),
+    };
+    pull().complains(&format!("the boot loader starts kernel {K} by default until {NEW} has its drivers"));
+    assert!(world.read(ENV).contains(OURS), "{}", world.read(ENV));
+    world
+        .dkms(&["check"])
+        .says(&format!("{K}  complete, 1 package with 1 module (running kernel; boots next)"));
+    world
+        .dkms(&["check"])
+        .says(&format!("{K} stays the boot loader's default until a newer kernel has its drivers"));
+    world.dkms(&["check", "--format", "json"]).says(&format!("\"kept_default\": \"{K}\""));
+    // Said once.
+    pull().is_silent_about("the boot loader");
+    world.package("m", "1.0").recipe("true");
+    pull().complains("the boot loader starts the newest kernel by default again");
+    assert!(!world.read(ENV).contains("saved_entry"));
+    assert!(!world.has("/var/lib/dkms/.dkms-boot.json"));
+}
+
+#[test]
+fn switching_it_off_gives_the_default_back() {
+    let world = machine("${saved_entry}", FAILS_ON_NEW);
+    world.hook("kernel-postinst", &[NEW]);
+    assert!(world.read(ENV).contains(OURS));
+    world.write("/etc/dkms/framework.conf", "");
+    world.hook("boot", &[]).exits(0);
+    assert!(!world.read(ENV).contains("saved_entry"));
+}
+
+#[test]
+fn choice_made_by_hand_is_left_alone() {
+    let world = machine("${saved_entry}", FAILS_ON_NEW);
+    world.write(ENV, "saved_entry=simple\n");
+    world.hook("kernel-postinst", &[NEW]);
+    assert_eq!(world.read(ENV), "saved_entry=simple\n");
+    // Also one that is made after ours.
+    world.write(ENV, "");
+    world.hook("kernel-postinst", &[NEW]);
+    assert!(world.read(ENV).contains(OURS));
+    world.write(ENV, "saved_entry=simple\n");
+    world.hook("kernel-postinst", &[NEW]);
+    world.package("m", "1.0").recipe("true");
+    world.hook("kernel-postinst", &[NEW]).exits(0);
+    assert_eq!(world.read(ENV), "saved_entry=simple\n");
+}
+
+#[test]
+fn fixed_default_of_grub_is_explained() {
+    let world = machine("0", FAILS_ON_NEW);
+    world
+        .hook("kernel-postinst", &[NEW])
+        .complains("boot_default needs GRUB_DEFAULT=saved in /etc/default/grub");
+    assert!(world.calls("grub-editenv").is_empty());
+}
+
+#[rstest]
+#[case::not_wanted("")]
+#[case::nonsense("boot_default=yes\n")]
+fn boot_loader_is_left_alone_unless_asked_for(#[case] conf: &str) {
+    let world = machine("${saved_entry}", FAILS_ON_NEW);
+    world.write("/etc/dkms/framework.conf", conf);
+    let ended = world.hook("kernel-postinst", &[NEW]);
+    ended.check(
+        conf.is_empty() || ended.stderr.contains("it is keep-complete or nothing"),
+        "nonsense is named",
+    );
+    assert!(world.calls("grub-editenv").is_empty());
+}
+
+#[test]
+fn package_that_is_disabled_keeps_no_kernel_back() {
+    let world = machine("${saved_entry}", FAILS_ON_NEW);
+    world.hook("kernel-postinst", &[NEW]);
+    assert!(world.read(ENV).contains(OURS));
+    world.ok(&["disable", "m", "-k", NEW]).complains("starts the newest kernel by default again");
+    assert!(!world.read(ENV).contains("saved_entry"));
+}
+
+#[test]
+fn tool_that_fails_is_a_warning() {
+    let world = machine("${saved_entry}", FAILS_ON_NEW);
+    world.program("grub-editenv", "echo 'grubenv: too small' >&2; exit 1");
+    world.hook("kernel-postinst", &[NEW]).exits(0).complains("The default of the boot loader stays as it is");
+}
