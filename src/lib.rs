@@ -32,7 +32,7 @@
 //! | `inspect` | questions about the machine that take a look |
 //! | `programs` | PRE_INSTALL to POST_REMOVE, the variables of every program, step logs, and the records of what programs change |
 //! | `build`, `install`, `archive` | one verb each; they do not know each other |
-//! | `ops` | the actions; `ops::change` is the only way to the lock, and settles what an earlier holder left |
+//! | `ops` | the actions; `ops::change` is the only way to the lock, and settles what an earlier holder left. `ops::preflight` works in a tree of its own, `<tree>/.preflight`, that it shows in the place of the other; `ops::kept` takes builds out of it |
 //! | [`cli`] | the old command line's grammar; status and conf as text |
 //! | [`hook`] | each caller's contract, and the one policy that turns failures into exit statuses |
 //!
@@ -45,7 +45,8 @@
 //! 2. `conf::Settings::load`, then `ops::change`: the holder of the lock is named, and what an earlier holder
 //!    left unfinished is put in order by its `tree::Entry`s. State is read after it.
 //! 3. Facts: `tree::Tree::scan`, the kernel, and the dkms.conf of each package that is not installed.
-//! 4. `plan::autoinstall`: the newest version of each package that wants the kernel, in the order of BUILD_DEPENDS;
+//! 4. `plan::autoinstall`: of each package the newest version that wants the kernel, is not disabled, and has not failed, in the
+//!    order of BUILD_DEPENDS;
 //!    what is satisfied, skipped, blocked, deferred or unusable, each with its reason.
 //! 5. `ops::autoinstall`: builds side by side under one GNU make jobserver, each in a private directory that a mount
 //!    namespace shows at `<tree>/M/V/build`; each result published by rename; installations one after the other, every

@@ -82,8 +82,8 @@ _dkms_options() {
             " ;;
         preflight)
             echo "
-            -k --kernelver -a --arch --force --force-vermagic -j --no-isolation --dkmstree --sourcetree
-            --installtree --format --next --verbose -q --quiet --debug -V --version -h --help
+            -k --kernelver -a --arch --force -j --no-isolation --dkmstree --sourcetree --installtree --format
+            --next --verbose -q --quiet --debug -V --version -h --help
             " ;;
         fsck)
             echo "
@@ -126,8 +126,8 @@ _dkms_options() {
             " ;;
         rollback)
             echo "
-            -m --module -v -k --kernelver -a --arch --force-vermagic -j --no-isolation --dkmstree --sourcetree
-            --installtree --verbose -q --quiet --debug -V --version -h --help
+            -m --module -k --kernelver -a --arch -j --no-isolation --dkmstree --sourcetree --installtree
+            --verbose -q --quiet --debug -V --version -h --help
             " ;;
         match)
             echo "

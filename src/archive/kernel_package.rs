@@ -17,7 +17,7 @@ enum Form {
 }
 
 impl Form {
-    fn of(file: &Path) -> Option<Self> {
+    fn from_name(file: &Path) -> Option<Self> {
         let name = file.file_name()?.to_str()?;
         match name.rsplit_once('.')? {
             (_, "deb") => Some(Self::Deb),
@@ -27,12 +27,12 @@ impl Form {
         }
     }
 
-    /// The program without which it cannot be unpacked.
-    fn program(self) -> &'static str {
+    /// The programs without which it cannot be unpacked.
+    fn programs(self) -> &'static [&'static str] {
         match self {
-            Self::Deb => "dpkg-deb",
-            Self::Rpm => "rpm2cpio",
-            Self::Tarball => "tar",
+            Self::Deb => &["dpkg-deb"],
+            Self::Rpm => &["rpm2cpio", "cpio"],
+            Self::Tarball => &["tar"],
         }
     }
 }
@@ -40,7 +40,7 @@ impl Form {
 /// Whether a file can be a package, by its name.
 #[must_use]
 pub(crate) fn is_kernel_package(file: &Path) -> bool {
-    Form::of(file).is_some()
+    Form::from_name(file).is_some()
 }
 
 /// Unpacks a package into a directory, with its owners, modes and times; none of its scripts runs.
@@ -52,11 +52,11 @@ pub(crate) fn unpack(file: &Path, dir: &Path, system: &System) -> Result<()> {
     if !file.is_file() {
         return Err(unusable("there is no such file".to_owned()));
     }
-    let Some(form) = Form::of(file) else {
+    let Some(form) = Form::from_name(file) else {
         return Err(unusable("its name ends neither in .deb nor in .rpm nor in .pkg.tar.zst".to_owned()));
     };
-    if system.program(form.program()).is_none() {
-        return Err(unusable(format!("it cannot be unpacked without {}", form.program())));
+    if let Some(missing) = form.programs().iter().find(|name| system.program(name).is_none()) {
+        return Err(unusable(format!("it cannot be unpacked without {missing}")));
     }
     let outcome = command(form, file, dir, system).stderr(Output::Capture).run();
     let outcome = outcome.map_err(|error| unusable(error.to_string()))?;
@@ -95,6 +95,6 @@ mod tests {
     #[case("linux-6.9.tar.xz", None)]
     #[case("deb", None)]
     fn package_is_known_by_its_name(#[case] name: &str, #[case] expected: Option<Form>) {
-        assert_eq!(Form::of(Path::new(name)), expected);
+        assert_eq!(Form::from_name(Path::new(name)), expected);
     }
 }

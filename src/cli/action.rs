@@ -58,6 +58,8 @@ pub(crate) enum Operand {
     /// A package of the tree or of the source tree, a directory, a dkms.conf or a tarball.
     Source,
     Tarball,
+    /// A package by its name alone, or with a version.
+    Name,
     /// Packages of a kernel's headers, or directories with headers; any number.
     Headers,
     Action,
@@ -153,7 +155,8 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
         operand: Operand::Nothing,
         is_common: true,
         summary: "install every AUTOINSTALL=yes package for a kernel",
-        manual: "Installs, for one kernel, the newest version of every package that says AUTOINSTALL=yes. An installed package is \
+        manual: "Installs, for one kernel, of every package that says AUTOINSTALL=yes the newest version that wants the kernel, builds \
+                 and is not disabled. An installed package is \
                  rebuilt if its source, its configuration, the kernel's headers or compiler, or a package that it was built with \
                  has changed; the old module stays until the new one is ready. A damaged file is installed again. A build that \
                  failed is not retried until one of its inputs changes, --force is given, or it is built by name.",
@@ -183,8 +186,8 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
                  install with the next upgrade, and with -k alone those that are installed. Every package that says \
                  AUTOINSTALL=yes is built, with the headers shown at their places to its build alone. The builds wait in \
                  <tree>/.preflight, and are used instead of compiling if the kernel comes within 30 days with the same headers; \
-                 nothing else of the machine changes. The exit status is 0 if the kernel would have every package that the \
-                 running one has, else 1.",
+                 besides these and the history nothing of the machine changes. The exit status is 0 if no package that the \
+                 running kernel has would be lost, else 1.",
         example: "dkms preflight linux-headers-6.1.0-56-*.deb",
     },
     ActionSpec {
@@ -253,22 +256,22 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
     ActionSpec {
         word: "disable",
         action: Action::Disable,
-        operand: Operand::Package,
+        operand: Operand::Name,
         is_common: false,
         summary: "leave a package alone on some kernels, or on all",
         manual: "Leaves a package alone, on the kernel -k or those that a shell wildcard matches, or on all: autoinstall, the hooks, \
                  the boot and the package manager no longer build, install, repair or update it there, also in newer versions. What \
-                 is installed stays until it is uninstalled; build and install by name still work. --reason is shown wherever the \
-                 package is mentioned. The list is /etc/dkms/disabled; disabled=\"yes\", or kernels in its place, and \
+                 is installed stays until it is uninstalled; build and install by name still work. --reason is shown by \
+                 status, why and check. The list is /etc/dkms/disabled; disabled=\"yes\", or kernels in its place, and \
                  disabled_reason in /etc/dkms/<package>.conf do the same.",
         example: "dkms disable rtl8812au -k '6.1.*-rt-*' --reason 'needs no rt'",
     },
     ActionSpec {
         word: "enable",
         action: Action::Enable,
-        operand: Operand::Package,
+        operand: Operand::Name,
         is_common: false,
-        summary: "end what dkms disable did",
+        summary: "manage a disabled package again",
         manual: "Ends what disable did: for the kernels -k, as they were given there, or without -k for all. What is pending then is \
                  installed by the next trigger, or by autoinstall.",
         example: "dkms enable rtl8812au",
@@ -276,9 +279,9 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
     ActionSpec {
         word: "rollback",
         action: Action::Rollback,
-        operand: Operand::Package,
+        operand: Operand::Name,
         is_common: false,
-        summary: "go back to the version before, and stay there",
+        summary: "install the next older version, and keep it",
         manual: "Installs, in the place of the installed version of a package, the newest older one that is registered: for the \
                  kernel -k, or for every kernel that has the package. The version that is left is disabled there, so that it does \
                  not come back; a newer one is taken when it comes. dkms enable ends that.",

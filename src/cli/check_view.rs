@@ -109,6 +109,9 @@ fn tell(check: &KernelCheck, session: &Session<'_>) {
     let console = &session.system.console;
     let KernelCheck { packages, modules, findings, .. } = check;
     let kernel = shown(check, session);
+    for note in &check.notes {
+        console.note(format!("{kernel}: {note}"));
+    }
     for unknown in &check.unknown {
         console.warn(format!("{kernel}: {unknown}"));
     }

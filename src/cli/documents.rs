@@ -165,7 +165,7 @@ fn bash() -> String {
     for entry in &ACTIONS {
         let operand = match entry.operand {
             Operand::Nothing => "nothing",
-            Operand::Package => "package",
+            Operand::Package | Operand::Name => "package",
             Operand::Source => "source",
             Operand::Tarball | Operand::Headers => "file",
             Operand::Action => "action",
@@ -249,7 +249,7 @@ fn fish() -> String {
     for entry in &ACTIONS {
         let operand = match entry.operand {
             Operand::Nothing => continue,
-            Operand::Package => "-a '(__dkms_packages)'",
+            Operand::Package | Operand::Name => "-a '(__dkms_packages)'",
             Operand::Source => "-F -a '(__dkms_packages; __dkms_sources)'",
             Operand::Tarball | Operand::Headers => "-F",
             Operand::Action => "-a \"$actions\"",

@@ -54,8 +54,9 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
             ),
             (
                 "`findings[]`",
-                "`kind` (`no-kernel`, `missing`, `stale`, `damaged`, `foreign`, `not-indexed`, `unsigned`, `untrusted`, `not-in-image`, `old-in-image`, `lost`, `unreadable`), `package`, `module`, `why`, and `remedy`, a command that fixes it, or null",
+                "`kind` (`no-kernel`, `missing`, `stale`, `damaged`, `foreign`, `not-indexed`, `unsigned`, `untrusted`, `not-in-image`, `old-in-image`, `lost`, `disabled`, `unreadable`), `package`, `module`, `why`, and `remedy`, a command that fixes it, or null",
             ),
+            ("`notes[]`", "what is worth knowing and needs nothing to be done"),
             ("`unknown[]`", "what could not be determined; the kernel may be complete"),
             ("`kept_default`", "the kernel that boot_default keeps as the boot loader's default, or null"),
             (
@@ -67,12 +68,12 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
     JsonDocument {
         command: "dkms preflight --format json",
         fields: &[
-            ("`ready`", "whether each of the kernels would have every package that the running one has"),
+            ("`ready`", "whether no package that the running kernel has would be lost"),
             ("`running`", "the kernel that runs, or null"),
             ("`kernels[]`", "`kernel`, `arch`, and whether it is `ready`"),
             (
                 "`packages[]`",
-                "`name`, `version`; `outlook` (`ready`, `provided` by the kernel itself, `excluded`, `fails`, `waits`, `untried`, `disabled`, `not-automatic`); `reason` and `log`, or null; whether the `running` kernel has it, so that it would be lost if it is neither ready nor provided nor untried nor disabled",
+                "`name`, `version`; `outlook` (`ready`, `provided` by the kernel itself, `excluded`, `fails`, `waits`, `untried`, `disabled`, `not-automatic`); `reason` and `log`, or null; whether the `running` kernel has it, so that it would be lost if it is neither ready nor provided nor untried nor disabled; `instead_of`, a newer version that does not build, with the reason, or null",
             ),
         ],
     },

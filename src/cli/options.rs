@@ -152,6 +152,28 @@ const PACKAGED: &[Action] = &[
     SOURCE_DEB,
     RPM,
 ];
+const VERSIONED: &[Action] = &[
+    Add,
+    Build,
+    Install,
+    Uninstall,
+    Unbuild,
+    Remove,
+    Status,
+    Check,
+    Conf,
+    Why,
+    Log,
+    History,
+    Disable,
+    Enable,
+    Match,
+    Mktarball,
+    DEB,
+    MODULES_DEB,
+    SOURCE_DEB,
+    RPM,
+];
 const OF_A_KERNEL: &[Action] = &[
     Add,
     Build,
@@ -205,6 +227,7 @@ const EVALUATING: &[Action] = &[
     KernelPrerm,
 ];
 const ALL: &[Action] = &[Install, Uninstall, Unbuild, Remove, Mktarball, DEB, MODULES_DEB, RPM];
+const FILED: &[Action] = &[Build, Install, Autoinstall, Match, KernelPostinst];
 const COMPILING: &[Action] = &[Build, Install, Autoinstall, Match, Preflight, Rollback, KernelPostinst];
 const INSTALLING: &[Action] = &[Install, Autoinstall, Match, KernelPostinst];
 const INDEXING: &[Action] =
@@ -236,7 +259,7 @@ pub(crate) const OPTIONS: [OptionSpec; 42] = [
         args.version = Some(value.to_owned())
     })
     .short("-v")
-    .only(PACKAGED)
+    .only(VERSIONED)
     .says("the package's version"),
     OptionSpec::value(Some("--kernelver"), "KERNEL[/ARCH]", Complete::Kernel, |args, value| {
         args.take_kernel(value)
@@ -246,7 +269,9 @@ pub(crate) const OPTIONS: [OptionSpec; 42] = [
     .common()
     .repeatable()
     .says("a kernel release (default: the running one)")
-    .adds("Repeatable."),
+    .adds(
+        "Repeatable. Without it disable and enable mean every kernel, rollback every one that has the package.",
+    ),
     OptionSpec::value(Some("--arch"), "ARCH", Complete::Arch, |args, value| {
         args.arches.push(value.to_owned())
     })
@@ -276,7 +301,7 @@ pub(crate) const OPTIONS: [OptionSpec; 42] = [
         .only(INSTALLING)
         .says("install over a newer module of the kernel"),
     OptionSpec::switch("--force-vermagic", |args| args.force_vermagic = true)
-        .only(COMPILING)
+        .only(FILED)
         .says("accept a module built for another kernel release"),
     OptionSpec::value(None, "JOBS", Complete::Anything, |args, value| args.overrides.jobs = text(value))
         .short("-j")
@@ -373,7 +398,7 @@ pub(crate) const OPTIONS: [OptionSpec; 42] = [
         .adds("Its header packages are downloaded to a place of their own."),
     OptionSpec::value(Some("--reason"), "TEXT", Complete::Anything, |args, value| args.reason = text(value))
         .only(&[Disable])
-        .says("why, for those who wonder later"),
+        .says("the reason, shown by status, why and check"),
     OptionSpec::switch("--verbose", |args| args.overrides.verbose = true).says("print commands and details"),
     OptionSpec::switch("--quiet", |args| args.quiet = true).short("-q").says("print nothing"),
     OptionSpec::switch("--debug", |_| ()).says("accepted without effect"),

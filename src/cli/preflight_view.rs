@@ -1,6 +1,7 @@
 //! What `preflight` prints: for each kernel a line for each package, or JSON.
 
 use crate::conf::Settings;
+use crate::model::text::shown_in_line;
 use crate::model::{ExitCode, KernelRelease, Result};
 use crate::ops::preflight::{KernelForecast, Preflight, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
@@ -35,7 +36,15 @@ struct PackageEntry<'a> {
     outlook: &'static str,
     reason: Option<String>,
     log: Option<&'a Path>,
+    instead_of: Option<NewerVersion<'a>>,
     running: bool,
+}
+
+/// A version that does not build.
+#[derive(Serialize)]
+struct NewerVersion<'a> {
+    version: &'a str,
+    reason: &'a str,
 }
 
 /// Builds and tells: 0, or 1 where the running kernel has something that another one would lack.
@@ -106,6 +115,10 @@ impl<'a> PackageEntry<'a> {
             outlook,
             reason,
             log: forecast.log().map(PathBuf::as_path),
+            instead_of: forecast
+                .instead_of
+                .as_ref()
+                .map(|(newer, reason)| NewerVersion { version: newer.version.as_str(), reason }),
             running: forecast.is_running,
         }
     }
@@ -119,7 +132,7 @@ fn tell(kernel: &KernelForecast, system: &System) {
     let packages =
         |count: usize| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
     match lost {
-        0 => console.say(format!("{release}  ready: it would have every package that {running} has")),
+        0 => console.say(format!("{release}  ready: no package that {running} has would be lost")),
         lost => {
             console.say(format!("{release}  NOT READY: it would lack {} that {running} has", packages(lost)))
         }
@@ -133,12 +146,15 @@ fn tell(kernel: &KernelForecast, system: &System) {
         } else {
             " (the running kernel does not have it either)"
         };
-        console.say(format!("  {:width$}  {text}{known}", name(forecast)));
+        let newer = forecast.instead_of.iter();
+        let newer: String =
+            newer.map(|(newer, why)| format!(" ({newer} does not: {})", shown_in_line(why))).collect();
+        console.say(format!("  {:width$}  {text}{newer}{known}", name(forecast)));
         if let Some(log) = forecast.log() {
             console.say(format!("      log: {}", log.display()));
         }
     }
     if lost > 0 {
-        console.say(format!("Keep {running} until the drivers are newer, or do without them."));
+        console.say(format!("Boot {running} until newer drivers are available."));
     }
 }

@@ -238,13 +238,17 @@ impl Checker<'_> {
     /// The package of an action that only we have, for which a name is enough.
     fn named(&self) -> Result<PackageQuery> {
         let example = self.action.entry().map_or("", |entry| entry.example);
-        let text = format!("{} takes a package.\nExample: {example}", self.action.word());
+        let text = format!("{} needs the name of a package.\nExample: {example}", self.action.word());
         self.wanted()?.ok_or(Error::Usage { code: 1, text })
     }
 
     fn switch(&self, to: SwitchTo) -> Result<Request> {
         let package = self.named()?;
         self.root()?;
+        if !self.args.arches.is_empty() {
+            let text = format!("{} is for every architecture of a kernel.", self.action.word());
+            return Err(Error::Usage { code: 2, text });
+        }
         let kernels = match self.args.kernels.as_slice() {
             [] => None,
             [pattern] if is_kernel_pattern(pattern) => Some(pattern.clone()),

@@ -15,6 +15,7 @@ impl Operand {
             Self::Package => " PACKAGE/VERSION",
             Self::Source => " PACKAGE/VERSION | DIRECTORY | dkms.conf | TARBALL",
             Self::Tarball => " TARBALL",
+            Self::Name => " PACKAGE[/VERSION]",
             Self::Headers => " [HEADER-PACKAGE|DIRECTORY]...",
             Self::Action => " ACTION",
         }

@@ -35,6 +35,17 @@ impl Disabling {
     }
 }
 
+impl Disabling {
+    /// Without the file: for a line that has little room.
+    #[must_use]
+    pub(crate) fn briefly(&self) -> String {
+        let kernels =
+            if self.kernels == "*" { String::new() } else { format!(" for kernels {}", self.kernels) };
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        shown_in_line(&format!("disabled{kernels}{reason}")).into_owned()
+    }
+}
+
 impl fmt::Display for Disabling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kernels.as_str() {
@@ -129,8 +140,9 @@ impl Disabled {
         let variables = super::variables(view, settings, system);
         let (values, last) = read_over(Values::default(), &NAMES, &overrides, &variables, system);
         let kernels = values.get(NAMES[0])?;
-        let kernels = kernels.split_whitespace().map(|word| if word == "yes" { "*" } else { word });
-        let kernels = kernels.filter(|word| *word != "no").find(|pattern| matches(pattern, release))?;
+        let words = kernels.split_whitespace().filter(|word| !word.eq_ignore_ascii_case("no"));
+        let mut kernels = words.map(|word| if word.eq_ignore_ascii_case("yes") { "*" } else { word });
+        let kernels = kernels.find(|pattern| matches(pattern, release))?;
         let reason = values.get(NAMES[1]).unwrap_or_default();
         Some(Disabling {
             package: id.to_string(),
@@ -138,20 +150,6 @@ impl Disabled {
             reason: reason.into(),
             file: last.unwrap_or_default(),
         })
-    }
-
-    /// Whether a file for the package alone speaks of it.
-    #[must_use]
-    pub(crate) fn conf_of(&self, id: &PackageId) -> Option<&PathBuf> {
-        let stem = |path: &PathBuf| {
-            path.file_stem().is_some_and(|stem| {
-                let stem = stem.to_string_lossy();
-                stem == id.name.as_str()
-                    || stem.starts_with(&format!("{}-{}", id.name, id.version))
-                    || stem.starts_with(&format!("{}--", id.name))
-            })
-        };
-        self.confs.iter().find(|path| stem(path))
     }
 
     /// What the file says of a package, for whatever kernel.

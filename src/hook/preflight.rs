@@ -7,10 +7,10 @@ use super::{Hook, run};
 use crate::archive::kernel_package::is_kernel_package;
 use crate::conf::{EvalContext, Overrides, PreflightPolicy, Settings, is_required};
 use crate::inspect::pending::is_switched_off;
-use crate::kernel::apt_packages::{headers_follower, headers_of, image_of, is_part_of_headers};
+use crate::kernel::apt_packages::{has_headers, headers_follower, headers_of, image_of};
 use crate::kernel::default_arch;
 use crate::model::{Error, KernelRelease, Result, Target};
-use crate::ops::notice::{Missed, foresee};
+use crate::ops::notice::{Missed, publish_forecast};
 use crate::ops::preflight::{KernelForecast, Preflight, glance, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
 use crate::plan::request::{Force, Headers};
@@ -63,7 +63,7 @@ fn before_upgrade(hook: &mut Hook, upcoming: &Upcoming) -> u8 {
     let settings = Settings::load(Overrides::default(), &hook.system);
     let policy = policy(hook, &settings);
     if policy == PreflightPolicy::Off || is_switched_off(&hook.system) {
-        foresee(&[], false, &hook.system);
+        publish_forecast(&[], false, &hook.system);
         return 0;
     }
     // The package manager waits.
@@ -94,7 +94,7 @@ pub(super) fn preflight_timer() -> ExitCode {
             Ok(kernels) => {
                 let missed = missed(&kernels, &settings, &hook.system);
                 tell(hook, &missed);
-                foresee(&missed, false, &hook.system);
+                publish_forecast(&missed, false, &hook.system);
                 0
             }
             Err(error) => {
@@ -117,7 +117,7 @@ struct Upcoming {
     files: Vec<PathBuf>,
     /// A command that keeps the kernels from coming.
     hold: String,
-    /// The command that was under way, as far as it is always the same.
+    /// The command to repeat.
     again: &'static str,
 }
 
@@ -143,7 +143,7 @@ fn apt(text: &str) -> Upcoming {
         if kernel.is_some() || image.is_some() || headers_follower(name).is_some() {
             names.insert(*name);
         }
-        if is_part_of_headers(name) && headers_follower(name).is_none() {
+        if has_headers(name) {
             found.files.push(PathBuf::from(file));
         }
         found.kernels.extend(kernel);
@@ -174,9 +174,7 @@ fn pacman(paths: &str, system: &System) -> Upcoming {
     let is_wanted = |file: &PathBuf| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let is_package = is_kernel_package(file) && !name.ends_with(".sig");
-        is_package
-            && name.contains("-headers-")
-            && found.kernels.iter().any(|kernel| name.contains(version(kernel)))
+        is_package && found.kernels.iter().any(|kernel| has_version(&name, version(kernel)))
     };
     found.files =
         given_to_pacman().into_iter().chain(downloaded_by_pacman(system)).filter(is_wanted).collect();
@@ -193,6 +191,19 @@ fn pacman(paths: &str, system: &System) -> Upcoming {
 fn version(release: &KernelRelease) -> &str {
     let text = release.as_str();
     &text[..text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len())]
+}
+
+/// Whether a package of headers is of this version: linux-headers-6.9.5.arch1-1 of 6.9.5, and not of 6.9.
+fn has_version(name: &str, version: &str) -> bool {
+    let rest = name.split_once("-headers-").and_then(|(_, rest)| rest.strip_prefix(version));
+    rest.is_some_and(|rest| {
+        let mut next = rest.chars();
+        let is_longer = match next.next() {
+            Some('.') => next.next().is_some_and(|c| c.is_ascii_digit()),
+            first => first.is_some_and(|c| c.is_ascii_digit()),
+        };
+        !is_longer
+    })
 }
 
 /// Packages in pacman's own command line.
@@ -253,7 +264,9 @@ fn look_ahead(
     } else if builds {
         let (headers, force) = (Headers::Given(upcoming.files.clone()), Force::default());
         let wanted = Preflight { headers: &headers, releases: &[], arch: None, force: &force };
-        let found = preflight(&wanted, settings, system)?;
+        let mut found = preflight(&wanted, settings, system)?;
+        // A file may hold the headers of others, too.
+        found.retain(|kernel| upcoming.kernels.contains(&kernel.target.release));
         kernels.retain(|kernel| found.iter().all(|other| other.target.release != kernel.target.release));
         kernels.extend(found);
     }
@@ -281,6 +294,7 @@ fn without_headers(
         package,
         outlook: Outlook::Waits("the headers of the kernel do not come with it".to_owned()),
         is_running: true,
+        instead_of: None,
     });
     let packages = packages.collect();
     Ok(Some(KernelForecast { target, packages, running: Some(running) }))
@@ -291,8 +305,7 @@ fn missed<'a>(kernels: &'a [KernelForecast], settings: &Settings, system: &Syste
     let of = |kernel: &'a KernelForecast| {
         let matters = |forecast: &&Forecast| {
             let is_demanded = || is_demanded(kernel, forecast, settings, system);
-            let is_wanted = !forecast.outlook.is_good() && !matches!(forecast.outlook, Outlook::Disabled(_));
-            forecast.is_lost() || is_wanted && is_demanded()
+            forecast.outlook.is_missing() && (forecast.is_running || is_demanded())
         };
         let packages: Vec<&Forecast> = kernel.packages.iter().filter(matters).collect();
         (!packages.is_empty()).then_some((&kernel.target.release, packages))
@@ -322,7 +335,7 @@ fn conclude(
     let missed = missed(kernels, settings, &hook.system);
     tell(hook, &missed);
     let stops = policy == PreflightPolicy::Require && !missed.is_empty();
-    foresee(&missed, stops, &hook.system);
+    publish_forecast(&missed, stops, &hook.system);
     if !stops {
         return 0;
     }
@@ -331,7 +344,7 @@ fn conclude(
         format!("{release} would not have {}", names.join(", "))
     });
     hook.error(&format!(
-        "Nothing is installed, because kernel {} (preflight=\"require\" in /etc/dkms/framework.conf).\nHold the kernel: {}; or install it all the same, once: {VARIABLE}=report {}",
+        "Nothing is installed, because kernel {}, and preflight=\"require\".\nHold the kernel: {}; or install it all the same, once: {VARIABLE}=report {}",
         lacks.collect::<Vec<_>>().join("; kernel "),
         upcoming.hold,
         upcoming.again,
@@ -349,6 +362,7 @@ fn is_demanded(kernel: &KernelForecast, forecast: &Forecast, settings: &Settings
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     const TEXT: &str = "VERSION 3\nAPT::Architecture=amd64\n\n\
         linux-kbuild-6.1 6.1.164-1 amd64 foreign < 6.1.170-1 amd64 foreign /var/cache/apt/archives/linux-kbuild-6.1.deb\n\
@@ -359,6 +373,16 @@ mod tests {
         bash 5.2 amd64 foreign < 5.3 amd64 foreign /var/cache/apt/archives/bash.deb\n\
         linux-headers-6.1.0-49-amd64 6.1.160-1 amd64 none > - - none **REMOVE**\n\
         linux-headers-6.1.0-56-amd64 - - none < 6.1.170-1 amd64 none **CONFIGURE**\n";
+
+    #[rstest]
+    #[case("linux-headers-6.9.5.arch1-1-x86_64.pkg.tar.zst", true)]
+    #[case("linux-lts-headers-6.9.5-1-x86_64.pkg.tar.zst", true)]
+    #[case("linux-headers-6.9.51-1-x86_64.pkg.tar.zst", false)]
+    #[case("linux-headers-6.9.5.1-1-x86_64.pkg.tar.zst", false)]
+    #[case("linux-6.9.5.arch1-1-x86_64.pkg.tar.zst", false)]
+    fn package_of_headers_is_known_by_its_version(#[case] name: &str, #[case] expected: bool) {
+        assert_eq!(has_version(name, "6.9.5"), expected);
+    }
 
     #[test]
     fn kernels_of_transaction_are_found() {

@@ -66,7 +66,8 @@ fn version_facts(
 ) -> Version {
     let id = package.build_id(target);
     if let Some(why) = session.disabling(&package.id, target) {
-        return Version::Disabled(why);
+        let is_installed = session.tree().installed(&id).is_some();
+        return Version::Disabled { why, is_installed };
     }
     if let Some(installed) = session.tree().installed(&id) {
         let intact = is_intact(session, &installed);

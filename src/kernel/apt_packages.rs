@@ -42,16 +42,22 @@ fn is_kernel(rest: &str) -> bool {
 pub(crate) fn headers_follower(name: &str) -> Option<String> {
     NAMINGS.iter().find_map(|naming| {
         let rest = name.strip_prefix(naming.headers).or_else(|| name.strip_prefix(naming.image))?;
+        let rest = rest.strip_prefix("unsigned-").unwrap_or(rest);
         (naming.follows)(rest).then(|| format!("{}{rest}", naming.headers))
     })
 }
 
 /// Whether a package holds headers, or what is needed with them. Ubuntu has `linux-hwe-6.8-headers-6.8.0-40` as well.
-#[must_use]
-pub(crate) fn is_part_of_headers(name: &str) -> bool {
+fn is_part_of_headers(name: &str) -> bool {
     let is_common = name.starts_with("linux-") && name.contains("-headers-");
     let headers = NAMINGS.iter().map(|naming| naming.headers);
     is_common || headers.chain(TOOLS).any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a package is to be unpacked for its headers: one that only follows them is empty.
+#[must_use]
+pub(crate) fn has_headers(name: &str) -> bool {
+    is_part_of_headers(name) && headers_follower(name).is_none()
 }
 
 /// The kernel that a package has the headers of; headers for several kernels are of the architecture `all`.
@@ -62,7 +68,8 @@ pub(crate) fn headers_of(name: &str, arch: &str) -> Option<KernelRelease> {
         (is_kernel(rest) && !(naming.follows)(rest)).then_some(rest)
     })?;
     // linux-headers-6.1.0-9-all-amd64 needs those of every flavour.
-    let is_one = arch != "all" && !rest.contains("-all") && !rest.ends_with("-common");
+    let is_every = rest.ends_with("-all") || rest.contains("-all-");
+    let is_one = arch != "all" && !is_every && !rest.ends_with("-common");
     KernelRelease::new(rest).ok().filter(|_| is_one)
 }
 
@@ -91,6 +98,7 @@ mod tests {
     #[case("proxmox-kernel-6.8", Some("proxmox-headers-6.8"))]
     #[case("linux-image-6.1.0-50-amd64", None)]
     #[case("linux-image-6.9.0", None)]
+    #[case("linux-image-unsigned-6.8.0-31-generic", None)]
     #[case("proxmox-kernel-helper", None)]
     #[case("pve-kernel-helper", None)]
     #[case("bash", None)]
@@ -111,6 +119,7 @@ mod tests {
     #[case("linux-headers-amd64", "amd64", None)]
     #[case("linux-headers-6.1.0-9-all-amd64", "amd64", None)]
     #[case("linux-headers-6.1.0-9-all", "amd64", None)]
+    #[case("linux-headers-6.8.0-31-allwinner", "riscv64", Some("6.8.0-31-allwinner"))]
     #[case("linux-kbuild-6.1", "amd64", None)]
     fn headers_name_their_kernel(#[case] name: &str, #[case] arch: &str, #[case] expected: Option<&str>) {
         assert_eq!(headers_of(name, arch).map(|release| release.to_string()).as_deref(), expected);
@@ -134,8 +143,9 @@ mod tests {
     #[case("linux-headers-6.1.0-56-common", true)]
     #[case("linux-kbuild-6.1", true)]
     #[case("linux-hwe-6.8-headers-6.8.0-40", true)]
+    #[case("linux-headers-amd64", false)]
     #[case("linux-image-6.1.0-56-amd64", false)]
-    fn parts_of_headers_are_known(#[case] name: &str, #[case] expected: bool) {
-        assert_eq!(is_part_of_headers(name), expected);
+    fn packages_with_headers_are_known(#[case] name: &str, #[case] expected: bool) {
+        assert_eq!(has_headers(name), expected);
     }
 }

@@ -12,7 +12,7 @@ pub(crate) enum Remedy {
     /// The same, after the packages that it depends on.
     InstallAfter { first: Vec<PackageId>, package: PackageId, target: Target },
     /// No longer leaves a package alone, and installs it.
-    Enable { package: PackageId, target: Target },
+    Enable { rule: String, kernels: String, package: PackageId, target: Target },
     /// Installs over what stands in the place of a module.
     InstallAgain { package: PackageId, target: Target },
     /// Compiles and installs again what is not signed by dkms.
@@ -79,8 +79,8 @@ impl fmt::Display for Remedy {
                 let all = first.iter().chain([package]).map(|package| install(package, target));
                 f.write_str(&all.collect::<Vec<_>>().join(" && "))
             }
-            Self::Enable { package, target } => {
-                write!(f, "dkms enable {} && {}", package.name, install(package, target))
+            Self::Enable { rule, kernels, package, target } => {
+                write!(f, "dkms enable {rule} -k '{kernels}' && {}", install(package, target))
             }
             Self::InstallAgain { package, target } => {
                 write!(f, "dkms install --force {package} -k {}/{}", target.release, target.arch)

@@ -6,7 +6,6 @@
 use crate::inspect::check::{CheckOptions, Kernels, Kind, check};
 use crate::kernel::default_arch;
 use crate::kernel::next_boot::GrubMenu;
-use crate::model::remedy::Remedy;
 use crate::model::{Error, KernelRelease, Result, Target};
 use crate::plan::boot_default::{BootFacts, BootPlan, plan_boot_default};
 use crate::session::{Session, WriteSession};
@@ -85,10 +84,11 @@ fn is_complete(session: &Session<'_>, release: &KernelRelease, kernels: &Kernels
     let found = check(session, &Target::new(release.clone(), arch), scope, kernels);
     found.findings.iter().all(|finding| match finding.kind {
         // What was disabled is not wanted.
-        Kind::Lost => matches!(finding.remedy, Some(Remedy::Enable { .. })),
+        Kind::Disabled => true,
         Kind::Stale | Kind::Foreign | Kind::NotInImage | Kind::OldInImage => true,
         Kind::NoKernel
         | Kind::Missing
+        | Kind::Lost
         | Kind::Damaged
         | Kind::NotIndexed
         | Kind::Unsigned

@@ -1,12 +1,15 @@
 //! The actions disable and enable: what autoinstall, hooks and package managers leave alone.
 
 use crate::conf::{DISABLED_FILE, with_rule, without_rules};
-use crate::model::{Error, PackageId, Result};
+use crate::inspect::check::Kernels;
+use crate::kernel::default_arch;
+use crate::model::{Error, PackageId, Result, Target};
 use crate::ops::boot_default::keep_complete;
 use crate::ops::notice;
 use crate::plan::request::{PackageQuery, Switch, SwitchTo};
-use crate::session::WriteSession;
+use crate::session::{Session, WriteSession};
 use crate::system::files;
+use std::path::PathBuf;
 
 /// Does what is asked, and says what follows from it.
 ///
@@ -30,7 +33,7 @@ pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<(
                 return Err(nothing_to_enable(switch, session));
             }
             write(&text, session)?;
-            console.say(format!("{package} is enabled{shown}. What is pending: dkms autoinstall"));
+            console.say(format!("{package} is enabled{shown}. To install it now: dkms autoinstall"));
             tell_what_else_disables(switch, session);
         }
     }
@@ -54,6 +57,9 @@ pub(super) fn write(text: &str, session: &WriteSession<'_>) -> Result<()> {
     let path = session.system.path(DISABLED_FILE);
     // A link stays one.
     let path = fs_err::canonicalize(&path).unwrap_or(path);
+    if text.is_empty() {
+        return Ok(files::remove_file(&path)?);
+    }
     if let Some(dir) = path.parent() {
         files::create_dirs(dir)?;
         // What a killed run left; the lock is held.
@@ -75,7 +81,10 @@ fn tell_what_stays(switch: &Switch, session: &WriteSession<'_>) {
     let snapshot = session.tree().scan(&session.settings.source_tree);
     let mut packages = snapshot.packages.iter().filter(|package| switch.package.is(&package.id)).peekable();
     if packages.peek().is_none() {
-        console.note("It is not registered with dkms now; this holds when it is.");
+        console.note(format!(
+            "{} is not registered with dkms; the rule applies once it is.",
+            name(&switch.package)
+        ));
     }
     for package in packages {
         for build in &package.builds {
@@ -92,11 +101,30 @@ fn tell_what_stays(switch: &Switch, session: &WriteSession<'_>) {
 }
 
 fn tell_what_else_disables(switch: &Switch, session: &WriteSession<'_>) {
-    let snapshot = session.tree().scan(&session.settings.source_tree);
-    let mut ids = snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id));
-    if let Some(conf) = ids.find_map(|id| session.disabled().conf_of(id)) {
-        session.system.console.warn(format!("{} speaks of disabling it as well.", conf.display()));
+    if let Some(file) = disabling_file(switch, session) {
+        session.system.console.warn(format!("{} disables it as well.", file.display()));
     }
+}
+
+/// A file for the package alone that disables it on a kernel of this machine.
+fn disabling_file(switch: &Switch, session: &WriteSession<'_>) -> Option<PathBuf> {
+    // What is disabled now, after the change.
+    let look = Session::look(session.settings, session.system);
+    let list = session.system.path(DISABLED_FILE);
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let kernels = Kernels::read(session.settings, session.system).all;
+    let targets: Vec<Target> = kernels
+        .into_iter()
+        .filter_map(|release| {
+            let arch = default_arch(&session.kernel(&release).dir, session.system).ok()?;
+            Some(Target::new(release, arch))
+        })
+        .collect();
+    let mut ids = snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id));
+    ids.find_map(|id| {
+        let files = targets.iter().filter_map(|target| look.disabling(id, target)).map(|why| why.file);
+        files.into_iter().find(|file| *file != list)
+    })
 }
 
 fn nothing_to_enable(switch: &Switch, session: &WriteSession<'_>) -> Error {
@@ -105,14 +133,15 @@ fn nothing_to_enable(switch: &Switch, session: &WriteSession<'_>) -> Error {
         snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id)).collect();
     let package = name(&switch.package);
     let other = ids.iter().find_map(|id| session.disabled().of(id).next());
-    let text = match (other, ids.iter().find_map(|id| session.disabled().conf_of(id))) {
+    let text = match (other, disabling_file(switch, session)) {
         (Some(rule), _) => format!(
-            "{package} is not disabled for exactly this, but {} for kernels {}.\nTry: dkms enable {}",
+            "There is no such rule for {package}, but one for {} (kernels {}).\nTry: dkms enable {}",
             rule.package, rule.kernels, rule.package
         ),
-        (None, Some(conf)) => {
-            format!("{package} is disabled in {}, which is not ours to change.", conf.display())
-        }
+        (None, Some(file)) => format!(
+            "{package} is disabled in {}, which dkms does not edit.\nRemove the line with \"disabled\" there.",
+            file.display()
+        ),
         (None, None) => format!("{package} is not disabled in {DISABLED_FILE}."),
     };
     Error::Usage { code: 3, text }

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 /// How long a build waits for its kernel.
 const PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// Held by the thread that takes a build: the lock of the other tree knows processes only.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The build that `dkms preflight` made, if it is the one that would be made now. It has its usual place afterwards.
@@ -87,7 +88,7 @@ pub(crate) fn drop_unused(session: &WriteSession<'_>) {
     if kept.root().is_dir()
         && let Some(_lock) = Lock::try_take(kept.root())
     {
-        unused(&kept).iter().for_each(|id| drop_build(session, &kept, id));
+        expired(&kept).iter().for_each(|id| drop_build(session, &kept, id));
     }
 }
 
@@ -126,7 +127,7 @@ fn drop_build(session: &WriteSession<'_>, kept: &Tree, id: &BuildId) {
 
 /// The builds of a tree that are older than a kernel is waited for.
 #[must_use]
-pub(crate) fn unused(tree: &Tree) -> Vec<BuildId> {
+pub(crate) fn expired(tree: &Tree) -> Vec<BuildId> {
     let now = SystemTime::now();
     let is_old = |id: &BuildId| {
         let made = BuildRecord::taken(&tree.out_dir(id)).map(|(made, _)| made);

@@ -130,7 +130,7 @@ pub(crate) fn match_kernel(
             subject: Subject::Package(id),
             conf: None,
             targets: vec![target.clone()],
-            every_kernel: true,
+            every_kernel: package.is_none(),
             force: force.clone(),
         };
         let result = job_package(session, &job, false).and_then(|added| match added {
@@ -209,7 +209,7 @@ fn install_one(
     if let Some(why) = &disabling
         && (job.every_kernel || !session.system.is_by_hand())
     {
-        session.system.console.say(format!("{} is left alone on kernel {target}: {why}.", added.id()));
+        session.system.console.say(format!("{} is skipped for kernel {target}: {why}.", added.id()));
         return Ok(None);
     }
     let plan = plan_install(&id, facts(session, &id, job.force.force));

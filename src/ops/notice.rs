@@ -47,7 +47,7 @@ pub(crate) fn refresh(settings: &Settings, system: &System) {
 pub(crate) type Missed<'a> = (&'a KernelRelease, Vec<&'a Forecast>);
 
 /// Tells at login what the next kernels would lack, and whether they were held for that; what was said before goes.
-pub(crate) fn foresee(missed: &[Missed<'_>], held: bool, system: &System) {
+pub(crate) fn publish_forecast(missed: &[Missed<'_>], held: bool, system: &System) {
     let line = |(release, packages): &Missed<'_>| {
         let packages: Vec<String> = packages.iter().map(|forecast| forecast.package.to_string()).collect();
         let packages = packages.join(", ");
@@ -57,7 +57,7 @@ pub(crate) fn foresee(missed: &[Missed<'_>], held: bool, system: &System) {
         };
         let fields = [("DKMS_KERNEL", release.as_str()), ("DKMS_PACKAGES", packages.as_str())];
         journal::send(system, journal::KERNEL_WOULD_LACK, Priority::Error, &text, &fields);
-        format!("dkms: {text} (see: dkms preflight --next)\n")
+        format!("dkms: {text} (see: dkms help preflight)\n")
     };
     write_message(FORESEEN, &missed.iter().map(line).collect::<String>(), system);
 }

@@ -74,8 +74,10 @@ fn go_back(package: &PackageName, target: &Target, session: &WriteSession<'_>) -
         write(&before, session)?;
         return Err(error);
     }
+    let place = format!("-k {}/{}", target.release, target.arch);
     session.system.console.say(format!(
-        "{to} takes the place of {from} on kernel {target}. To take that again: dkms enable {from}"
+        "{to} takes the place of {from} on kernel {target}.\nTo undo: dkms enable {from} -k {} && dkms install {from} {place}",
+        target.release
     ));
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(crate) enum Version {
     /// It is built, and what the kernel has of its own is as good or better.
     Provided,
     /// The administrator wants it left alone.
-    Disabled(Disabling),
+    Disabled { why: Disabling, is_installed: bool },
     /// Its dkms.conf was read.
     Known { built: bool, autoinstall: bool, depends: Vec<String>, exclusion: Option<Exclusion> },
     /// It is not installed, its build failed, and would fail again: a lower version may step in.
@@ -91,7 +91,9 @@ impl Candidate {
     pub(crate) fn is_settled_by(version: &Version) -> bool {
         match version {
             Version::Known { autoinstall, exclusion, .. } => !autoinstall || exclusion.is_none(),
-            Version::Broken(_) | Version::Disabled(_) | Version::Failed(_) => false,
+            Version::Broken(_) | Version::Failed(_) => false,
+            // What is installed stays: an older version does not take its place.
+            Version::Disabled { is_installed, .. } => *is_installed,
             Version::Installed { .. }
             | Version::Stale { .. }
             | Version::Unsigned(_)
@@ -291,9 +293,13 @@ fn choose(versions: Vec<(PackageId, Version)>) -> (Choice, Passed) {
             Version::Installed { intact: false } => step(id, Need::Install, Vec::new()),
             Version::Stale { why, depends } => step(id, Need::Rebuild(why), depends),
             Version::Unsigned(why) => step(id, Need::Sign(why), Vec::new()),
-            Version::Disabled(why) => {
+            Version::Disabled { why, is_installed } => {
                 passed.disabled.get_or_insert((id, why));
-                continue;
+                if is_installed {
+                    Choice::Nothing
+                } else {
+                    continue;
+                }
             }
             Version::Broken(error) => {
                 passed.broken.get_or_insert((id, error));
@@ -338,12 +344,12 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
     match (passed.failed, used) {
         (Some((id, error)), Some(used)) => plan.replaced.push((id, error, used)),
         (Some(failed), None) => plan.failed.push(failed),
-        (None, _) if !is_nothing => {}
-        (None, _) if passed.disabled.is_some() => plan.disabled.extend(passed.disabled),
+        (None, _) if !is_nothing || passed.disabled.is_some() => {}
         (None, _) if passed.excluded.is_some() => plan.skipped.extend(passed.excluded),
         (None, _) => return plan.failed.extend(passed.broken),
     }
     plan.broken.extend(passed.broken);
+    plan.disabled.extend(passed.disabled);
 }
 
 /// Takes packages whose dependencies are installed or taken, until none is left that could be.

@@ -48,6 +48,14 @@ impl Outlook {
     }
 }
 
+impl Outlook {
+    /// Whether the kernel will lack it against the administrator's will, as far as that is known.
+    #[must_use]
+    pub(crate) fn is_missing(&self) -> bool {
+        !self.is_good() && !matches!(self, Self::Disabled(_) | Self::Untried(_))
+    }
+}
+
 impl std::fmt::Display for Outlook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -71,6 +79,8 @@ pub(crate) struct Forecast {
     pub outlook: Outlook,
     /// Whether the running kernel has it.
     pub is_running: bool,
+    /// The newer version that does not build, with the reason.
+    pub instead_of: Option<(PackageId, String)>,
 }
 
 impl Forecast {
@@ -87,9 +97,7 @@ impl Forecast {
     /// Whether a boot into the kernel would lose what works now, and that is not wanted.
     #[must_use]
     pub(crate) fn is_lost(&self) -> bool {
-        self.is_running
-            && !self.outlook.is_good()
-            && !matches!(self.outlook, Outlook::Disabled(_) | Outlook::Untried(_))
+        self.is_running && self.outlook.is_missing()
     }
 }
 
@@ -112,6 +120,7 @@ pub(crate) struct Expectations<T> {
 pub(crate) fn forecast<T>(expected: Expectations<T>) -> Vec<Forecast> {
     let Expectations { plan, built, running, without_source, out_of_sight } = expected;
     let mut outlooks: Vec<(PackageId, Outlook)> = Vec::new();
+    let replaced = plan.replaced;
     for (id, result) in built {
         let outlook = match result {
             Ok(_) => Outlook::Ready,
@@ -152,10 +161,21 @@ pub(crate) fn forecast<T>(expected: Expectations<T>) -> Vec<Forecast> {
     }
     outlooks.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let is_running = |name: &PackageName| running.iter().any(|id| id.name == *name);
-    outlooks
-        .into_iter()
-        .map(|(package, outlook)| Forecast { is_running: is_running(&package.name), package, outlook })
-        .collect()
+    let instead_of = |package: &PackageId| {
+        let (newer, error, _) = replaced.iter().find(|(_, _, older)| older == package)?;
+        let reason = match error {
+            Error::FailedBefore { reason, .. } => reason.clone(),
+            error => error.in_one_line(),
+        };
+        Some((newer.clone(), reason))
+    };
+    let forecast = |(package, outlook): (PackageId, Outlook)| Forecast {
+        is_running: is_running(&package.name),
+        instead_of: instead_of(&package),
+        package,
+        outlook,
+    };
+    outlooks.into_iter().map(forecast).collect()
 }
 
 fn not_there(names: &[String]) -> String {

@@ -45,7 +45,7 @@ impl Lock {
         Self::take_named(tree, NAME, system, work)
     }
 
-    /// The same where nobody holds it; `None` else, or where it cannot be opened.
+    /// Takes the lock if it is free; `None` if it is not, or cannot be opened.
     #[must_use]
     pub(crate) fn try_take(tree: &Path) -> Option<Self> {
         let path = tree.join(NAME);

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 const NONE: Option<&'static str> = None;
 
 /// Leaves the mounts of the machine for a copy of them. What the calling thread, and the threads and programs that it starts
-/// from here on, mount is seen by nobody else, and goes with the last of them.
+/// from here on, mount is seen by no other, and goes with the last of them.
 ///
 /// # Errors
 /// The kernel does not allow it: not root, or a container without the right to mount.
 pub(crate) fn leave_machine() -> io::Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    Ok(mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?)
+    let left = unshare(CloneFlags::CLONE_NEWNS)
+        .and_then(|()| mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE));
+    left.map_err(|errno| io::Error::other(errno.desc()))
 }
 
 /// Shows what stands at `from` at `onto` as well. Both are directories, or both are files.
@@ -35,8 +36,8 @@ pub(crate) fn show(from: &Path, onto: &Path) -> io::Result<()> {
 }
 
 /// Adds entries to a directory without writing to it: each name with the file, directory or link that it stands for. An entry
-/// that is there already is replaced. `scratch` is an empty directory to mount on; nothing is mounted there afterwards, for
-/// whoever deletes it must not reach what was shown in it.
+/// that is there already is replaced. `scratch` is an empty directory to mount on; nothing is mounted there afterwards, so
+/// that its deletion does not reach what was shown in it.
 ///
 /// # Errors
 /// The directory cannot be read, two entries have one name, or the kernel does not allow the mounts.
@@ -98,10 +99,10 @@ mod tests {
     /// In a thread, which leaves the machine for itself alone.
     fn apart(work: impl FnOnce() + Send + 'static) {
         if nix::unistd::geteuid().is_root() {
-            let done = std::thread::spawn(move || {
-                if leave_machine().is_ok() {
-                    work();
-                }
+            let done = std::thread::spawn(move || match leave_machine() {
+                Ok(()) => work(),
+                // In a container root may not.
+                Err(error) => assert!(error.to_string().contains("not permitted"), "{error}"),
             });
             done.join().unwrap();
         }

@@ -92,7 +92,7 @@ fn building_goes_on_where_a_driver_fails() {
 }
 
 #[test]
-fn requiring_stops_apt_until_it_is_told_otherwise() {
+fn requiring_stops_apt_unless_overridden() {
     let Some(world) = prepared(FAILS, "require") else { return };
     let ended = upgrade(&world, "");
     ended.exits(10).complains(&format!("Nothing is installed, because kernel {NEXT} would not have m/1.0"));
@@ -113,7 +113,7 @@ fn requiring_stops_apt_until_it_is_told_otherwise() {
 #[case::of_package("required=\"yes\"\n", 10)]
 #[case::not("required=\"no\"\n", 0)]
 #[case::unmentioned("", 0)]
-fn package_that_does_not_run_stops_apt_where_it_is_required(#[case] conf: &str, #[case] status: i32) {
+fn required_package_stops_apt_without_running(#[case] conf: &str, #[case] status: i32) {
     let Some(world) = prepared("true", "require") else { return };
     world.package("n", "1.0").recipe("exit 2");
     world.ok(&["add", "n/1.0"]);
@@ -199,7 +199,7 @@ fn pacman(world: &World, variable: &str) -> Ended {
 }
 
 #[test]
-fn pacman_is_told_as_apt_is() {
+fn pacman_works_as_apt_does() {
     let Some(world) = prepared(FAILS, "require") else { return };
     let ended = pacman(&world, "");
     ended.exits(10).complains(&format!("Nothing is installed, because kernel {NEXT} would not have m/1.0"));
@@ -211,6 +211,17 @@ fn pacman_is_told_as_apt_is() {
     arrive(&world, NEXT);
     world.ok(&["autoinstall", "-k", NEXT]);
     assert_eq!(world.calls("make").len(), made);
+}
+
+/// Another kernel's headers in the cache are none of this transaction.
+#[test]
+fn kernel_outside_of_the_transaction_stops_nothing() {
+    let Some(world) = prepared("[ $kernelver != 6.1.0-2-zen ] || exit 2", "require") else { return };
+    let other = package(&world, "6.1.0-2-zen", ".pkg.tar.gz");
+    let cache = world.path("/var/cache/pacman/pkg");
+    fs::create_dir_all(&cache).unwrap();
+    fs::copy(other, cache.join("linux-zen-headers-6.1.0.zen1-2-x86_64.pkg.tar.gz")).unwrap();
+    pacman(&world, "").exits(0).is_silent_about("would");
 }
 
 #[test]
@@ -270,7 +281,7 @@ fn timer_leaves_a_notice_of_what_will_fail() {
     world.program(
         "apt-get",
         &format!(
-            "case $* in *--simulate*) echo 'Inst linux-headers-{NEXT} (2 Debian [amd64])' ;; *download*linux-headers-{NEXT}=2*) cp {file} . ;; *) exit 1 ;; esac"
+            "case $* in *--simulate*) echo 'Inst linux-headers-{NEXT} (2 Debian [amd64])'; echo 'Inst linux-headers-amd64 (2 Debian [amd64])' ;; *download*linux-headers-{NEXT}=2*) cp {file} . ;; *) exit 1 ;; esac"
         ),
     );
     world.hook("preflight-timer", &[]).exits(0).complains(&format!("kernel {NEXT} would lack drivers"));

@@ -50,7 +50,7 @@ fn kernels_can_be_chosen_by_a_wildcard() {
     world
         .dkms(&["enable", "m", "-k", NEW])
         .exits(3)
-        .complains("but m for kernels 6.2.*")
+        .complains("one for m (kernels 6.2.*)")
         .complains("Try: dkms enable m");
     world.ok(&["enable", "m", "-k", "6.2.*"]);
     world.dkms(&["enable", "m"]).exits(3).complains("m is not disabled in /etc/dkms/disabled");
@@ -76,10 +76,10 @@ fn reason_is_shown_where_the_package_is() {
     assert_eq!((&rule["kernels"], &rule["reason"]), (&NEW.into(), &"no rt support".into()));
     let check = world.dkms(&["check", "-k", NEW]);
     check.exits(1).says("works on the running kernel, will not exist on this one").says("no rt support");
-    check.says(&format!("fix: dkms enable m && dkms install m/1.0 -k {NEW}/{}", *A));
+    check.says(&format!("fix: dkms enable m -k '{NEW}' && dkms install m/1.0 -k {NEW}/{}", *A));
     world.ok(&["disable", "m", "--reason", "later"]);
     let shown = world.on_terminal(120, &[], "dkms status");
-    shown.says("installed; it is disabled in");
+    shown.says("installed, disabled: later");
     // A pipe gets what it always got.
     assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
 }
@@ -107,7 +107,7 @@ fn newer_version_from_its_package_is_left_alone_too() {
     world.ok(&["disable", "m", "--reason", "broken since June"]);
     world.package("m", "2.0");
     let ended = world.hook("common-postinst", &["m", "2.0"]);
-    ended.exits(0).complains("m/2.0 is left alone on kernel").complains("broken since June");
+    ended.exits(0).complains("m/2.0 is skipped for kernel").complains("broken since June");
     let status = world.status();
     assert!(status.contains(&"m/2.0: added".to_owned()), "{status:?}");
     assert!(!status.iter().any(|line| line.contains("m/2.0") && line.contains("installed")), "{status:?}");
@@ -120,7 +120,7 @@ fn person_who_names_it_gets_it_with_a_warning() {
     world.ok(&["install", "m/1.0"]).complains("it is installed, and not kept up to date");
     assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
     let ended = world.ok(&["match", "--templatekernel", K, "-k", NEW]);
-    ended.says("m/1.0 is left alone on kernel");
+    ended.says("m/1.0 is skipped for kernel");
     assert_eq!(world.status().len(), 1);
 }
 
@@ -137,13 +137,46 @@ fn one_version_can_be_disabled() {
     assert!(world.status().contains(&line("m/2.0", K, "installed")));
 }
 
+#[test]
+fn older_version_does_not_replace_disabled_one() {
+    let world = prepared();
+    world.package("m", "2.0");
+    world.ok(&["install", "m/2.0"]);
+    world.ok(&["disable", "m/2.0"]);
+    world.ok(&["autoinstall"]).is_silent_about("m/1.0");
+    assert!(world.status().contains(&line("m/2.0", K, "installed")), "{:?}", world.status());
+}
+
+/// What check prints takes away the rule that it is printed for, and no other.
+#[test]
+fn remedy_leaves_other_rules() {
+    let world = prepared();
+    world.ok(&["install", "m/1.0"]);
+    world.write(FILE, format!("m 5.* mine\nm {NEW} wrong\nm/2.0 * other\n"));
+    let check = world.dkms(&["check", "-k", NEW]);
+    let fix = check.stdout.lines().find_map(|line| line.trim().strip_prefix("fix: ")).unwrap().to_owned();
+    world.shell(&fix).exits(0);
+    assert_eq!(world.read(FILE), "m 5.* mine\nm/2.0 * other\n");
+    world.write("/etc/dkms/m.conf", "disabled=yes\n");
+    world.ok(&["uninstall", "m/1.0", "-k", NEW]);
+    world.dkms(&["check", "-k", NEW]).says("m.conf").is_silent_about("dkms enable");
+}
+
+#[test]
+fn comment_about_something_disabled_is_no_rule() {
+    let world = prepared();
+    world.write("/etc/dkms/m.conf", "# building in debug mode is disabled\n");
+    world.dkms(&["enable", "m"]).exits(3).complains("m is not disabled in /etc/dkms/disabled");
+}
+
 #[rstest]
 #[case::all("m.conf", "disabled=yes\n", true)]
 #[case::kernels("m.conf", "disabled=\"5.* 6.1.*\"\ndisabled_reason=\"too old\"\n", true)]
 #[case::other_kernels("m.conf", "disabled=\"5.* 6.2.*\"\n", false)]
 #[case::of_one_kernel("m--6.1.0-1-amd64.conf", "disabled=yes\n", true)]
 #[case::of_another_kernel("m--6.2.0-1-amd64.conf", "disabled=yes\n", false)]
-#[case::no("m.conf", "disabled=no\n", false)]
+#[case::no("m.conf", "disabled=No\n", false)]
+#[case::capital("m.conf", "disabled=Yes\n", true)]
 #[case::of_another_package("n.conf", "disabled=yes\n", false)]
 #[case::by_condition("m.conf", "[[ $kernelver == 6.1.* ]] && disabled=yes\n", true)]
 fn administrators_file_disables_as_well(#[case] file: &str, #[case] text: &str, #[case] expected: bool) {
@@ -162,9 +195,10 @@ fn package_cannot_disable_itself() {
 }
 
 #[rstest]
-#[case::nothing(&["disable"], 1, "disable takes a package.")]
+#[case::nothing(&["disable"], 1, "disable needs the name of a package.")]
 #[case::nothing_to_enable(&["enable"], 1, "Example: dkms enable")]
 #[case::two_kernels(&["disable", "m", "-k", "a", "-k", "b"], 2, "Give one kernel")]
+#[case::architecture(&["disable", "m", "-k", "a/x86_64"], 2, "is for every architecture")]
 #[case::no_pattern(&["disable", "m", "-k", "a b"], 2, "neither a kernel nor a shell wildcard")]
 #[case::empty(&["disable", "m", "-k", ""], 2, "neither a kernel nor a shell wildcard")]
 #[case::not_disabled(&["enable", "m"], 3, "is not disabled")]
@@ -178,7 +212,9 @@ fn senseless_line_is_refused(#[case] line: &[&str], #[case] code: i32, #[case] t
 fn lines_of_the_administrator_stay() {
     let world = prepared();
     world.write(FILE, "# ours\nother 6.* keep\nnonsense\n");
-    world.ok(&["disable", "unknown-yet"]).complains("It is not registered with dkms now");
+    world
+        .ok(&["disable", "unknown-yet"])
+        .complains("unknown-yet is not registered with dkms; the rule applies once it is");
     world.ok(&["disable", "m", "--reason", "first"]);
     world.ok(&["disable", "m", "--reason", "second\u{1b}[31m"]);
     let text = world.read(FILE);
@@ -226,15 +262,15 @@ fn list_that_cannot_be_read_is_warned_about() {
 fn other_places_that_disable_are_named() {
     let world = prepared();
     world.write("/etc/dkms/m.conf", "disabled=yes\n");
-    world.dkms(&["enable", "m"]).exits(3).complains("m.conf, which is not ours to change");
+    world.dkms(&["enable", "m"]).exits(3).complains("m.conf, which dkms does not edit");
     world.ok(&["disable", "m/1.0"]);
-    world.ok(&["enable", "m"]).complains("m.conf speaks of disabling it as well");
+    world.ok(&["enable", "m"]).complains("m.conf disables it as well");
     fs::remove_file(world.path("/etc/dkms/m.conf")).unwrap();
     world.ok(&["disable", "m"]);
     world
         .dkms(&["enable", "m/1.0"])
         .exits(3)
-        .complains("but m for kernels *")
+        .complains("one for m (kernels *)")
         .complains("Try: dkms enable m");
 }
 

@@ -91,7 +91,7 @@ const STATES: [(&str, fn()); 15] = [
         world.kernel(NEW).headers();
         indexed(&world, NEW);
         world.ok(&["disable", "m", "-k", NEW]);
-        run(&world, "dkms enable m && dkms install m/1.0 -k");
+        run(&world, "dkms enable m -k '6.2.0-1-amd64' && dkms install m/1.0 -k");
     }),
     ("Install", || {
         let world = installed();

@@ -55,7 +55,7 @@ impl<'a> Table<'a> {
                 Cell::painted(format!("broken: {} leads to no directory", source.display()), Colour::Bad)
             }
             Item::Added { .. } => match self.view.session.disabled().of(item.package()).next() {
-                Some(why) => Cell::painted(format!("added; {why}"), Colour::Warning),
+                Some(why) => Cell::painted(format!("added, {}", why.briefly()), Colour::Warning),
                 None => Cell::plain("added"),
             },
             Item::Weak { from, .. } => Cell::painted(format!("installed-weak from {from}"), Colour::Good),
@@ -74,7 +74,7 @@ impl<'a> Table<'a> {
         }
         let mut rules = self.view.session.disabled().of(&row.id.package);
         if let Some(why) = rules.find(|rule| rule.is_for(&row.id.target.release)) {
-            return Cell::painted(format!("{text}; {why}"), Colour::Warning);
+            return Cell::painted(format!("{text}, {}", why.briefly()), Colour::Warning);
         }
         if let Some((_, record, written)) = failures.iter().find(|(target, ..)| *target == row.id.target) {
             let text = format!("{text}; a newer build failed {}: {}", when(*written), record.reason);

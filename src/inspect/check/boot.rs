@@ -1,7 +1,7 @@
 //! Which kernels can be booted, and what one of them will not have that the running one has.
 
 use super::{Finding, KernelCheck, Kind};
-use crate::conf::{Settings, Strictness};
+use crate::conf::{DISABLED_FILE, Settings, Strictness};
 use crate::kernel::default_arch;
 use crate::kernel::next_boot::next_boot;
 use crate::model::remedy::Remedy;
@@ -86,12 +86,21 @@ pub(super) fn check_lost(
             continue;
         }
         let id = installed.id().package.clone();
-        let disabled = plan.disabled.iter().find(|(id, _)| id.name == *name);
+        if let Some((_, why)) = plan.disabled.iter().find(|(disabled, _)| disabled.name == *name) {
+            let package = Some(id.to_string());
+            // What stands in another file is not ours to take away.
+            let in_list = why.file == session.system.path(DISABLED_FILE);
+            let remedy = in_list.then(|| Remedy::Enable {
+                rule: why.package.clone(),
+                kernels: why.kernels.clone(),
+                package: id.clone(),
+                target: check.target.clone(),
+            });
+            let why = format!("works on the running kernel, will not exist on this one ({why})");
+            check.findings.push(Finding { kind: Kind::Disabled, package, module: None, why, remedy });
+            continue;
+        }
         let (why, remedy) = match refused(plan, name) {
-            _ if disabled.is_some() => {
-                let why = disabled.map(|(_, why)| why.to_string()).unwrap_or_default();
-                (why, Remedy::Enable { package: id.clone(), target: check.target.clone() })
-            }
             Some(why) => (why, Remedy::KeepKernel(running.clone())),
             None => {
                 let conf = session.own_conf(&id, &check.target, Strictness::Lenient);

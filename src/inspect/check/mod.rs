@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     OldInImage,
     /// The running kernel has it, and this one will not.
     Lost,
+    /// The same, because the administrator disabled it here.
+    Disabled,
     /// The tree cannot be read.
     Unreadable,
 }
@@ -78,6 +80,8 @@ pub(crate) struct KernelCheck {
     /// Their modules.
     pub modules: usize,
     pub findings: Vec<Finding>,
+    /// What is worth knowing and needs nothing to be done.
+    pub notes: Vec<String>,
     /// What could not be determined; the kernel may be complete.
     pub unknown: Vec<String>,
     #[serde(skip)]
@@ -111,6 +115,7 @@ pub(crate) fn check(
         packages: 0,
         modules: 0,
         findings: Vec::new(),
+        notes: Vec::new(),
         unknown: Vec::new(),
         target: target.clone(),
     };
@@ -148,6 +153,13 @@ fn check_packages(
     kernel: &Kernel,
 ) {
     let target = check.target.clone();
+    for (id, error, older) in &plan.replaced {
+        let why = match error {
+            Error::FailedBefore { reason, at, .. } => format!("{reason} (on {at})"),
+            error => error.in_one_line(),
+        };
+        check.notes.push(format!("{older} is used, because {id} does not build: {why}"));
+    }
     let install = |package: &PackageId| Remedy::Install { package: package.clone(), target: target.clone() };
     let mut add = |kind, id: &PackageId, why: String, remedy: Option<Remedy>| {
         check.findings.push(Finding { kind, package: Some(id.to_string()), module: None, why, remedy });
@@ -162,13 +174,6 @@ fn check_packages(
             }
             error => add(kind, id, error.in_one_line(), None),
         }
-    }
-    for (id, error, older) in &plan.replaced {
-        let why = match error {
-            Error::FailedBefore { reason, at, .. } => format!("{reason} (on {at})"),
-            error => error.in_one_line(),
-        };
-        add(Kind::Stale, id, format!("it failed to build, and {older} is used: {why}"), Some(install(id)));
     }
     for (id, why) in &plan.blocked {
         add(Kind::Missing, id, why.to_string(), after(why, id, snapshot, &target));

@@ -139,11 +139,9 @@ impl fmt::Display for Error {
                 f,
                 "No modules built for {package}.\nBuild it first, or archive its source alone with --source-only."
             ),
-            Self::HeadersUnusable { path, why } => write!(
-                f,
-                "{} cannot be used as kernel headers: {why}.\nExample: dkms preflight linux-headers-*.deb",
-                path.display()
-            ),
+            Self::HeadersUnusable { path, why } => {
+                write!(f, "{} cannot be used as kernel headers: {why}.", path.display())
+            }
             Self::NoCandidates { why } => {
                 write!(
                     f,
@@ -152,7 +150,7 @@ impl fmt::Display for Error {
             }
             Self::NotShown { why } => write!(
                 f,
-                "Preflight needs mounts of its own, and they are not allowed here: {why}.\nRun it as root on the machine itself, not in an unprivileged container."
+                "Preflight cannot mount: {why}.\nIt needs root, and does not work in an unprivileged container."
             ),
             Self::SourceHasOnlyConf { path } => write!(
                 f,

@@ -1,6 +1,6 @@
 //! The header packages that the package manager would install with its next upgrade. Of apt only.
 
-use crate::kernel::apt_packages::{headers_follower, is_part_of_headers};
+use crate::kernel::apt_packages::{has_headers, headers_follower};
 use crate::model::text::shown_in_line;
 use crate::model::{Error, Result};
 use crate::system::process::{Outcome, Output};
@@ -72,7 +72,7 @@ fn parts(simulated: &str) -> Vec<String> {
     let part = |line: &str| {
         let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
         let version = rest.split_once('(')?.1.split(' ').next()?;
-        is_part_of_headers(name).then(|| format!("{name}={version}"))
+        has_headers(name).then(|| format!("{name}={version}"))
     };
     simulated.lines().filter_map(part).collect()
 }

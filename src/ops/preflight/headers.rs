@@ -52,7 +52,7 @@ pub(super) fn show(
     if found.is_empty()
         && let Some(path) = given.first()
     {
-        let why = "they hold no headers of a kernel, or only a part of them".to_owned();
+        let why = "there are no headers in it, or only a part of them".to_owned();
         return Err(Error::HeadersUnusable { path: path.clone(), why });
     }
     if let (Some(path), Some(other)) = (given.first(), wanted.iter().find(|wanted| !found.contains(wanted))) {

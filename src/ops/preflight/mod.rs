@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::ops::autoinstall::step_back;
 use crate::ops::change;
-use crate::ops::kept::unused;
+use crate::ops::kept::expired;
 use crate::ops::schedule::{self, Ending};
 use crate::plan::autoinstall::plan_autoinstall;
 use crate::plan::preflight::{Expectations, Forecast, Outlook, forecast};
@@ -94,7 +94,7 @@ pub(crate) struct Preflight<'a> {
 }
 
 /// Builds every package that says AUTOINSTALL=yes for each kernel, and tells what became of it. From here on this process sees
-/// the other tree: nothing else may follow.
+/// the other tree: what follows may read /etc and write /run, and no tree.
 ///
 /// # Errors
 /// The headers cannot be used, or the kernel does not allow mounts.
@@ -195,7 +195,7 @@ impl Drop for Scratch {
 
 /// Registers what the machine has, and forgets what it no longer has.
 fn take_over(session: &WriteSession<'_>, machine: &Machine) -> Result<()> {
-    for id in unused(session.tree()) {
+    for id in expired(session.tree()) {
         session.writer.discard_debris(&id)?;
     }
     for package in session.tree().scan(&session.settings.source_tree).packages {
@@ -240,7 +240,7 @@ fn look_ahead(
     let nominate = |built: Built| session.writer.nominate(&built);
     let ending = Ending { finish: &nominate, success: AttemptResult::Built };
     let mut built = schedule::run(session, &target, std::mem::take(&mut plan.steps), force, &ending)?;
-    step_back(session, &target, &mut built, &ending)?;
+    plan.replaced.extend(step_back(session, &target, &mut built, &ending)?);
     session.go_on()?;
     let expected = Expectations {
         plan,

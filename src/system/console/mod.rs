@@ -106,7 +106,7 @@ impl Console {
     }
 
     /// From now on paths below `here` are printed as those below `there`: with mounts of its own this process has another name
-    /// for them than whoever reads its lines.
+    /// for them than its reader.
     pub(crate) fn rename(&self, here: &Path, there: &Path) {
         let _ = self.shared.elsewhere.set((here.to_owned(), there.to_owned()));
     }
@@ -276,7 +276,12 @@ fn with_name(text: &str, here: &str, there: &str) -> String {
     let mut parts = text.split(here);
     let mut renamed = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let goes_on = part.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
+        let mut next = part.chars();
+        let goes_on = match next.next() {
+            // A dot ends a sentence, or belongs to the name.
+            Some('.') => next.next().is_some_and(char::is_alphanumeric),
+            first => first.is_some_and(|c| c.is_alphanumeric() || "-_".contains(c)),
+        };
         renamed.push_str(if goes_on { here } else { there });
         renamed.push_str(part);
     }
@@ -343,7 +348,7 @@ mod tests {
     #[case("log: /t/m/1/make.log", "log: /t/.p/m/1/make.log")]
     #[case("to finish with /t...", "to finish with /t/.p...")]
     #[case("/t/.p/m and /t/m", "/t/.p/m and /t/.p/m")]
-    #[case("/tmp and /t-x", "/tmp and /t-x")]
+    #[case("/tmp and /t-x and /t.old", "/tmp and /t-x and /t.old")]
     fn directory_is_printed_by_its_other_name(#[case] text: &str, #[case] expected: &str) {
         let console = Console::default();
         console.rename(Path::new("/t"), Path::new("/t/.p"));
