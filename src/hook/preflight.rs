@@ -99,7 +99,7 @@ pub(super) fn preflight_timer() -> ExitCode {
             }
             Err(error) => {
                 hook.error(&error.to_string());
-                // A machine that follows no kernels has nothing to look at.
+                // Without a kernel that follows, or without the network, there is nothing to look at today.
                 u8::from(!matches!(error, Error::NoCandidates { .. }))
             }
         }
@@ -183,7 +183,8 @@ fn pacman(paths: &str, system: &System) -> Upcoming {
     let headers: BTreeSet<String> = found.files.iter().filter_map(name).collect();
     let images = headers.iter().filter_map(|name| name.strip_suffix("-headers").map(str::to_owned));
     let held: Vec<String> = images.chain(headers.iter().cloned()).collect();
-    found.hold = format!("pacman -Syu --ignore {}", held.join(","));
+    let held = if held.is_empty() { "KERNEL,KERNEL-headers".to_owned() } else { held.join(",") };
+    found.hold = format!("pacman -Syu --ignore {held}");
     found
 }
 
