@@ -6,8 +6,8 @@ use crate::inspect::inputs::is_certainly_current;
 use crate::inspect::installed::is_whole;
 use crate::model::{BuildId, PackageId, PackageName, Result};
 use crate::session::WriteSession;
-use crate::system::files;
 use crate::system::lock::Lock;
+use crate::system::{dir, files};
 use crate::tree::{BuildRecord, Built, Tree};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -82,13 +82,18 @@ fn publish(session: &WriteSession<'_>, kept: &Tree, id: &BuildId) -> Result<Buil
     Ok(built)
 }
 
-/// Deletes builds that have waited for their kernel too long.
+/// Deletes builds that have waited for their kernel too long, and those beside which a newer one was made when it came.
 pub(crate) fn drop_unused(session: &WriteSession<'_>) {
     let kept = session.tree().kept();
     if kept.root().is_dir()
         && let Some(_lock) = Lock::try_take(kept.root())
     {
-        expired(&kept).iter().for_each(|id| drop_build(session, &kept, id));
+        let taken = |tree: &Tree, id: &BuildId| BuildRecord::taken(&tree.out_dir(id)).map(|(made, _)| made);
+        let is_late =
+            |id: &BuildId| taken(session.tree(), id).is_some_and(|made| Some(made) > taken(&kept, id));
+        let late = builds(&kept).into_iter().filter(is_late);
+        expired(&kept).into_iter().chain(late).for_each(|id| drop_build(session, &kept, &id));
+        tidy(&kept);
     }
 }
 
@@ -110,18 +115,23 @@ pub(crate) fn drop_package(session: &WriteSession<'_>, package: &PackageId) {
 }
 
 fn drop_build(session: &WriteSession<'_>, kept: &Tree, id: &BuildId) {
-    let gone = files::remove_tree(&kept.out_dir(id)).and_then(|()| {
-        let link = kept.link(id.name(), &id.target);
-        if kept.installed(id).is_none() && link.is_symlink() && !link.exists() {
-            files::remove_file(&link)?;
-        }
-        Ok(())
-    });
-    if let Err(error) = gone {
+    if let Err(error) = files::remove_tree(&kept.out_dir(id)) {
         session.system.console.warn(error.to_string());
     }
-    if let Some(kernel) = kept.out_dir(id).parent() {
-        files::remove_empty_dir(kernel);
+}
+
+/// Takes away what is left where builds have gone: links to them, and the directories of their kernels.
+fn tidy(kept: &Tree) {
+    for link in kept.broken_links() {
+        let _ = files::remove_file(&link);
+    }
+    for package in kept.scan(kept.root()).packages {
+        for entry in dir::entries(kept.version_dir(&package.id)) {
+            let is_bookkeeping = entry.file_name().to_str().is_none_or(Tree::is_bookkeeping);
+            if !is_bookkeeping && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                files::remove_empty_dir(&entry.path());
+            }
+        }
     }
 }
 
@@ -131,11 +141,17 @@ pub(crate) fn expired(tree: &Tree) -> Vec<BuildId> {
     let now = SystemTime::now();
     let is_old = |id: &BuildId| {
         let made = BuildRecord::taken(&tree.out_dir(id)).map(|(made, _)| made);
-        made.is_none_or(|made| now.duration_since(made).is_ok_and(|age| age > PATIENCE))
+        // One without a record is never used; but perhaps it can only not be read now.
+        let made = made.or_else(|| tree.out_dir(id).metadata().and_then(|data| data.modified()).ok());
+        made.is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > PATIENCE))
     };
+    builds(tree).into_iter().filter(is_old).collect()
+}
+
+fn builds(tree: &Tree) -> Vec<BuildId> {
     let packages = tree.scan(tree.root()).packages;
     let builds = packages.iter().flat_map(|package| {
         package.builds.iter().map(|build| BuildId::new(package.id.clone(), build.target.clone()))
     });
-    builds.filter(is_old).collect()
+    builds.collect()
 }

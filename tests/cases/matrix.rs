@@ -265,6 +265,11 @@ const SIGN_AGAIN: Scenario =
 /// Builds wait for the kernel, which is here: what is installed for it comes from them.
 fn kept() -> World {
     let world = added();
+    // Without these it is never certain that a build is current.
+    world.kernel(K).config("CONFIG_MODULES=y\n");
+    for file in ["Module.symvers", "include/linux/module.h"] {
+        world.write(&format!("/lib/modules/{K}/build/{file}"), "");
+    }
     world.ok(&["preflight", "-k", K]);
     world
 }
@@ -324,6 +329,12 @@ fn nothing_is_lost(world: &World, original: &[u8], wanted: &BTreeMap<String, Vec
         }
     }
     world.ok(&["status"]);
+}
+
+#[test]
+fn scenario_of_kept_builds_uses_them() {
+    let world = kept();
+    world.ok(&["autoinstall"]).complains("is used as dkms preflight built it");
 }
 
 #[rstest]
