@@ -112,13 +112,13 @@ fn read(system: &System) -> Notices {
 /// What is still missing: the package is registered, the kernel is there, and does not have it.
 fn current(notices: Notices, settings: &Settings, system: &System) -> Notices {
     let (tree, disabled) = (Tree::at(&settings.dkms_tree), Disabled::read(system));
+    let registered = tree.scan(&settings.source_tree);
     let is_missing = |release: &str, package: &str| {
         let name = PackageName::new(package.split('/').next().unwrap_or_default()).ok()?;
         let kernel = settings.kernel(&KernelRelease::new(release).ok()?);
         let target = Target::new(kernel.release.clone(), default_arch(&kernel.dir, system).ok()?);
         let is_known = tree.name_dir(&name).is_dir() && kernel.exists();
-        let ids = tree.scan(&settings.source_tree);
-        let is_wanted = ids.versions(&name).iter().any(|package| {
+        let is_wanted = registered.versions(&name).iter().any(|package| {
             let view = EvalContext { package: Some(&package.id), kernel: &kernel, arch: &target.arch };
             disabled.on(&package.id, view, settings, system).is_none()
         });
