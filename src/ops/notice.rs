@@ -111,6 +111,9 @@ fn read(system: &System) -> Notices {
 
 /// What is still missing: the package is registered, the kernel is there, and does not have it.
 fn current(notices: Notices, settings: &Settings, system: &System) -> Notices {
+    if notices.values().all(Vec::is_empty) {
+        return Notices::default();
+    }
     let (tree, disabled) = (Tree::at(&settings.dkms_tree), Disabled::read(system));
     let registered = tree.scan(&settings.source_tree);
     let is_missing = |release: &str, package: &str| {
