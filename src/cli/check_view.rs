@@ -2,7 +2,6 @@
 
 use crate::conf::{Isolation, default_isolation};
 use crate::inspect::check::{CheckOptions, Finding, KernelCheck, Kernels, check};
-use crate::kernel::default_arch;
 use crate::kernel::next_boot::GrubMenu;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::plan::request::ConfFormat;
@@ -139,8 +138,8 @@ fn tell(check: &KernelCheck, session: &Session<'_>) {
 /// The release; with the architecture where that is not the usual one.
 fn shown(check: &KernelCheck, session: &Session<'_>) -> String {
     let target = &check.target;
-    let usual = default_arch(&session.kernel(&target.release).dir, session.system);
-    if usual.is_ok_and(|arch| arch == target.arch) { check.kernel.clone() } else { target.to_string() }
+    let usual = session.settings.usual_target(&target.release, session.system);
+    if usual.is_ok_and(|usual| usual == *target) { check.kernel.clone() } else { target.to_string() }
 }
 
 fn tell_finding(finding: &Finding, session: &Session<'_>) {

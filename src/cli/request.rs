@@ -306,12 +306,9 @@ impl Checker<'_> {
     fn bootable(&self) -> Result<Vec<Target>> {
         let kernels = Kernels::read(self.settings, self.system);
         let releases = if self.args.all_kernels { kernels.all } else { kernels.of_interest() };
-        let target = |release: KernelRelease| {
-            let arch = match self.args.arches.first() {
-                Some(arch) => Arch::parse(arch)?,
-                None => default_arch(&self.settings.install_tree.join(release.as_str()), self.system)?,
-            };
-            Ok(Target::new(release, arch))
+        let target = |release: KernelRelease| match self.args.arches.first() {
+            Some(arch) => Ok(Target::new(release, Arch::parse(arch)?)),
+            None => self.settings.usual_target(&release, self.system),
         };
         releases.into_iter().map(target).collect()
     }

@@ -2,9 +2,9 @@
 
 use super::Values;
 use super::eval::{self, Scope};
-use crate::kernel::Kernel;
-use crate::model::KernelRelease;
+use crate::kernel::{Kernel, default_arch};
 use crate::model::text::shown_in_line;
+use crate::model::{KernelRelease, Result, Target};
 use crate::signing::SigningSettings;
 use crate::system::System;
 use crate::system::dir;
@@ -258,6 +258,15 @@ impl Settings {
     pub(crate) fn kernel(&self, release: &KernelRelease) -> Kernel {
         let (build_dir, config) = (self.kernel_source_dir.as_deref(), self.kernel_config.as_deref());
         Kernel::new(release.clone(), &self.install_tree, &self.boot, build_dir, config)
+    }
+
+    /// A kernel with the architecture that its builds are filed under where the caller names none.
+    ///
+    /// # Errors
+    /// The machine has no usable name.
+    pub(crate) fn usual_target(&self, release: &KernelRelease, system: &System) -> Result<Target> {
+        let arch = default_arch(&self.install_tree.join(release.as_str()), system)?;
+        Ok(Target::new(release.clone(), arch))
     }
 
     /// The signing values, read when they are needed because they may contain `$kernelver`.

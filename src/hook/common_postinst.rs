@@ -7,7 +7,6 @@ use crate::archive::source::AddOptions;
 use crate::conf::{Overrides, Settings, Strictness};
 use crate::inspect::pending::is_switched_off;
 use crate::install::transaction::index_after_removal;
-use crate::kernel::default_arch;
 use crate::model::{
     Arch, BuildId, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
 };
@@ -170,10 +169,9 @@ fn lacks_binaries(session: &WriteSession<'_>, id: &PackageId, target: &Target) -
 }
 
 fn target_of(hook: &Hook, release: Option<&KernelRelease>, settings: &Settings) -> Result<Target> {
-    let release = release.cloned().ok_or(Error::EmptyTarget)?;
-    let arch = match hook.arg(3) {
-        "" => default_arch(&settings.install_tree.join(release.as_str()), &hook.system)?,
-        text => Arch::parse(text)?,
-    };
-    Ok(Target::new(release, arch))
+    let release = release.ok_or(Error::EmptyTarget)?;
+    match hook.arg(3) {
+        "" => settings.usual_target(release, &hook.system),
+        text => Ok(Target::new(release.clone(), Arch::parse(text)?)),
+    }
 }

@@ -6,8 +6,7 @@ use super::pending::{KernelOutcome, install_pending};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
 use crate::inspect::initramfs::image_modules;
-use crate::kernel::default_arch;
-use crate::model::{KernelRelease, Target};
+use crate::model::KernelRelease;
 use crate::session::Session;
 use crate::system::syslog::Severity;
 use crate::system::{lock, streams};
@@ -51,8 +50,8 @@ pub(super) fn initramfs_modules() -> ExitCode {
     let (release, image) = (hook.arg(0).to_owned(), PathBuf::from(hook.arg(1)));
     let settings = Settings::load(Overrides::default(), &hook.system);
     let wanted = KernelRelease::parse(&release).and_then(|release| {
-        let arch = default_arch(&settings.kernel(&release).dir, &hook.system)?;
-        Ok(image_modules(&Session::look(&settings, &hook.system), &Target::new(release, arch), &image))
+        let target = settings.usual_target(&release, &hook.system)?;
+        Ok(image_modules(&Session::look(&settings, &hook.system), &target, &image))
     });
     match wanted {
         Ok(wanted) => {

@@ -5,7 +5,6 @@ use super::policy::{self, Failure};
 use super::regenerate::{self, When};
 use crate::conf::Settings;
 use crate::inspect::pending::is_switched_off;
-use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageId, Result, Target};
 use crate::ops::autoinstall::Report;
 use crate::ops::report::{report_error, tell_report};
@@ -98,10 +97,7 @@ pub(crate) fn take_up_pending(hook: &mut Hook, release: &str, images: When, sett
 }
 
 fn autoinstall(hook: &mut Hook, release: &str, settings: &Settings) -> Result<(Target, Report)> {
-    let release = KernelRelease::parse(release)?;
-    let kernel = settings.kernel(&release);
-    let arch = default_arch(&kernel.dir, &hook.system)?;
-    let target = Target::new(release, arch);
+    let target = settings.usual_target(&KernelRelease::parse(release)?, &hook.system)?;
     if !settings.dkms_tree.is_dir() {
         return Ok((target, Report { nothing_pending: true, ..Report::default() }));
     }

@@ -8,8 +8,7 @@ use crate::archive::kernel_package::is_kernel_package;
 use crate::conf::{EvalContext, Overrides, PreflightPolicy, Settings, is_required};
 use crate::inspect::pending::is_switched_off;
 use crate::kernel::apt_packages::{has_headers, headers_follower, headers_of, image_of};
-use crate::kernel::default_arch;
-use crate::model::{Error, KernelRelease, Result, Target};
+use crate::model::{Error, KernelRelease, Result};
 use crate::ops::notice::{Missed, publish_forecast};
 use crate::ops::preflight::{KernelForecast, Preflight, glance, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
@@ -282,10 +281,8 @@ fn without_headers(
     system: &System,
 ) -> Result<Option<KernelForecast>> {
     let Some(running) = system.host.running.clone() else { return Ok(None) };
-    let arch = |release: &KernelRelease| default_arch(&settings.install_tree.join(release.as_str()), system);
-    let now = Target::new(running.clone(), arch(&running)?);
     let session = Session::look(settings, system);
-    let target = Target::new(release.clone(), arch(release)?);
+    let (now, target) = (settings.usual_target(&running, system)?, settings.usual_target(release, system)?);
     let installed = session.tree().active_builds(&now).into_iter().map(|found| found.id().package.clone());
     // A new build of a kernel that is here already finds what it has.
     let lacking = installed.filter(|id| {

@@ -4,9 +4,9 @@
 use super::Hook;
 use crate::conf::{EvalContext, InInitramfs, Settings, Strictness, read_package};
 use crate::inspect::initramfs::listed_for_images;
+use crate::kernel::Kernel;
 use crate::kernel::initramfs::{self, Generator, releases_with_image};
-use crate::kernel::{Kernel, default_arch};
-use crate::model::{BuildId, KernelRelease, PackageId, Target, compare_versions};
+use crate::model::{BuildId, KernelRelease, PackageId, compare_versions};
 use crate::ops::inhibit::INHIBIT;
 use crate::system::System;
 use crate::system::process::Output;
@@ -65,7 +65,7 @@ fn reason(
     installed: &[PackageId],
     settings: &Settings,
 ) -> Option<String> {
-    let target = Target::new(kernel.release.clone(), default_arch(&kernel.dir, system).ok()?);
+    let target = settings.usual_target(&kernel.release, system).ok()?;
     let tree = Tree::at(&settings.dkms_tree);
     let mut modules = Vec::new();
     for id in installed {

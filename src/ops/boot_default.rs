@@ -4,9 +4,8 @@
 //! Source: grub's info manual, "Simple configuration handling" (GRUB_DEFAULT=saved) and "Invoking grub-editenv".
 
 use crate::inspect::check::{CheckOptions, Kernels, Kind, check};
-use crate::kernel::default_arch;
 use crate::kernel::next_boot::GrubMenu;
-use crate::model::{Error, KernelRelease, Result, Target};
+use crate::model::{Error, KernelRelease, Result};
 use crate::plan::boot_default::{BootFacts, BootPlan, plan_boot_default};
 use crate::session::{Session, WriteSession};
 use crate::system::process::Output;
@@ -79,9 +78,9 @@ fn newest_first(session: &WriteSession<'_>) -> Vec<(KernelRelease, bool)> {
 }
 
 fn is_complete(session: &Session<'_>, release: &KernelRelease, kernels: &Kernels) -> bool {
-    let Ok(arch) = default_arch(&session.kernel(release).dir, session.system) else { return false };
+    let Ok(target) = session.settings.usual_target(release, session.system) else { return false };
     let scope = CheckOptions { full: false, package: None };
-    let found = check(session, &Target::new(release.clone(), arch), scope, kernels);
+    let found = check(session, &target, scope, kernels);
     found.findings.iter().all(|finding| match finding.kind {
         // What was disabled is not wanted.
         Kind::Disabled => true,

@@ -2,7 +2,6 @@
 
 use crate::conf::{DISABLED_FILE, with_rule, without_rules};
 use crate::inspect::check::Kernels;
-use crate::kernel::default_arch;
 use crate::model::{Error, PackageId, Result, Target};
 use crate::ops::boot_default::keep_complete;
 use crate::ops::notice;
@@ -113,13 +112,8 @@ fn disabling_file(switch: &Switch, session: &WriteSession<'_>) -> Option<PathBuf
     let list = session.system.path(DISABLED_FILE);
     let snapshot = session.tree().scan(&session.settings.source_tree);
     let kernels = Kernels::read(session.settings, session.system).all;
-    let targets: Vec<Target> = kernels
-        .into_iter()
-        .filter_map(|release| {
-            let arch = default_arch(&session.kernel(&release).dir, session.system).ok()?;
-            Some(Target::new(release, arch))
-        })
-        .collect();
+    let targets = kernels.iter().map(|release| session.settings.usual_target(release, session.system));
+    let targets: Vec<Target> = targets.filter_map(Result::ok).collect();
     let mut ids = snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id));
     ids.find_map(|id| {
         let files = targets.iter().filter_map(|target| look.disabling(id, target)).map(|why| why.file);

@@ -2,7 +2,6 @@
 //! dkms-notify.service on a desktop, and an entry in the journal.
 
 use crate::conf::{Disabled, EvalContext, Settings};
-use crate::kernel::default_arch;
 use crate::model::{KernelRelease, PackageName, Target};
 use crate::plan::preflight::Forecast;
 use crate::system::journal::{self, Priority};
@@ -119,7 +118,7 @@ fn current(notices: Notices, settings: &Settings, system: &System) -> Notices {
     let is_missing = |release: &str, package: &str| {
         let name = PackageName::new(package.split('/').next().unwrap_or_default()).ok()?;
         let kernel = settings.kernel(&KernelRelease::new(release).ok()?);
-        let target = Target::new(kernel.release.clone(), default_arch(&kernel.dir, system).ok()?);
+        let target = settings.usual_target(&kernel.release, system).ok()?;
         let is_known = tree.name_dir(&name).is_dir() && kernel.exists();
         let is_wanted = registered.versions(&name).iter().any(|package| {
             let view = EvalContext { package: Some(&package.id), kernel: &kernel, arch: &target.arch };

@@ -4,7 +4,6 @@
 use crate::archive::tarball::check;
 use crate::archive::tarball::members::Members;
 use crate::conf::{EvalContext, Settings, Strictness, read_package};
-use crate::kernel::default_arch;
 use crate::kernel::module_file::Compression;
 use crate::model::{ArchiveProblem, BuildId, Error, PackageId, Result, Target};
 use crate::plan::request::{Content, Targets};
@@ -115,10 +114,7 @@ pub(crate) fn check_conf(
 ) -> Result<()> {
     let target = match (target, &system.host.running) {
         (Some(target), _) => target.clone(),
-        (None, Some(release)) => {
-            let arch = default_arch(&settings.install_tree.join(release.as_str()), system)?;
-            Target::new(release.clone(), arch)
-        }
+        (None, Some(release)) => settings.usual_target(release, system)?,
         (None, None) => return Ok(()),
     };
     let kernel = settings.kernel(&target.release);

@@ -2,10 +2,9 @@
 
 use super::{Finding, KernelCheck, Kind};
 use crate::conf::{DISABLED_FILE, Settings, Strictness};
-use crate::kernel::default_arch;
 use crate::kernel::next_boot::next_boot;
 use crate::model::remedy::Remedy;
-use crate::model::{KernelRelease, PackageName, Target, compare_versions};
+use crate::model::{KernelRelease, PackageName, compare_versions};
 use crate::plan::autoinstall::Plan;
 use crate::session::Session;
 use crate::system::{System, dir};
@@ -73,8 +72,7 @@ pub(super) fn check_lost(
     if check.target.release == *running || !is_later {
         return;
     }
-    let Ok(arch) = default_arch(&session.kernel(running).dir, session.system) else { return };
-    let now = Target::new(running.clone(), arch);
+    let Ok(now) = session.settings.usual_target(running, session.system) else { return };
     for name in snapshot.names() {
         let Some(installed) = session.tree().active(name, &now) else { continue };
         let is_told = check.findings.iter().any(|finding| {

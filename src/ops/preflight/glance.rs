@@ -4,8 +4,7 @@ use super::{KernelForecast, Machine};
 use crate::conf::Settings;
 use crate::inspect::inputs::{override_paths, source_paths, tool_files};
 use crate::inspect::pending::gather;
-use crate::kernel::default_arch;
-use crate::model::{BuildId, KernelRelease, Result, Target};
+use crate::model::{BuildId, KernelRelease, Result};
 use crate::plan::autoinstall::plan_autoinstall;
 use crate::plan::preflight::{Expectations, Outlook, forecast};
 use crate::plan::request::Force;
@@ -25,10 +24,8 @@ pub(crate) fn glance(
 ) -> Result<KernelForecast> {
     let machine = Machine::look(settings, system)?;
     let session = Session::look(settings, system);
-    let kernel = session.kernel(release);
-    let target = Target::new(release.clone(), default_arch(&kernel.dir, system)?);
-    let snapshot = session.tree().scan(&settings.source_tree);
-    let mut plan = plan_autoinstall(gather(&session, &snapshot, &target, &Force::default()));
+    let target = settings.usual_target(release, system)?;
+    let mut plan = plan_autoinstall(gather(&session, &machine.registered, &target, &Force::default()));
     let built = std::mem::take(&mut plan.steps).into_iter().map(|step| (step.id, Ok(()))).collect();
     let expected = Expectations::<()> {
         built,

@@ -12,7 +12,6 @@ pub(crate) use glance::glance;
 
 use crate::conf::Settings;
 use crate::inspect::pending::gather;
-use crate::kernel::default_arch;
 use crate::model::{
     Arch, AttemptResult, BuildId, Error, KernelRelease, PackageId, PackageName, Result, SourceState, Target,
 };
@@ -60,11 +59,7 @@ impl Machine {
         let tree = Tree::at(&settings.dkms_tree);
         let registered = tree.scan(&settings.source_tree);
         let running = system.host.running.clone();
-        let target = |release: &KernelRelease| {
-            let arch = default_arch(&settings.install_tree.join(release.as_str()), system)?;
-            Ok::<_, Error>(Target::new(release.clone(), arch))
-        };
-        let target = running.as_ref().map(target).transpose()?;
+        let target = running.as_ref().map(|release| settings.usual_target(release, system)).transpose()?;
         let installed = target.map(|target| tree.active_builds(&target)).unwrap_or_default();
         let with_source = registered.packages.iter().filter(|package| package.source == SourceState::Added);
         let source = |id: &PackageId| Some((id.clone(), fs_err::canonicalize(tree.source(id)).ok()?));
@@ -228,11 +223,10 @@ fn look_ahead(
     wanted: &Preflight<'_>,
 ) -> Result<KernelForecast> {
     let force = wanted.force;
-    let arch = match wanted.arch {
-        Some(arch) => arch.clone(),
-        None => default_arch(&session.kernel(&release).dir, session.system)?,
+    let target = match wanted.arch {
+        Some(arch) => Target::new(release, arch.clone()),
+        None => session.settings.usual_target(&release, session.system)?,
     };
-    let target = Target::new(release, arch);
     // What an earlier look chose is chosen anew, from the same builds.
     session.writer.forget_nominations(&target)?;
     let snapshot = session.tree().scan(&session.settings.source_tree);
