@@ -12,6 +12,7 @@ mod history_view;
 mod identity;
 #[cfg(test)]
 mod json_documents;
+mod kernels;
 mod line;
 mod lint_view;
 mod log_view;

@@ -4,12 +4,10 @@ use super::action::Action;
 use super::args::Arguments;
 use crate::archive::tarball::is_rpm;
 use crate::conf::{Settings, is_kernel_pattern};
-use crate::inspect::check::Kernels;
-use crate::kernel::{default_arch, with_headers};
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, PackageName, Result, Target};
 use crate::plan::request::{
     Change, ConfFormat, Content, Extent, Filter, Force, Headers, Job, PackageQuery, Removal, Request,
-    StatusFormat, Subject, Switch, SwitchTo, Targets,
+    StatusFormat, Subject, Switch, SwitchTo,
 };
 use crate::system::System;
 use crate::system::files::check_writable;
@@ -297,22 +295,6 @@ impl Checker<'_> {
         Ok(Request::Preflight { headers, releases: releases.collect::<Result<_>>()?, arch, force, format })
     }
 
-    /// The kernel that was named, if one was.
-    fn one_release(&self) -> Result<Option<KernelRelease>> {
-        let named = self.args.kernels.first().filter(|text| !text.is_empty());
-        named.map(|text| KernelRelease::parse(text)).transpose()
-    }
-
-    fn bootable(&self) -> Result<Vec<Target>> {
-        let kernels = Kernels::read(self.settings, self.system);
-        let releases = if self.args.all_kernels { kernels.all } else { kernels.of_interest() };
-        let target = |release: KernelRelease| match self.args.arches.first() {
-            Some(arch) => Ok(Target::new(release, Arch::parse(arch)?)),
-            None => self.settings.usual_target(&release, self.system),
-        };
-        releases.into_iter().map(target).collect()
-    }
-
     fn mktarball(&self, targets: Vec<Target>) -> Result<Request> {
         let (targets, content) = (self.packed_targets(targets), self.content());
         let (conf, archive) = (self.args.conf.clone(), self.args.archive.clone());
@@ -325,12 +307,6 @@ impl Checker<'_> {
             (_, true) => Content::BinariesOnly,
             _ => Content::Both,
         }
-    }
-
-    /// Without a kernel, every one that has a build is packed.
-    fn packed_targets(&self, targets: Vec<Target>) -> Targets {
-        let any = self.args.kernels.is_empty() && self.args.arches.is_empty();
-        if any { Targets::AllBuilt } else { Targets::These(targets) }
     }
 
     /// The tarball to load, which exists.
@@ -355,13 +331,12 @@ impl Checker<'_> {
     fn matching(&self, targets: Vec<Target>) -> Result<Request> {
         self.root()?;
         let target = self.one_kernel(targets)?;
-        let Some(template) = &self.args.template_kernel else {
+        let Some((template, arch)) = self.template() else {
             return Err(Error::Usage {
                 code: 1,
                 text: "Couldn't find template kernel.\nGive it with --templatekernel <kernel>.".into(),
             });
         };
-        let (template, arch) = kernel_and_arch(template);
         let template = Target::new(
             KernelRelease::parse(template)?,
             arch.map_or_else(|| Ok(target.arch.clone()), Arch::parse)?,
@@ -441,74 +416,12 @@ impl Checker<'_> {
     fn tree_writable(&self) -> Result<()> {
         if self.args.dry_run { Ok(()) } else { require_writable(&self.settings.dkms_tree) }
     }
-
-    fn built_targets(&self, targets: Vec<Target>) -> Targets {
-        if self.args.all { Targets::AllBuilt } else { Targets::These(targets) }
-    }
-
-    /// The architecture where none is named: that of the template for `match`, or the machine's.
-    fn default_arch(&self, kernel: &str) -> Result<String> {
-        let template = self.args.template_kernel.as_deref().filter(|_| self.action == Action::Match);
-        match template.and_then(|template| kernel_and_arch(template).1) {
-            Some(arch) => Ok(arch.to_owned()),
-            None => Ok(default_arch(&self.settings.install_tree.join(kernel), self.system)?.to_string()),
-        }
-    }
-
-    /// Every kernel that a module can be built for.
-    fn every_kernel(&self) -> Result<Vec<Target>> {
-        let kernels = with_headers(&self.settings.install_tree);
-        if kernels.is_empty() {
-            let text = format!(
-                "No kernel in {} has its headers installed.\nInstall the headers of a kernel first.",
-                self.settings.install_tree.display()
-            );
-            return Err(Error::Usage { code: 21, text });
-        }
-        let target = |release: KernelRelease| {
-            let arch = Arch::parse(&self.default_arch(release.as_str())?)?;
-            Ok(Target::new(release, arch))
-        };
-        kernels.into_iter().map(target).collect()
-    }
-
-    /// The pairs of kernels and architectures, with the defaults.
-    fn targets(&self) -> Result<Vec<Target>> {
-        if self.args.all && self.action == Action::Install {
-            return self.every_kernel();
-        }
-        if self.args.all && self.action != Action::Ldtarball {
-            return Ok(Vec::new());
-        }
-        let running = || self.system.host.running.as_ref().map(ToString::to_string).unwrap_or_default();
-        let kernels = if self.args.kernels.is_empty() { vec![running()] } else { self.args.kernels.clone() };
-        let arches = match self.args.arches.as_slice() {
-            [] => vec![self.default_arch(&kernels[0])?],
-            arches => arches.to_vec(),
-        };
-        kernels
-            .iter()
-            .enumerate()
-            .map(|(i, kernel)| {
-                let arch = if arches.len() == 1 { &arches[0] } else { &arches[i] };
-                if kernel.is_empty() || arch.is_empty() {
-                    return Err(Error::EmptyTarget);
-                }
-                Ok(Target::new(KernelRelease::parse(kernel)?, Arch::parse(arch)?))
-            })
-            .collect()
-    }
 }
 
 /// # Errors
 /// The tree, or where it would be made, takes no file of ours.
 pub(crate) fn require_writable(tree: &Path) -> Result<()> {
     check_writable(tree).map_err(|e| Error::NotWritable { path: tree.to_owned(), why: e.to_string() })
-}
-
-/// `K` or `K/A`.
-fn kernel_and_arch(text: &str) -> (&str, Option<&str>) {
-    text.split_once('/').map_or((text, None), |(kernel, arch)| (kernel, Some(arch)))
 }
 
 /// The rpm package that a subject is.
