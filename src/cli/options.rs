@@ -130,29 +130,7 @@ impl OptionSpec {
 }
 
 const PACKAGED: &[Action] = &[
-    Add,
-    Build,
-    Install,
-    Uninstall,
-    Unbuild,
-    Remove,
-    Status,
-    Check,
-    Conf,
-    Why,
-    Log,
-    History,
-    Disable,
-    Enable,
     Rollback,
-    Match,
-    Mktarball,
-    DEB,
-    MODULES_DEB,
-    SOURCE_DEB,
-    RPM,
-];
-const VERSIONED: &[Action] = &[
     Add,
     Build,
     Install,
@@ -174,6 +152,11 @@ const VERSIONED: &[Action] = &[
     SOURCE_DEB,
     RPM,
 ];
+/// Rollback finds the version itself.
+const VERSIONED: &[Action] = match PACKAGED {
+    [Rollback, rest @ ..] => rest,
+    all => all,
+};
 const OF_A_KERNEL: &[Action] = &[
     Add,
     Build,

@@ -22,8 +22,7 @@ pub(super) fn read_over(
     let mut last = None;
     for path in overrides {
         let Ok(text) = fs_err::read(path) else { continue };
-        let says = |name: &&str| text.windows(name.len()).any(|part| part == name.as_bytes());
-        if !names.iter().any(says) {
+        if !mentions(&text, names) {
             continue;
         }
         let scope = Scope {
@@ -41,6 +40,11 @@ pub(super) fn read_over(
         }
     }
     (values, last)
+}
+
+/// Whether one of the names stands somewhere in a file: else it need not be evaluated.
+pub(super) fn mentions(text: &[u8], names: &[&str]) -> bool {
+    names.iter().any(|name| text.windows(name.len()).any(|part| part == name.as_bytes()))
 }
 
 /// Whether no kernel is to be installed without the package.

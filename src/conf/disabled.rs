@@ -3,13 +3,14 @@
 //!
 //! Each line of the former is a package (`name` or `name/version`), the kernels as a shell wildcard, and why, in free words.
 
-use super::administrator::read_over;
+use super::administrator::{mentions, read_over};
 use super::{EvalContext, Settings, Values};
 use crate::model::text::shown_in_line;
 use crate::model::{KernelRelease, PackageId};
 use crate::system::{System, dir};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Kept by `dkms disable` and `dkms enable`.
 pub(crate) const FILE: &str = "/etc/dkms/disabled";
@@ -33,9 +34,11 @@ impl Disabling {
     pub(crate) fn is_for(&self, release: &KernelRelease) -> bool {
         matches(&self.kernels, release.as_str())
     }
-}
 
-impl Disabling {
+    fn is_of(&self, id: &PackageId) -> bool {
+        self.package == id.name.as_str() || self.package == id.to_string()
+    }
+
     /// Without the file: for a line that has little room.
     #[must_use]
     pub(crate) fn briefly(&self) -> String {
@@ -58,27 +61,23 @@ impl fmt::Display for Disabling {
 }
 
 /// A line of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
-    package: String,
-    kernels: String,
-    reason: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rule<'a> {
+    package: &'a str,
+    kernels: &'a str,
+    reason: &'a str,
 }
 
-impl Rule {
+impl<'a> Rule<'a> {
     /// `None` for a comment. A package alone is disabled on every kernel.
-    fn parse(line: &str) -> Option<Self> {
+    fn parse(line: &'a str) -> Option<Self> {
         let (package, rest) = first_word(line);
         if package.is_empty() || package.starts_with('#') {
             return None;
         }
         let (kernels, reason) = first_word(rest);
         let kernels = if kernels.is_empty() { "*" } else { kernels };
-        Some(Self { package: package.into(), kernels: kernels.into(), reason: reason.trim().into() })
-    }
-
-    fn is_of(&self, id: &PackageId) -> bool {
-        self.package == id.name.as_str() || self.package == id.to_string()
+        Some(Self { package, kernels, reason: reason.trim() })
     }
 }
 
@@ -88,12 +87,12 @@ fn first_word(text: &str) -> (&str, &str) {
 }
 
 /// What is disabled on this machine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) struct Disabled {
-    rules: Vec<Rule>,
-    file: PathBuf,
-    /// The files for one package that speak of it.
-    confs: Vec<PathBuf>,
+    /// Those of the list.
+    rules: Vec<Disabling>,
+    /// The files for one package that speak of it; looked for when they are asked.
+    confs: OnceLock<Vec<PathBuf>>,
 }
 
 impl Disabled {
@@ -106,14 +105,14 @@ impl Disabled {
             }
             Vec::new()
         });
-        let rules = String::from_utf8_lossy(&text).lines().filter_map(Rule::parse).collect();
-        let entries = dir::entries(system.path("/etc/dkms")).into_iter().map(|entry| entry.path());
-        let confs = entries.filter(|path| path.extension().is_some_and(|suffix| suffix == "conf"));
-        let speaks = |path: &PathBuf| {
-            let text = fs_err::read(path).unwrap_or_default();
-            text.windows(NAMES[0].len()).any(|part| part == NAMES[0].as_bytes())
+        let disabling = |rule: Rule<'_>| Disabling {
+            package: rule.package.into(),
+            kernels: rule.kernels.into(),
+            reason: rule.reason.into(),
+            file: file.clone(),
         };
-        Self { rules, file, confs: confs.filter(speaks).collect() }
+        let rules = String::from_utf8_lossy(&text).lines().filter_map(Rule::parse).map(disabling).collect();
+        Self { rules, confs: OnceLock::new() }
     }
 
     /// Whether a package is left alone on a kernel, and why.
@@ -125,16 +124,16 @@ impl Disabled {
         settings: &Settings,
         system: &System,
     ) -> Option<Disabling> {
-        let release = view.kernel.release.as_str();
-        let rule = self.rules.iter().find(|rule| rule.is_of(id) && matches(&rule.kernels, release));
-        if let Some(rule) = rule {
-            return Some(self.disabling(rule));
+        let release = &view.kernel.release;
+        if let Some(rule) = self.of(id).find(|rule| rule.is_for(release)) {
+            return Some(rule.clone());
         }
-        if self.confs.is_empty() {
+        let confs = self.confs.get_or_init(|| confs(system));
+        if confs.is_empty() {
             return None;
         }
         let overrides = super::existing_overrides(view, system);
-        if !overrides.iter().any(|path| self.confs.contains(path)) {
+        if !overrides.iter().any(|path| confs.contains(path)) {
             return None;
         }
         let variables = super::variables(view, settings, system);
@@ -142,7 +141,7 @@ impl Disabled {
         let kernels = values.get(NAMES[0])?;
         let words = kernels.split_whitespace().filter(|word| !word.eq_ignore_ascii_case("no"));
         let mut kernels = words.map(|word| if word.eq_ignore_ascii_case("yes") { "*" } else { word });
-        let kernels = kernels.find(|pattern| matches(pattern, release))?;
+        let kernels = kernels.find(|pattern| matches(pattern, release.as_str()))?;
         let reason = values.get(NAMES[1]).unwrap_or_default();
         Some(Disabling {
             package: id.to_string(),
@@ -153,18 +152,16 @@ impl Disabled {
     }
 
     /// What the file says of a package, for whatever kernel.
-    pub(crate) fn of<'a>(&'a self, id: &'a PackageId) -> impl Iterator<Item = Disabling> + 'a {
-        self.rules.iter().filter(|rule| rule.is_of(id)).map(|rule| self.disabling(rule))
+    pub(crate) fn of<'a>(&'a self, id: &'a PackageId) -> impl Iterator<Item = &'a Disabling> {
+        self.rules.iter().filter(|rule| rule.is_of(id))
     }
+}
 
-    fn disabling(&self, rule: &Rule) -> Disabling {
-        Disabling {
-            package: rule.package.clone(),
-            kernels: rule.kernels.clone(),
-            reason: rule.reason.clone(),
-            file: self.file.clone(),
-        }
-    }
+fn confs(system: &System) -> Vec<PathBuf> {
+    let entries = dir::entries(system.path("/etc/dkms")).into_iter().map(|entry| entry.path());
+    let confs = entries.filter(|path| path.extension().is_some_and(|suffix| suffix == "conf"));
+    let speaks = |path: &PathBuf| mentions(&fs_err::read(path).unwrap_or_default(), &NAMES);
+    confs.filter(speaks).collect()
 }
 
 fn matches(pattern: &str, release: &str) -> bool {
@@ -185,7 +182,7 @@ pub(crate) fn with_rule(text: &str, package: &str, kernels: &str, reason: &str) 
 /// went.
 #[must_use]
 pub(crate) fn without_rules(text: &str, package: &str, kernels: Option<&str>) -> (String, usize) {
-    let is_meant = |rule: &Rule| {
+    let is_meant = |rule: Rule<'_>| {
         let is_package = rule.package == package || rule.package.split('/').next() == Some(package);
         is_package && kernels.is_none_or(|kernels| rule.kernels == kernels)
     };
@@ -194,8 +191,8 @@ pub(crate) fn without_rules(text: &str, package: &str, kernels: Option<&str>) ->
 }
 
 /// The lines that stay; comments and what is not understood among them.
-fn staying(text: &str, goes: impl Fn(&Rule) -> bool) -> Vec<&str> {
-    text.lines().filter(|line| !Rule::parse(line).is_some_and(|rule| goes(&rule))).collect()
+fn staying(text: &str, goes: impl Fn(Rule<'_>) -> bool) -> Vec<&str> {
+    text.lines().filter(|line| !Rule::parse(line).is_some_and(&goes)).collect()
 }
 
 fn joined(lines: &[&str]) -> String {
@@ -226,7 +223,7 @@ mod tests {
     #[case("", None)]
     fn line_is_package_kernels_and_reason(#[case] line: &str, #[case] expected: Option<(&str, &str, &str)>) {
         let rule = Rule::parse(line);
-        let rule = rule.as_ref().map(|r| (r.package.as_str(), r.kernels.as_str(), r.reason.as_str()));
+        let rule = rule.map(|rule| (rule.package, rule.kernels, rule.reason));
         assert_eq!(rule, expected);
     }
 

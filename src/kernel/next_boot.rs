@@ -84,7 +84,7 @@ impl GrubMenu {
         self.default.contains("saved_entry")
     }
 
-    /// The entry that was chosen as default, by whomever.
+    /// The entry that was chosen as default, by a person or by us.
     #[must_use]
     pub(crate) fn saved_entry(&self) -> Option<String> {
         variable(&self.env, "saved_entry")

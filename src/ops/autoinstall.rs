@@ -104,10 +104,10 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.skipped.splice(0..0, plan.declined.into_iter().map(|(id, error)| (id, error.in_one_line())));
     report.skipped.splice(0..0, plan.skipped.into_iter().map(|(id, why)| (id, why.to_string())));
     report.failed.splice(0..0, plan.failed);
-    drop_unused(session);
-    keep_complete(session);
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
+    drop_unused(session);
+    keep_complete(session);
     Ok(report)
 }
 

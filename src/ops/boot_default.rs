@@ -11,28 +11,27 @@ use crate::session::{Session, WriteSession};
 use crate::system::process::Output;
 use crate::tree::KeptDefault;
 
-/// Brings the default up to date. What goes wrong is a warning: nothing depends on it.
+/// Brings the default up to date, unless the run is interrupted. What goes wrong is a warning: nothing depends on it.
 pub(crate) fn keep_complete(session: &WriteSession<'_>) {
-    let is_ours = session.tree().kept_default().is_some();
-    if !session.settings.keeps_complete && !is_ours {
+    let ours = session.tree().kept_default();
+    let is_of_interest = session.settings.keeps_complete || ours.is_some();
+    if !is_of_interest || session.go_on().is_err() {
         return;
     }
-    if let Err(error) = bring_up_to_date(session) {
+    if let Err(error) = bring_up_to_date(session, ours) {
         session.system.console.warn(format!("The default of the boot loader stays as it is: {error}"));
     }
 }
 
-fn bring_up_to_date(session: &WriteSession<'_>) -> Result<()> {
+fn bring_up_to_date(session: &WriteSession<'_>, ours: Option<KeptDefault>) -> Result<()> {
     let Some(menu) = GrubMenu::read(&session.settings.boot) else { return Ok(()) };
-    let ours = session.tree().kept_default();
     let kernels = match session.settings.keeps_complete {
         true => newest_first(session),
         // Switched off: as if every kernel were complete.
         false => Vec::new(),
     };
     let newest = kernels.first().map(|(release, _)| release.clone());
-    let facts =
-        BootFacts { kernels, saved: menu.saved_entry(), ours: ours.as_ref().map(|kept| kept.entry.clone()) };
+    let facts = BootFacts { kernels, saved: menu.saved_entry(), ours: ours.map(|kept| kept.entry) };
     let console = &session.system.console;
     match plan_boot_default(&facts) {
         BootPlan::Leave => Ok(()),

@@ -4,7 +4,6 @@ use crate::conf::{DISABLED_FILE, with_rule, without_rules};
 use crate::inspect::check::Kernels;
 use crate::model::{Error, PackageId, Result, Target};
 use crate::ops::boot_default::keep_complete;
-use crate::ops::notice;
 use crate::plan::request::{PackageQuery, Switch, SwitchTo};
 use crate::session::{Session, WriteSession};
 use crate::system::files;
@@ -36,7 +35,6 @@ pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<(
             tell_what_else_disables(switch, session);
         }
     }
-    notice::refresh(session.settings, session.system);
     keep_complete(session);
     Ok(())
 }

@@ -74,7 +74,7 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
 pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, false)? else { return Ok(()) };
     let (mut refusal, mut is_wanted) = (None, false);
-    for_each_target(session, added.id(), &job.targets, |target| {
+    let ended = for_each_target(session, added.id(), &job.targets, |target| {
         let installed = match install_one(session, job, &added, target) {
             Err(error) if job.every_kernel && error.is_refusal() => {
                 session.tell(&error);
@@ -85,7 +85,9 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
         };
         is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
-    })?;
+    });
+    keep_complete(session);
+    ended?;
     match refusal.filter(|_| !is_wanted) {
         Some(error) => Err(Error::Reported(Box::new(error))),
         None => Ok(()),
@@ -140,6 +142,7 @@ pub(crate) fn match_kernel(
         installed.extend(failures.note(session, result).flatten());
     }
     failures.note(session, finish(session, target, installed, force));
+    keep_complete(session);
     failures.result()
 }
 
@@ -289,6 +292,5 @@ pub(crate) fn finish(
         session.system.console.warn(format!("The modules are installed but could not be loaded: {error}"));
     }
     post_transaction(session, release);
-    keep_complete(session);
     Ok(())
 }

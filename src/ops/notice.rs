@@ -23,19 +23,12 @@ pub(crate) fn note(target: &Target, missing: &[String], settings: &Settings, sys
     let mut notices = before.clone();
     notices.insert(target.release.to_string(), missing.to_vec());
     publish(&before, &current(notices, settings, system), system);
-    // It has come: what was foreseen of it is history.
-    forget_foreseen(|line| line.contains(&format!(" kernel {} ", target.release)), system);
+    forget_foreseen(settings, system);
 }
 
 /// Drops what is not missing any more.
 pub(crate) fn refresh(settings: &Settings, system: &System) {
-    let has_come = |line: &str| {
-        let release = line.split(" kernel ").nth(1).and_then(|rest| rest.split(' ').next());
-        release
-            .and_then(|text| KernelRelease::new(text).ok())
-            .is_some_and(|name| settings.kernel(&name).exists())
-    };
-    forget_foreseen(has_come, system);
+    forget_foreseen(settings, system);
     if path(system).is_file() {
         let before = read(system);
         publish(&before, &current(before.clone(), settings, system), system);
@@ -61,10 +54,15 @@ pub(crate) fn publish_forecast(missed: &[Missed<'_>], held: bool, system: &Syste
     write_message(FORESEEN, &missed.iter().map(line).collect::<String>(), system);
 }
 
-/// Takes away lines of what was foreseen.
-fn forget_foreseen(goes: impl Fn(&str) -> bool, system: &System) {
+/// What was foreseen of a kernel that has come is history.
+fn forget_foreseen(settings: &Settings, system: &System) {
     let text = fs_err::read_to_string(system.path(FORESEEN)).unwrap_or_default();
-    let stays: String = text.lines().filter(|line| !goes(line)).map(|line| format!("{line}\n")).collect();
+    let has_come = |line: &str| {
+        let release = line.split(" kernel ").nth(1).and_then(|rest| rest.split(' ').next());
+        let release = release.and_then(|text| KernelRelease::new(text).ok());
+        release.is_some_and(|release| settings.kernel(&release).exists())
+    };
+    let stays: String = text.lines().filter(|line| !has_come(line)).map(|line| format!("{line}\n")).collect();
     if stays != text {
         write_message(FORESEEN, &stays, system);
     }

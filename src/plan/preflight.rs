@@ -46,9 +46,7 @@ impl Outlook {
             | Self::NotAutomatic(_) => false,
         }
     }
-}
 
-impl Outlook {
     /// Whether the kernel will lack it against the administrator's will, as far as that is known.
     #[must_use]
     pub(crate) fn is_missing(&self) -> bool {

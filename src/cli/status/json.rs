@@ -142,8 +142,11 @@ fn package(item: &Item, view: &View<'_>) -> PackageStatus {
 }
 
 fn disabled(id: &PackageId, view: &View<'_>) -> Vec<DisabledStatus> {
-    let status =
-        |rule: Disabling| DisabledStatus { kernels: rule.kernels, reason: rule.reason, file: rule.file };
+    let status = |rule: &Disabling| DisabledStatus {
+        kernels: rule.kernels.clone(),
+        reason: rule.reason.clone(),
+        file: rule.file.clone(),
+    };
     view.session.disabled().of(id).map(status).collect()
 }
 

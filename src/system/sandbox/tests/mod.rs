@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A user that no machine lacks.
-const NOBODY: u32 = 65534;
+const OTHER_USER: u32 = 65534;
 
 /// What a program tries, and what there is to be touched.
 struct Place {
@@ -21,7 +21,7 @@ impl Place {
         if !nix::unistd::geteuid().is_root() {
             return None;
         }
-        let user = Ids { uid: Uid::from_raw(NOBODY), gid: Gid::from_raw(NOBODY) };
+        let user = Ids { uid: Uid::from_raw(OTHER_USER), gid: Gid::from_raw(OTHER_USER) };
         let walls = Walls { standing: wanted.to_vec(), user: Some(user) };
         if !hold(&walls) {
             return None;
