@@ -24,14 +24,8 @@ fn machine(default: &str, recipe: &str) -> World {
         entry(K)
     );
     world.write("/boot/grub/grub.cfg", cfg).write(ENV, "# GRUB Environment Block\n");
-    // An index that tells what is there, and the tool that writes what grub remembers.
-    let top = world.path("/lib/modules").display().to_string();
-    let index =
-        "find updates kernel -name '*.ko' 2>/dev/null | sort -r | sed 's/$/:/' > .new; mv .new modules.dep";
-    world.tool_does(
-        "depmod",
-        &format!("for word; do test ! -d {top}/$word || (cd {top}/$word && {index}); done 2>/dev/null"),
-    );
+    world.depmod_indexes();
+    // The tool that writes what grub remembers.
     world.program(
         "grub-editenv",
         "echo \"$*\" >>@LOG@/grub-editenv; file=$1; action=$2; grep -v '^saved_entry=' $file >$file.new; \
@@ -50,12 +44,9 @@ const FAILS_ON_NEW: &str = "[ $kernelver != 6.2.0-1-amd64 ] || exit 2";
 #[case::by_hand(&["dkms", "autoinstall", "-k", NEW])]
 fn default_stays_until_newest_kernel_has_its_drivers(#[case] trigger: &[&str]) {
     let world = machine("${saved_entry}", FAILS_ON_NEW);
-    let pull = || match trigger {
-        ["dkms", args @ ..] => world.dkms(args),
-        [hook, args @ ..] => world.hook(hook, args),
-        [] => unreachable!(),
-    };
-    pull().complains(&format!("the boot loader starts kernel {K} by default until {NEW} has its drivers"));
+    world
+        .pull(trigger)
+        .complains(&format!("the boot loader starts kernel {K} by default until {NEW} has its drivers"));
     assert!(world.read(ENV).contains(OURS), "{}", world.read(ENV));
     world
         .dkms(&["check"])
@@ -65,9 +56,9 @@ fn default_stays_until_newest_kernel_has_its_drivers(#[case] trigger: &[&str]) {
         .says(&format!("{K} stays the boot loader's default until a newer kernel has its drivers"));
     world.dkms(&["check", "--format", "json"]).says(&format!("\"kept_default\": \"{K}\""));
     // Said once.
-    pull().is_silent_about("the boot loader");
+    world.pull(trigger).is_silent_about("the boot loader");
     world.package("m", "1.0").recipe("true");
-    pull().complains("the boot loader starts the newest kernel by default again");
+    world.pull(trigger).complains("the boot loader starts the newest kernel by default again");
     assert!(!world.read(ENV).contains("saved_entry"));
     assert!(!world.has("/var/lib/dkms/.dkms-boot.json"));
 }

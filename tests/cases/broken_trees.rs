@@ -10,10 +10,7 @@ const GONE: &str = "5.10.0-9-amd64";
 fn machine() -> World {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
-    let dir = world.path(format!("/lib/modules/{K}")).display().to_string();
-    let index =
-        "find updates kernel -name '*.ko' 2>/dev/null | sort -r | sed 's/$/:/' > .new; mv .new modules.dep";
-    world.tool_does("depmod", &format!("cd {dir} && {index}"));
+    world.depmod_indexes();
     world.package("m", "1.0");
     world.ok(&["install", "m/1.0"]);
     world

@@ -25,17 +25,12 @@ fn prepared() -> World {
 #[case::every_kernel(&["dkms", "install", "m/1.0", "--all"])]
 fn disabled_package_is_left_alone_until_it_is_enabled(#[case] trigger: &[&str]) {
     let world = prepared();
-    let pull = || match trigger {
-        ["dkms", args @ ..] => world.dkms(args),
-        [hook, args @ ..] => world.hook(hook, args),
-        [] => unreachable!(),
-    };
     world.ok(&["disable", "m", "--reason", "it crashes"]).prints(&["m is disabled."]);
-    pull().exits(0);
+    world.pull(trigger).exits(0);
     assert_eq!(world.status(), ["m/1.0: added"]);
     assert!(world.calls("make").is_empty());
     world.ok(&["enable", "m"]);
-    pull().exits(0);
+    world.pull(trigger).exits(0);
     assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
 }
 

@@ -1,7 +1,7 @@
 //! Builds for kernels that are not here yet: what is told of them, that the machine stays as it is, and that the builds are used
 //! when the kernel comes.
 
-use crate::world::{A, K, World, write};
+use crate::world::{A, K, SIGN, World, script, write};
 use rstest::rstest;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,14 @@ fn headers(world: &World, release: &str, exports: &str) -> PathBuf {
     top
 }
 
+/// A directory of headers for a kernel whose modules are signed.
+fn signing_headers(world: &World) -> String {
+    let dir = headers(world, NEXT, "").join("usr/src").join(format!("linux-headers-{NEXT}"));
+    write(&dir.join("include/config/auto.conf"), b"CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
+    script(&dir.join("scripts/sign-file"), SIGN);
+    dir.display().to_string()
+}
+
 /// The package of such headers, by the ending of its name.
 pub fn package(world: &World, release: &str, ending: &str) -> String {
     let content = headers(world, release, "");
@@ -47,6 +55,15 @@ pub fn package(world: &World, release: &str, ending: &str) -> String {
     };
     world.shell(&line).exits(0);
     file.display().to_string()
+}
+
+/// A machine with `m` registered, and the package of the next kernel's headers.
+fn before_next() -> Option<(World, String)> {
+    let world = machine()?;
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let file = package(&world, NEXT, ".pkg.tar.gz");
+    Some((world, file))
 }
 
 /// The package manager installs them, and calls what it calls.
@@ -104,10 +121,7 @@ fn build_waits_for_its_kernel(#[case] ending: &str) {
     write(&world.path(format!("/var/lib/dkms/.preflight/m/1.0/{NEXT}/{}/module/m.ko", *A)), b"other");
 })]
 fn build_for_something_else_is_not_used(#[case] change: fn(&World)) {
-    let Some(world) = machine() else { return };
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let Some((world, file)) = before_next() else { return };
     world.ok(&["preflight", &file]);
     arrive(&world, NEXT);
     change(&world);
@@ -124,10 +138,7 @@ fn build_for_something_else_is_not_used(#[case] change: fn(&World)) {
 #[case(&["--config", "/etc/hostname"])]
 #[case(&["--force-vermagic"])]
 fn what_is_given_by_hand_is_no_preflight(#[case] options: &[&str]) {
-    let Some(world) = machine() else { return };
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let Some((world, file)) = before_next() else { return };
     world.dkms(&[&["preflight", file.as_str()], options].concat()).exits(2).complains("as the hooks will");
     world.ok(&["preflight", &file]);
     arrive(&world, NEXT);
@@ -163,14 +174,11 @@ fn keys_are_used_and_never_made() {
     let _ = fs::remove_dir_all(world.path(format!("/lib/modules/{K}")));
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
-    headers(&world, NEXT, "");
-    let dir = world.scratch(&format!("content-{NEXT}/usr/src/linux-headers-{NEXT}"));
-    write(&dir.join("include/config/auto.conf"), b"CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
-    crate::world::script(&dir.join("scripts/sign-file"), crate::world::SIGN);
+    let dir = signing_headers(&world);
     let before = rest(&world);
-    world.ok(&["preflight", dir.to_str().unwrap()]).says("m/1.0  builds");
+    world.ok(&["preflight", &dir]).says("m/1.0  builds");
     assert!(rest(&world) == before, "the machine is another one");
-    world.ok(&["preflight", dir.to_str().unwrap()]);
+    world.ok(&["preflight", &dir]);
     let made = world.calls("make").len();
     arrive(&world, NEXT);
     let status = |world: &World| {
@@ -190,13 +198,10 @@ fn keys_of_the_machine_sign() {
     world.signing_keys("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub");
     world.package("m", "1.0");
     world.ok(&["add", "m/1.0"]);
-    headers(&world, NEXT, "");
-    let dir = world.scratch(&format!("content-{NEXT}/usr/src/linux-headers-{NEXT}"));
-    write(&dir.join("include/config/auto.conf"), b"CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
-    crate::world::script(&dir.join("scripts/sign-file"), crate::world::SIGN);
+    let dir = signing_headers(&world);
     let before = rest(&world);
     for _ in 0..2 {
-        world.ok(&["preflight", dir.to_str().unwrap()]).says("m/1.0  builds").is_silent_about("unsigned");
+        world.ok(&["preflight", &dir]).says("m/1.0  builds").is_silent_about("unsigned");
         assert!(rest(&world) == before, "the machine is another one");
     }
     let module = format!("/var/lib/dkms/.preflight/m/1.0/{NEXT}/{}/module/m.ko", *A);
@@ -212,11 +217,7 @@ fn two_preflights_follow_each_other() {
     let mark = world.scratch("started");
     world.package("m", "1.0").recipe(&format!("touch {}; sleep 1", mark.display()));
     world.ok(&["add", "m/1.0"]);
-    headers(&world, NEXT, "");
-    let dir = world.scratch(&format!("content-{NEXT}/usr/src/linux-headers-{NEXT}"));
-    write(&dir.join("include/config/auto.conf"), b"CONFIG_MODULE_SIG_HASH=\"sha256\"\n");
-    crate::world::script(&dir.join("scripts/sign-file"), crate::world::SIGN);
-    let dir = dir.to_str().unwrap().to_owned();
+    let dir = signing_headers(&world);
     let first = world.start(&["preflight", &dir]);
     crate::world::wait_until("it builds", || mark.exists());
     let second = world.dkms(&["preflight", &dir]);
@@ -229,10 +230,7 @@ fn two_preflights_follow_each_other() {
 #[case::itself(".")]
 #[case::outside("/tmp")]
 fn link_in_the_place_of_the_other_tree_is_refused(#[case] target: &str) {
-    let Some(world) = machine() else { return };
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let Some((world, file)) = before_next() else { return };
     std::os::unix::fs::symlink(target, world.path("/var/lib/dkms/.preflight")).unwrap();
     world.dkms(&["preflight", &file]).exits(1).complains("it is not a directory");
     assert_eq!(world.status(), ["m/1.0: added"]);
@@ -250,10 +248,7 @@ fn headers_for_another_kernel_are_refused() {
 
 #[test]
 fn removed_package_takes_its_builds_along() {
-    let Some(world) = machine() else { return };
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let Some((world, file)) = before_next() else { return };
     world.ok(&["preflight", &file]);
     world.ok(&["remove", "m/1.0", "--all"]);
     assert!(!world.has("/var/lib/dkms/.preflight/m/1.0"));
@@ -278,10 +273,7 @@ fn builds_of_many_packages_are_used() {
 
 #[test]
 fn forced_build_is_a_new_one() {
-    let Some(world) = machine() else { return };
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let Some((world, file)) = before_next() else { return };
     world.ok(&["preflight", &file]);
     arrive(&world, NEXT);
     let made = world.calls("make").len();
@@ -291,10 +283,7 @@ fn forced_build_is_a_new_one() {
 
 #[test]
 fn install_by_name_uses_the_build_as_well() {
-    let Some(world) = machine() else { return };
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let Some((world, file)) = before_next() else { return };
     world.ok(&["preflight", &file]);
     arrive(&world, NEXT);
     let made = world.calls("make").len();
@@ -449,10 +438,7 @@ fn preflight_clears_up_after_killed_one() {
 
 #[test]
 fn build_goes_when_its_kernel_does_not_come() {
-    let Some(world) = machine() else { return };
-    world.package("m", "1.0");
-    world.ok(&["add", "m/1.0"]);
-    let file = package(&world, NEXT, ".pkg.tar.gz");
+    let Some((world, file)) = before_next() else { return };
     world.ok(&["preflight", &file]);
     let kept = format!("/var/lib/dkms/.preflight/m/1.0/{NEXT}/{}", *A);
     world.ok(&["autoinstall"]);

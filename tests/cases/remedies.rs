@@ -21,13 +21,7 @@ fn installed() -> World {
 
 fn indexed(world: &World, kernel: &str) {
     world.kernel(kernel).config("CONFIG_CC_VERSION_TEXT=\"gcc 12\"\n");
-    let top = world.path("/lib/modules").display().to_string();
-    let index =
-        "find updates kernel -name '*.ko' 2>/dev/null | sort -r | sed 's/$/:/' > .new; mv .new modules.dep";
-    world.tool_does(
-        "depmod",
-        &format!("for word; do test ! -d {top}/$word || (cd {top}/$word && {index}); done 2>/dev/null"),
-    );
+    world.depmod_indexes();
 }
 
 fn signed(conf: &str) -> World {

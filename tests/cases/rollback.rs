@@ -24,12 +24,7 @@ fn two_versions() -> World {
 #[case::boot(&["boot"])]
 fn older_version_steps_in_where_newer_one_fails(#[case] trigger: &[&str]) {
     let world = two_versions();
-    let pull = || match trigger {
-        ["dkms", args @ ..] => world.dkms(args),
-        [hook, args @ ..] => world.hook(hook, args),
-        [] => unreachable!(),
-    };
-    let ended = pull();
+    let ended = world.pull(trigger);
     ended
         .exits(0)
         .complains(&format!("m/2.0 does not build for kernel {K}; m/1.0 is used there: m.c:3:1: error"));
@@ -37,11 +32,11 @@ fn older_version_steps_in_where_newer_one_fails(#[case] trigger: &[&str]) {
     assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
     // Neither is tried again, until the source changes.
     let made = world.calls("make").len();
-    pull().exits(0);
+    world.pull(trigger).exits(0);
     assert_eq!(world.calls("make").len(), made);
     world.ok(&["why", "m"]).says("would not build m/2.0, m/1.0 is used: m.c:3:1: error");
     world.package("m", "2.0").recipe("true");
-    pull().exits(0);
+    world.pull(trigger).exits(0);
     assert!(world.status().contains(&line("m/2.0", K, "installed")), "{:?}", world.status());
 }
 

@@ -204,6 +204,14 @@ impl World {
         write(&self.dir.path().join("log").join(format!("{name}.does")), body.as_bytes());
     }
 
+    /// depmod makes an index of what is there.
+    pub fn depmod_indexes(&self) {
+        let top = self.path("/lib/modules").display().to_string();
+        let index = "find updates kernel -name '*.ko' 2>/dev/null | sort -r | sed 's/$/:/' > .new; mv .new modules.dep";
+        let each = format!("test ! -d {top}/$word || (cd {top}/$word && {index})");
+        self.tool_does("depmod", &format!("for word; do {each}; done 2>/dev/null"));
+    }
+
     /// The calls of a fake tool, one line each.
     pub fn calls(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.dir.path().join("log").join(name)).unwrap_or_default();
@@ -298,6 +306,15 @@ impl World {
 
     pub fn hook(&self, name: &str, args: &[&str]) -> Ended {
         self.hook_with(name, args, &[])
+    }
+
+    /// What sets the work off: `dkms` with its arguments, or a hook with its own.
+    pub fn pull(&self, trigger: &[&str]) -> Ended {
+        match trigger {
+            ["dkms", args @ ..] => self.dkms(args),
+            [hook, args @ ..] => self.hook(hook, args),
+            [] => unreachable!(),
+        }
     }
 
     pub fn start_hook(&self, name: &str, args: &[&str]) -> Running {
