@@ -133,7 +133,7 @@ fn line_is_not_live_where_it_would_disturb(#[case] terminal: &str, #[case] packa
 #[test]
 fn log_gets_lines_while_a_build_goes_on() {
     let mut world = World::new();
-    world.package("a", "1.0").recipe("sleep 2.5");
+    world.package("a", "1.0").recipe("sleep 1.4");
     world.ok(&["add", "a/1.0"]);
     world.set("DKMS_PROGRESS_SECONDS", "1");
     let ended = world.ok(&["autoinstall"]);
