@@ -39,16 +39,8 @@ pub(crate) fn print(
         ConfFormat::Text => text(&effective),
         ConfFormat::Json => json_text(&effective),
     });
-    for (directive, file) in &effective.lost {
-        system
-            .console
-            .warn(format!("{}: the value of {directive} is lost in the second reading.", file.display()));
-    }
-    for (directive, file) in &effective.cut {
-        let file = file.display();
-        system
-            .console
-            .warn(format!("{file}: the value of {directive} ends where it falls out of its quotes."));
+    for misquoted in &effective.misquoted {
+        system.console.warn(format!("{}: the {misquoted}", misquoted.file.display()));
     }
     understood.map(|_| ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use crate::model::{Error, Result};
 use crate::system::System;
 use crate::system::sandbox::Outline;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,32 @@ pub(crate) struct ConfFile {
     pub evaluator: Evaluator,
 }
 
+/// A directive whose quotes do not survive the second reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misquoted {
+    pub directive: String,
+    pub damage: Damage,
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    Lost,
+    /// The rest fell out of its quotes.
+    Cut,
+}
+
+/// Without the article, which starts a sentence in one place and follows a path in others.
+impl fmt::Display for Misquoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "value of {} ", self.directive)?;
+        f.write_str(match self.damage {
+            Damage::Lost => "is lost, because it holds quoted blanks inside double quotes.",
+            Damage::Cut => "ends where it falls out of its quotes.",
+        })
+    }
+}
+
 /// The values that a chain of files ends with.
 #[derive(Debug, Clone)]
 pub(crate) struct Effective {
@@ -30,10 +57,8 @@ pub(crate) struct Effective {
     pub files: Vec<ConfFile>,
     /// Which file (or `--directive`) set each element last.
     pub origins: BTreeMap<(String, usize), String>,
-    /// Directives whose value the second reading lost, each with its file.
-    pub lost: Vec<(String, PathBuf)>,
-    /// Directives whose value ends early, because the rest fell out of its quotes.
-    pub cut: Vec<(String, PathBuf)>,
+    /// What the second reading took from values.
+    pub misquoted: Vec<Misquoted>,
     /// What the files themselves said on standard error.
     pub messages: Vec<String>,
 }
@@ -57,8 +82,14 @@ impl Effective {
             }
         }
         self.files.push(ConfFile { path: path.to_owned(), evaluator: evaluation.evaluator });
-        self.lost.extend(evaluation.lost.into_iter().map(|name| (name, path.to_owned())));
-        self.cut.extend(evaluation.cut.into_iter().map(|name| (name, path.to_owned())));
+        let lost = evaluation.lost.into_iter().map(|directive| (directive, Damage::Lost));
+        let cut = evaluation.cut.into_iter().map(|directive| (directive, Damage::Cut));
+        let misquoted = lost.chain(cut);
+        self.misquoted.extend(misquoted.map(|(directive, damage)| Misquoted {
+            directive,
+            damage,
+            file: path.to_owned(),
+        }));
         self.messages.extend(evaluation.messages);
         self.values = evaluation.values;
     }
@@ -81,8 +112,7 @@ pub(crate) fn read(
         values: Values::default(),
         files: Vec::new(),
         origins: BTreeMap::new(),
-        lost: Vec::new(),
-        cut: Vec::new(),
+        misquoted: Vec::new(),
         messages: Vec::new(),
     };
     let (inherited, mut environment) = (Values::default(), system.inherited_env());

@@ -1,6 +1,6 @@
 //! What the values of a dkms.conf mean.
 
-use super::{Effective, Values};
+use super::{Effective, Misquoted, Values};
 use std::path::PathBuf;
 
 /// Directives that are read and have no effect any more, but for OBSOLETE_BY.
@@ -107,10 +107,8 @@ pub(crate) struct PackageConf {
     pub initramfs: Option<String>,
     /// Deprecated directives that are set, in the order of the list.
     pub deprecated: Vec<&'static str>,
-    /// Directives that the second reading lost, each with its file.
-    pub lost: Vec<(String, PathBuf)>,
-    /// Directives whose value ends early, each with its file.
-    pub cut: Vec<(String, PathBuf)>,
+    /// What the second reading took from values.
+    pub misquoted: Vec<Misquoted>,
     /// What the files said on standard error.
     pub messages: Vec<String>,
     values: Values,
@@ -153,8 +151,7 @@ impl PackageConf {
             on_failure: some("on_failure").or_else(|| some("ON_FAILURE")),
             initramfs: some("INITRAMFS"),
             deprecated: DEPRECATED.into_iter().filter(|name| is_deprecated_use(&values, name)).collect(),
-            lost: effective.lost.clone(),
-            cut: effective.cut.clone(),
+            misquoted: effective.misquoted.clone(),
             messages: effective.messages.clone(),
             values,
         }

@@ -16,7 +16,7 @@ mod values;
 mod whitelist;
 
 pub(crate) use administrator::is_required;
-pub(crate) use chain::Effective;
+pub(crate) use chain::{Effective, Misquoted};
 pub(crate) use directives::{Flag, InInitramfs, Module, PackageConf, Script};
 pub(crate) use disabled::{
     Disabled, Disabling, FILE as DISABLED_FILE, is_kernel_pattern, with_rule, without_rules,

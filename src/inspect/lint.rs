@@ -102,14 +102,9 @@ impl Author<'_> {
                 messages.for_each(|line| self.add(Severity::Warning, None, shown_in_line(line)));
             }
         }
-        for (directive, _) in &effective.lost {
-            let text =
-                format!("The value of {directive} is lost: it holds quoted blanks inside double quotes.");
-            self.add(Severity::Warning, self.line_of(base(directive)), text);
-        }
-        for (directive, _) in &effective.cut {
-            let text = format!("The value of {directive} ends where it falls out of its quotes.");
-            self.add(Severity::Warning, self.line_of(base(directive)), text);
+        for misquoted in &effective.misquoted {
+            let line = self.line_of(base(&misquoted.directive));
+            self.add(Severity::Warning, line, format!("The {misquoted}"));
         }
     }
 

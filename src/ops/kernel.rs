@@ -75,8 +75,7 @@ fn unbuild_kernel(
     if changed {
         index_after_removal(session, release);
     }
-    match of_target {
-        Some(target) if !failed.is_empty() => Err(Error::KernelRemovalFailed { target, failed }),
-        _ => Ok(()),
-    }
+    of_target
+        .filter(|_| !failed.is_empty())
+        .map_or(Ok(()), |target| Err(Error::KernelRemovalFailed { target, failed }))
 }

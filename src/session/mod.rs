@@ -190,17 +190,8 @@ impl<'a> WriteSession<'a> {
         for directive in conf.deprecated.iter().filter(|_| !console.is_brief()) {
             console.note(format!("Deprecated feature: {directive} ({})", conf.path.display()));
         }
-        for (directive, file) in &conf.lost {
-            console.warn(format!(
-                "{}: the value of {directive} is lost, because it holds quoted blanks inside double quotes.",
-                file.display()
-            ));
-        }
-        for (directive, file) in &conf.cut {
-            console.warn(format!(
-                "{}: the value of {directive} ends where it falls out of its quotes.",
-                file.display()
-            ));
+        for misquoted in &conf.misquoted {
+            console.warn(format!("{}: the {misquoted}", misquoted.file.display()));
         }
         let text = fs_err::read(&conf.path).unwrap_or_default();
         for unused in unused(&String::from_utf8_lossy(&text)) {

@@ -1,4 +1,4 @@
-//! What apt is told before it unpacks a kernel, and what the timer leaves.
+//! What apt hears before it unpacks a kernel, and what the timer leaves.
 
 use crate::preflight::{NEXT, arrive, machine, package};
 use crate::world::{Ended, World, line};

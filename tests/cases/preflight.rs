@@ -1,4 +1,4 @@
-//! Builds for kernels that are not here yet: what is told of them, that the machine stays as it is, and that the builds are used
+//! Builds for kernels that are not here yet: what the report says of them, that the machine stays as it is, and that the builds are used
 //! when the kernel comes.
 
 use crate::world::{A, K, SIGN, World, script, write};

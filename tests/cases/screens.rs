@@ -162,7 +162,7 @@ fn summary_names_failed_command_and_its_log() {
         assert!(command.unwrap().ends_with(&log), "{}", ended.stdout);
     }
     ended.complains(&format!("Hardware that depends on a, b will not work with kernel {K}."));
-    // What failed before is told in two lines; the lines that callers know stay whole.
+    // A failure that is remembered has two lines; the lines that callers know stay whole.
     let again = world.dkms(&["autoinstall"]);
     again.exits(11).complains("\nRefer to previous errors for more information.\n");
     let errors = again.stderr.split("\nError! ").filter(|error| error.contains("will not retry"));

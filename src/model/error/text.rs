@@ -203,10 +203,9 @@ impl fmt::Display for Error {
                     build.target,
                     log.display()
                 )?;
-                match first_error {
-                    Some(line) if !f.alternate() => write!(f, "\n{line}"),
-                    _ => Ok(()),
-                }
+                // The alternate form is for callers that print this line themselves.
+                let shown = first_error.as_ref().filter(|_| !f.alternate());
+                shown.map_or(Ok(()), |line| write!(f, "\n{line}"))
             }
             Self::IrregularResult { build, file, path } => write!(
                 f,

@@ -1,4 +1,4 @@
-//! Who waits for a confined program, and ends what it leaves behind. Between fork(2) and execve(2): system calls only.
+//! The process that waits for a confined program, and ends what it leaves behind. Between fork(2) and execve(2): system calls only.
 
 use nix::errno::Errno;
 
@@ -74,7 +74,7 @@ unsafe fn wait_inside(program: libc::pid_t, status: libc::c_int) -> ! {
     }
 }
 
-/// Programs get these signals themselves, and may need the time to end; who waits for them stays, as long as our parent does.
+/// Programs get these signals themselves, and may need time to end; the process that waits stays as long as our parent does.
 #[allow(unsafe_code)]
 unsafe fn prepare_to_wait() {
     // SAFETY: system calls on numbers.
@@ -146,7 +146,7 @@ unsafe fn end_like(found: libc::c_int) -> ! {
     }
 }
 
-/// Closes every descriptor but one, or all: who waits on our side for the end of a stream waits for programs, not for this.
+/// Closes every descriptor but one, or all: the end of a stream must mean the end of the programs, not of this process.
 #[allow(unsafe_code)]
 unsafe fn close_others(kept: Option<libc::c_int>) {
     let kept = kept.map_or(libc::c_uint::MAX, |kept| kept as libc::c_uint);
