@@ -41,6 +41,15 @@ system_apt_with() {
     return $status
 }
 
+# The same on a terminal of 100 columns, with apt's progress bar; prints every byte that the terminal gets.
+system_apt_on_terminal() {
+    local root=$1 words
+    shift
+    words=$(printf '%q ' chroot "$root" apt-get -y -o Dpkg::Progress-Fancy=1 "$@")
+    flock "$ROOT_APT_CACHE.lock" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=xterm LC_ALL=C.UTF-8 \
+        DEBIAN_FRONTEND=noninteractive script -qec "stty rows 24 cols 100; $words" /dev/null <&-
+}
+
 system_install_dkms() {
     local root=$1
     if [ -n "${DKMS_STANDIN:-}" ]; then

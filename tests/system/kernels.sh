@@ -63,8 +63,15 @@ assert_installed_for "drivers by apt" "$old_kernel"
 assert_dpkg_clean "drivers by apt"
 
 forget_depmods
-assert_status "a second kernel installs by apt" 0 \
-    system_apt "$root" install "linux-image-$new_kernel" "linux-headers-$new_kernel"
+screen=$root/tmp/screen
+system_apt_on_terminal "$root" install "linux-image-$new_kernel" "linux-headers-$new_kernel" >"$screen" 2>&1 && status=0 || status=$?
+assert_equal "a second kernel installs by apt" 0 "$status"
+escape=$'\e'
+assert "apt draws its progress bar" grep -qF "${escape}[24;0f" "$screen"
+# The terminal ends each line by a carriage return of its own.
+ours=$(tr -d '\r' <"$screen" | grep -E '(Building|ok) [a-z0-9-]+/[0-9]|^Autoinstall on ' || true)
+assert_match "our lines stand beside apt's bar" "^ok acpi-call/[^ ]+ [0-9]+s\$" "$ours"
+assert_no_match "and nothing of ours moves the cursor" "$escape" "$ours"
 assert_installed_for "second kernel" "$new_kernel"
 assert_installed_for "second kernel" "$old_kernel"
 assert_dpkg_clean "second kernel"
