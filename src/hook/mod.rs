@@ -13,6 +13,7 @@ mod pending;
 mod policy;
 mod preflight;
 mod regenerate;
+mod upcoming;
 
 use boot::boot;
 use common_postinst::common_postinst;
