@@ -26,6 +26,7 @@
 #                                openssl, initramfs-tools; NO dkms. PACKAGES are apt-installed in a further cached layer.
 #                                Cache keys are hashes of the recipe. Concurrent callers wait for each other.
 #                                With ROOT_KERNELS=no set, a base without kernels and headers, for tests in which they arrive.
+#                                With ROOT_SUITE set, and no kernels, a base of another suite of Debian than bookworm.
 #   root_copy NAME [LOWER]       Make a fresh writable copy (overlay) of LOWER (default: root_base) and print its directory.
 #                                /proc, /sys, /dev, /run, /tmp and the apt archive cache are mounted in it.
 #   root_run ROOT CMD...         Run CMD in ROOT by chroot with a clean environment (PATH HOME TERM LC_ALL=C.UTF-8
@@ -45,6 +46,7 @@ ROOT_APT_CACHE=${ROOT_APT_CACHE:-$ROOT_PROJECT/target/apt-cache}
 ROOT_COPIES=$ROOT_CACHE/copies.${ROOT_OWNER:-$$}
 ROOT_EXTRA_ENV=()
 ROOT_KERNELS=${ROOT_KERNELS:-yes}
+ROOT_SUITE=${ROOT_SUITE:-bookworm}
 
 # What the base holds. Part of the cache key, like root_build_base itself.
 ROOT_BASE_PACKAGES=(
@@ -76,7 +78,11 @@ root_sources() {
     apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(COMPONENT) $(CODENAME) $(CREATED_BY)' |
         awk '$2 == "Debian" && $3 == "main" && $4 ~ /^bookworm/ && $5 == "Packages" { print $1, $4 }' | sort -u |
         while read -r uri codename; do
-            printf 'deb [signed-by=%s] %s %s main\n' "$signed" "$uri" "$codename"
+            if [ "$ROOT_SUITE" = bookworm ]; then
+                printf 'deb [signed-by=%s] %s %s main\n' "$signed" "$uri" "$codename"
+            elif [ "$codename" = bookworm ]; then
+                printf 'deb [signed-by=%s] %s %s main\n' "$signed" "$uri" "$ROOT_SUITE"
+            fi
         done
 }
 
@@ -127,7 +133,7 @@ root_build_base() {
     rm -rf "$work"
     root_apt_options >"$work.conf"
     root_sources "$keyring" | mmdebstrap --quiet --mode=root --variant=minbase --format=directory \
-        --aptopt="$work.conf" --include=debian-archive-keyring,ca-certificates bookworm "$work" - >&2 || return 1
+        --aptopt="$work.conf" --include=debian-archive-keyring,ca-certificates "$ROOT_SUITE" "$work" - >&2 || return 1
     rm -f "$work.conf" "$work/etc/apt/sources.list.d/"* "$work/etc/apt/apt.conf.d/99mmdebstrap"
     root_configure "$work"
     root_with_mounts "$work" root_apt_plain "$work" update >&2 || return 1
@@ -165,7 +171,7 @@ root_with_mounts() {
     local root=$1
     shift
     (
-        export ROOT_CACHE ROOT_APT_CACHE
+        export ROOT_CACHE ROOT_APT_CACHE ROOT_SUITE
         # shellcheck disable=SC2016 # expanded by the inner shell
         exec unshare --mount --propagation private -- bash -c '. "$1"; shift; root=$1; shift
             mount --bind "$root" "$root"; root_mount "$root"; "$@"' bash "${BASH_SOURCE[0]}" "$root" "$@"
@@ -209,7 +215,7 @@ root_apt_plain() {
 root_apt() { root_apt_plain "$@"; }
 
 root_base_key() {
-    { printf '%s\n' "${ROOT_BASE_PACKAGES[@]}" "$ROOT_KERNELS" && root_kernels 2 && declare -f root_build_base root_configure; } | root_hash
+    { printf '%s\n' "${ROOT_BASE_PACKAGES[@]}" "$ROOT_KERNELS" "$ROOT_SUITE" && root_kernels 2 && declare -f root_build_base root_configure; } | root_hash
 }
 
 root_base_locked() {
@@ -232,7 +238,7 @@ root_build_layer() {
     rm -rf "$work"
     mkdir -p "$work/upper" "$work/work" "$work/merged"
     (
-        export ROOT_CACHE ROOT_APT_CACHE
+        export ROOT_CACHE ROOT_APT_CACHE ROOT_SUITE
         # shellcheck disable=SC2016 # expanded by the inner shell
         exec unshare --mount --propagation private -- bash -c '. "$1"; base=$2; work=$3; shift 3
             mount -t overlay overlay -o "lowerdir=$base,upperdir=$work/upper,workdir=$work/work" "$work/merged" &&
