@@ -22,8 +22,8 @@ export CARGO_TARGET_DIR
 
 # The names under which callers reach dkms-hooks by path.
 HOOK_PROGRAMS = boot common.postinst dkms_autoinstaller hand-back header-postinst initramfs initramfs-modules kernel-install \
-	kernel-postinst kernel-preinst kernel-prerm preflight-apt preflight-pacman \
-	preflight-timer
+	kernel-postinst kernel-preinst kernel-prerm preflight-apt preflight-dnf \
+	preflight-pacman preflight-timer
 KERNEL_EVENTS = preinst postinst prerm header_postinst
 
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \

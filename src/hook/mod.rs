@@ -20,7 +20,7 @@ use common_postinst::common_postinst;
 use debian::{autoinstaller, hand_back, header_postinst, kernel_postinst, kernel_preinst, kernel_prerm};
 use initramfs::{initramfs, initramfs_modules};
 use kernel_install::kernel_install;
-use preflight::{preflight_apt, preflight_pacman, preflight_timer};
+use preflight::{preflight_apt, preflight_dnf, preflight_pacman, preflight_timer};
 
 use crate::model::text::shown_in_line;
 use crate::system::syslog::{Severity, Syslog};
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 type Program = fn() -> ExitCode;
 
 /// The programs in /usr/lib/dkms, which are links to one file: what they share is there once.
-const PROGRAMS: [(&str, Program); 14] = [
+const PROGRAMS: [(&str, Program); 15] = [
     ("boot", boot),
     ("common.postinst", common_postinst),
     ("dkms_autoinstaller", autoinstaller),
@@ -49,6 +49,7 @@ const PROGRAMS: [(&str, Program); 14] = [
     ("kernel-preinst", kernel_preinst),
     ("kernel-prerm", kernel_prerm),
     ("preflight-apt", preflight_apt),
+    ("preflight-dnf", preflight_dnf),
     ("preflight-pacman", preflight_pacman),
     ("preflight-timer", preflight_timer),
 ];
@@ -113,7 +114,10 @@ impl Hook {
 
 /// Runs a hook and turns its status into the process's.
 fn run(program: &'static str, work: impl FnOnce(&mut Hook) -> u8) -> ExitCode {
-    let mut hook = Hook::begin(program);
+    run_as(Hook::begin(program), work)
+}
+
+fn run_as(mut hook: Hook, work: impl FnOnce(&mut Hook) -> u8) -> ExitCode {
     let by = ["DPKG_MAINTSCRIPT_PACKAGE", "DEB_MAINT_PARAMS", "KERNEL_INSTALL_LAYOUT"]
         .into_iter()
         .filter_map(|name| Some(format!(" {name}={}", shown_in_line(hook.system.variable(name)?))));

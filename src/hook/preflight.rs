@@ -1,8 +1,9 @@
 //! Before a kernel comes: what it would lack is said, and where the administrator demands it the package manager stops. A failure
 //! of ours never stops it.
 
+use super::upcoming::dnf::{self, Transaction, from_dnf};
 use super::upcoming::{Upcoming, from_apt, from_pacman};
-use super::{Hook, run};
+use super::{Hook, run, run_as};
 use crate::conf::{EvalContext, Overrides, PreflightPolicy, Settings, is_required};
 use crate::inspect::pending::is_switched_off;
 use crate::model::{Error, KernelRelease, Result};
@@ -11,7 +12,7 @@ use crate::ops::preflight::{KernelForecast, Preflight, glance, preflight};
 use crate::plan::preflight::{Forecast, Outlook};
 use crate::plan::request::{Force, Headers};
 use crate::session::Session;
-use crate::system::{System, lock};
+use crate::system::{System, lock, streams};
 use crate::tree::Tree;
 use std::io::Read;
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ const MOST_BYTES: u64 = 64 << 20;
 /// it is about to do. 10 if a kernel would lack what `preflight="require"` demands, else 0.
 pub(super) fn preflight_apt() -> ExitCode {
     let upcoming = from_apt(&standard_input());
-    if upcoming.kernels.is_empty() && upcoming.images.is_empty() {
+    if upcoming.is_empty() {
         return ExitCode::SUCCESS;
     }
     run("preflight-apt", |hook| before_upgrade(hook, &upcoming))
@@ -42,6 +43,33 @@ pub(super) fn preflight_pacman() -> ExitCode {
     run("preflight-pacman", |hook| {
         let upcoming = from_pacman(&paths, &hook.system);
         before_upgrade(hook, &upcoming)
+    })
+}
+
+/// `/usr/lib/dkms/preflight-dnf`: the same for dnf5, which is asked what comes, and asked to stop. Always 0.
+pub(super) fn preflight_dnf() -> ExitCode {
+    let transaction = Transaction::ask(&mut std::io::stdin().lock(), &mut std::io::stdout().lock());
+    let answer = streams::keep_answer();
+    run_as(Hook::new("preflight-dnf"), |hook| {
+        let upcoming = transaction.map_err(|error| format!("dnf does not say what comes: {error}"));
+        let upcoming =
+            upcoming.and_then(|found| from_dnf(&found, &hook.system).map_err(|error| error.to_string()));
+        let stops = match &upcoming {
+            Ok(upcoming) if upcoming.is_empty() => false,
+            Ok(upcoming) => before_upgrade(hook, upcoming) == STOP,
+            Err(error) => {
+                go_on(hook, error);
+                false
+            }
+        };
+        let stopped = answer.and_then(|mut answer| match stops {
+            true => dnf::stop("a kernel would lack drivers, and preflight=\"require\"", &mut answer),
+            false => Ok(()),
+        });
+        if let Err(error) = stopped {
+            hook.error(&format!("dnf cannot be stopped: {error}"));
+        }
+        0
     })
 }
 
@@ -63,13 +91,16 @@ fn before_upgrade(hook: &mut Hook, upcoming: &Upcoming) -> u8 {
     match look_ahead(upcoming, policy, &settings, &hook.system) {
         Ok(kernels) => conclude(hook, &kernels, policy, upcoming, &settings),
         Err(error) => {
-            hook.error(&error.to_string());
-            hook.note(
-                "it is not known whether drivers build for the kernel that comes; the upgrade goes on.",
-            );
+            go_on(hook, &error.to_string());
             0
         }
     }
+}
+
+/// Says why nothing is known; no failure of ours stops a package manager.
+fn go_on(hook: &mut Hook, error: &str) {
+    hook.error(error);
+    hook.note("it is not known whether drivers build for the kernel that comes; the upgrade goes on.");
 }
 
 /// `/usr/lib/dkms/preflight-timer`: builds for the kernel that apt would install next, and leaves a notice if drivers do not build.

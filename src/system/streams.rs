@@ -1,12 +1,14 @@
 //! Our own descriptors, as callers hand them over.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
 
 /// Makes this process safe to run below debconf and dpkg: nothing is read from standard input, nothing reaches the
 /// caller's standard output, and no other descriptor is kept open (debconf's is 3, and a copy of it in a process that
 /// lives on would hang the caller). Source: Debian Kernel Handbook, "Kernel hooks".
 pub(crate) fn detach() {
-    let _ = nix::unistd::dup2_stdout(std::io::stderr().as_fd());
+    let _ = nix::unistd::dup2_stdout(io::stderr().as_fd());
     close_inputs();
 }
 
@@ -16,6 +18,14 @@ pub(crate) fn close_inputs() {
         let _ = nix::unistd::dup2_stdin(null.file().as_fd());
     }
     close_inherited();
+}
+
+/// The same, for an answer that is written at the end: what is printed until then goes to standard error.
+pub(crate) fn keep_answer() -> io::Result<File> {
+    close_inputs();
+    let answer = io::stdout().as_fd().try_clone_to_owned()?;
+    let _ = nix::unistd::dup2_stdout(io::stderr().as_fd());
+    Ok(answer.into())
 }
 
 #[allow(unsafe_code)]

@@ -213,6 +213,57 @@ fn pacman_works_as_apt_does() {
     assert_eq!(world.calls("make").len(), made);
 }
 
+/// dnf5, which has downloaded the headers of NEXT and is asked what comes; on standard output stands what it is asked last.
+fn dnf(world: &World, variable: &str) -> Ended {
+    let file = package(world, NEXT, ".pkg.tar.gz");
+    let cache = world.path("/var/cache/libdnf5/updates-12ab/packages");
+    fs::create_dir_all(&cache).unwrap();
+    fs::copy(file, cache.join("kernel-devel-2.rpm")).unwrap();
+    // An archive of another form serves as well.
+    world.program("rpm2cpio", "exec gzip -dc \"$1\"");
+    world.program("cpio", "exec tar -x");
+    world.program("rpm", &format!("printf '%s\\n' /usr/src/kernels/{NEXT} /usr/src/kernels/{NEXT}/Makefile"));
+    let packages = r#"{"op":"reply","status":"OK","return":{"trans_packages":[{"name":"kernel-devel","repo_id":"updates","location":"k/kernel-devel-2.rpm"},{"name":"kernel-modules","repo_id":"updates","location":"k/kernel-modules-2.rpm"}]}}"#;
+    let conf = r#"{"op":"reply","status":"OK","return":{"keys_val":[{"key":"cachedir","value":"/var/cache/libdnf5"}]}}"#;
+    world.shell(&format!(
+        "rm -f replies; mkfifo replies; exec 3<>replies; {variable} $preflight_dnf <replies 3<&- |
+         {{ read -r a; echo '{packages}' >&3; read -r b; echo '{conf}' >&3; cat; }}"
+    ))
+}
+
+#[test]
+fn dnf_is_asked_and_stopped_by_its_protocol() {
+    let Some(world) = prepared(FAILS, "require") else { return };
+    let ended = dnf(&world, "");
+    ended.complains(&format!("Nothing is installed, because kernel {NEXT} would not have m/1.0"));
+    ended.complains("Hold the kernel: dnf upgrade --exclude='kernel*'; or install it all the same, once: DKMS_PREFLIGHT=report dnf upgrade");
+    let stop = r#"{"args":{"message":"a kernel would lack drivers, and preflight=\"require\""},"op":"stop"}"#;
+    assert_eq!(ended.stdout.trim_end(), stop);
+    let ended = dnf(&world, "DKMS_PREFLIGHT=build");
+    assert_eq!(ended.stdout, "");
+    ended.complains("m/1.0 does not build");
+    world.package("m", "1.0").recipe("true");
+    assert_eq!(dnf(&world, "").stdout, "");
+    let made = world.calls("make").len();
+    arrive(&world, NEXT);
+    world.ok(&["autoinstall", "-k", NEXT]);
+    assert_eq!(world.calls("make").len(), made);
+}
+
+#[rstest]
+#[case::says_nothing("</dev/null", "dnf does not say what comes")]
+#[case::says_nonsense("<<'E'\nnonsense\nE\n", "dnf does not say what comes")]
+#[case::has_lost_its_packages(
+    "<<'E'\n{\"status\":\"OK\",\"return\":{\"trans_packages\":[{\"name\":\"kernel-core\",\"repo_id\":\"a\",\"location\":\"k.rpm\"}]}}\n{\"status\":\"OK\",\"return\":{}}\nE\n",
+    "what dnf has downloaded was not found there"
+)]
+fn failure_of_ours_never_stops_dnf(#[case] input: &str, #[case] expected: &str) {
+    let Some(world) = prepared(FAILS, "require") else { return };
+    let ended = world.shell(&format!("$preflight_dnf {input}"));
+    ended.exits(0).complains(expected).complains("the upgrade goes on");
+    assert!(!ended.stdout.contains("stop"), "{}", ended.stdout);
+}
+
 /// Another kernel's headers in the cache are none of this transaction.
 #[test]
 fn kernel_outside_of_the_transaction_stops_nothing() {

@@ -43,7 +43,7 @@ for page in man8/dkms.8 man5/dkms.conf.5 man7/dkms-hooks.7; do
 done
 assert_no_match "nothing is for another distribution" '^/etc/kernel|initramfs-tools|libalpm' "$files"
 assert_equal "what may be edited is configuration" \
-    "/etc/dkms/framework.conf /etc/dkms/framework.conf.d/dracut.conf" "$(rpm -qcp "$package" | paste -sd' ')"
+    "/etc/dkms/framework.conf /etc/dkms/framework.conf.d/dracut.conf /etc/dnf/libdnf5-plugins/actions.d/dkms.actions" "$(rpm -qcp "$package" | paste -sd' ')"
 assert_match "it provides dkms" '^dkms = 3\.4\.3$' "$(rpm -qp --provides "$package")"
 
 # A dkms as others package it, and a driver that asks for it.

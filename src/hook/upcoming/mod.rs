@@ -1,12 +1,14 @@
 //! What a package manager is about to do with kernels, read in the form in which each of them says it.
 
 mod apt;
+pub(super) mod dnf;
 mod pacman;
 
 pub(super) use apt::from_apt;
 pub(super) use pacman::from_pacman;
 
 use crate::model::KernelRelease;
+use crate::system::ancestors::ancestors;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -23,4 +25,21 @@ pub(super) struct Upcoming {
     pub hold: String,
     /// The command to repeat.
     pub again: &'static str,
+}
+
+impl Upcoming {
+    /// Whether no kernel is concerned.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kernels.is_empty() && self.images.is_empty()
+    }
+}
+
+/// The files that are words of a package manager's own command line.
+fn named_by(command: &str) -> Vec<PathBuf> {
+    let Some(manager) = ancestors().find(|process| process.command == command) else { return Vec::new() };
+    let place = PathBuf::from(format!("/proc/{}", manager.pid));
+    let dir = fs_err::read_link(place.join("cwd")).unwrap_or_default();
+    let line = fs_err::read(place.join("cmdline")).unwrap_or_default();
+    let words = line.split(|byte| *byte == 0).map(|word| dir.join(String::from_utf8_lossy(word).as_ref()));
+    words.filter(|file| file.is_file()).collect()
 }

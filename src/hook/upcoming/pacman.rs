@@ -1,9 +1,8 @@
 //! alpm-hooks(5).
 
-use super::Upcoming;
+use super::{Upcoming, named_by};
 use crate::archive::kernel_package::is_kernel_package;
 use crate::model::KernelRelease;
-use crate::system::ancestors::ancestors;
 use crate::system::process::Output;
 use crate::system::{System, dir};
 use std::collections::BTreeSet;
@@ -29,7 +28,7 @@ pub(in crate::hook) fn from_pacman(paths: &str, system: &System) -> Upcoming {
         is_package && found.kernels.iter().any(|kernel| has_version(&name, version(kernel)))
     };
     found.files =
-        given_to_pacman().into_iter().chain(downloaded_by_pacman(system)).filter(is_wanted).collect();
+        named_by("pacman").into_iter().chain(downloaded_by_pacman(system)).filter(is_wanted).collect();
     // linux-headers-6.9.5.arch1-1-x86_64.pkg.tar.zst: behind the name follow the version, the release and the architecture.
     let name = |file: &PathBuf| Some(file.file_name()?.to_str()?.rsplitn(4, '-').last()?.to_owned());
     let headers: BTreeSet<String> = found.files.iter().filter_map(name).collect();
@@ -57,16 +56,6 @@ fn has_version(name: &str, version: &str) -> bool {
         };
         !is_longer
     })
-}
-
-/// Packages in pacman's own command line.
-fn given_to_pacman() -> Vec<PathBuf> {
-    let Some(pacman) = ancestors().find(|process| process.command == "pacman") else { return Vec::new() };
-    let place = PathBuf::from(format!("/proc/{}", pacman.pid));
-    let dir = fs_err::read_link(place.join("cwd")).unwrap_or_default();
-    let line = fs_err::read(place.join("cmdline")).unwrap_or_default();
-    let words = line.split(|byte| *byte == 0).map(|word| dir.join(String::from_utf8_lossy(word).as_ref()));
-    words.filter(|file| file.is_file()).collect()
 }
 
 fn downloaded_by_pacman(system: &System) -> Vec<PathBuf> {

@@ -33,7 +33,7 @@ static KEYS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
 });
 
 /// The names of the hooks in tests, and in /usr/lib/dkms.
-const HOOKS: [(&str, &str); 14] = [
+const HOOKS: [(&str, &str); 15] = [
     ("boot", "boot"),
     ("common-postinst", "common.postinst"),
     ("dkms-autoinstaller", "dkms_autoinstaller"),
@@ -46,6 +46,7 @@ const HOOKS: [(&str, &str); 14] = [
     ("kernel-preinst", "kernel-preinst"),
     ("kernel-prerm", "kernel-prerm"),
     ("preflight-apt", "preflight-apt"),
+    ("preflight-dnf", "preflight-dnf"),
     ("preflight-pacman", "preflight-pacman"),
     ("preflight-timer", "preflight-timer"),
 ];
