@@ -2,7 +2,7 @@
 
 use crate::conf::{Isolation, default_isolation};
 use crate::inspect::check::{CheckOptions, Finding, KernelCheck, Kernels, check};
-use crate::kernel::next_boot::GrubMenu;
+use crate::kernel::boot_loader::BootLoader;
 use crate::model::{Error, ExitCode, Result, Target};
 use crate::plan::request::ConfFormat;
 use crate::session::Session;
@@ -75,8 +75,8 @@ pub(crate) fn print(
 /// The kernel of the default that is ours, if it still is.
 fn kept_default(session: &Session<'_>) -> Option<String> {
     let kept = session.tree().kept_default()?;
-    let saved = GrubMenu::read(&session.settings.boot)?.saved_entry();
-    (saved.as_ref() == Some(&kept.entry)).then_some(kept.release)
+    let chosen = BootLoader::read(&session.settings.boot, &session.system.path("/"))?.chosen();
+    (chosen.as_ref() == Some(&kept.entry)).then_some(kept.release)
 }
 
 impl IsolationState {

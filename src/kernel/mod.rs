@@ -4,13 +4,13 @@
 
 pub(crate) mod apt_packages;
 mod arch;
+pub(crate) mod boot_loader;
 mod config;
 pub(crate) mod header_package;
 mod headers;
 mod index;
 pub(crate) mod initramfs;
 pub(crate) mod module_file;
-pub(crate) mod next_boot;
 mod toolchain;
 pub(crate) mod vmlinux;
 mod weak;

@@ -1,10 +1,11 @@
 //! Keeps the boot loader's default on a kernel that has its drivers, while a newer one lacks some; where the administrator wants
-//! that (`boot_default="keep-complete"`), and with grub.
+//! that (`boot_default="keep-complete"`).
 //!
-//! Source: grub's info manual, "Simple configuration handling" (GRUB_DEFAULT=saved) and "Invoking grub-editenv".
+//! Sources: grub's info manual, "Simple configuration handling" (GRUB_DEFAULT=saved) and "Invoking grub-editenv"; bootctl(1),
+//! `set-default`.
 
 use crate::inspect::check::{CheckOptions, Kernels, Kind, check};
-use crate::kernel::next_boot::GrubMenu;
+use crate::kernel::boot_loader::{BootLoader, SetDefault};
 use crate::model::{Error, KernelRelease, Result};
 use crate::plan::boot_default::{BootFacts, BootPlan, plan_boot_default};
 use crate::session::{Session, WriteSession};
@@ -24,40 +25,40 @@ pub(crate) fn keep_complete(session: &WriteSession<'_>) {
 }
 
 fn bring_up_to_date(session: &WriteSession<'_>, ours: Option<KeptDefault>) -> Result<()> {
-    let Some(menu) = GrubMenu::read(&session.settings.boot) else { return Ok(()) };
+    let loader = BootLoader::read(&session.settings.boot, &session.system.path("/"));
+    let Some(loader) = loader else { return Ok(()) };
     let kernels = match session.settings.keeps_complete {
         true => newest_first(session),
         // Switched off: as if every kernel were complete.
         false => Vec::new(),
     };
     let newest = kernels.first().map(|(release, _)| release.clone());
-    let facts = BootFacts { kernels, saved: menu.saved_entry(), ours: ours.map(|kept| kept.entry) };
+    let facts = BootFacts { kernels, chosen: loader.chosen(), ours: ours.map(|kept| kept.entry) };
     let console = &session.system.console;
     match plan_boot_default(&facts) {
         BootPlan::Leave => Ok(()),
         BootPlan::Forget => session.writer.note_default(None),
         BootPlan::GiveBack => {
-            edit(session, &menu, &["unset", "saved_entry"])?;
+            change(session, &loader.set_default(None))?;
             session.writer.note_default(None)?;
             console.note("dkms: the boot loader starts the newest kernel by default again.");
             Ok(())
         }
         BootPlan::Keep(release) => {
             let failed = |why: String| Error::Io { text: why };
-            if !menu.follows_saved_entry() {
-                let text = "boot_default needs GRUB_DEFAULT=saved in /etc/default/grub (then update-grub)";
-                return Err(failed(text.to_owned()));
+            if let Some(obstacle) = loader.obstacle() {
+                return Err(failed(obstacle.to_owned()));
             }
-            let entry = menu.entry_of(release.as_str());
+            let entry = loader.entry_of(release.as_str());
             let entry =
-                entry.ok_or_else(|| failed(format!("grub's menu has no entry for kernel {release}")))?;
-            if facts.saved.as_ref() == Some(&entry) {
+                entry.ok_or_else(|| failed(format!("the boot loader has no entry for kernel {release}")))?;
+            if facts.chosen.as_ref() == Some(&entry) {
                 return Ok(());
             }
             // What is ours is known before it is there.
             let kept = KeptDefault { entry: entry.clone(), release: release.to_string() };
             session.writer.note_default(Some(&kept))?;
-            edit(session, &menu, &["set", &format!("saved_entry={entry}")])?;
+            change(session, &loader.set_default(Some(&entry)))?;
             let newest = newest.map(|newest| newest.to_string()).unwrap_or_default();
             console.note(format!(
                 "dkms: the boot loader starts kernel {release} by default until {newest} has its drivers."
@@ -95,12 +96,10 @@ fn is_complete(session: &Session<'_>, release: &KernelRelease, kernels: &Kernels
     })
 }
 
-fn edit(session: &WriteSession<'_>, menu: &GrubMenu, args: &[&str]) -> Result<()> {
+fn change(session: &WriteSession<'_>, wanted: &SetDefault) -> Result<()> {
     let failed = |why: String| Error::Io { text: why };
-    let tools = ["grub-editenv", "grub2-editenv"];
-    let tool = tools.iter().find_map(|name| session.system.program(name));
-    let tool = tool.ok_or_else(|| failed("grub-editenv is not installed".to_owned()))?;
-    let command = session.system.command(tool).arg(&menu.env_file).args(args).stderr(Output::Capture);
-    let outcome = command.run()?;
+    let tool = wanted.programs.iter().find_map(|name| session.system.program(name));
+    let tool = tool.ok_or_else(|| failed(format!("{} is not installed", wanted.programs[0])))?;
+    let outcome = session.system.command(tool).args(&wanted.args).stderr(Output::Capture).run()?;
     if outcome.status.success() { Ok(()) } else { Err(failed(outcome.stderr_tail())) }
 }

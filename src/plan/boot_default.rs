@@ -8,7 +8,7 @@ pub(crate) struct BootFacts {
     /// The kernels from the newest to the oldest, each with whether it has its drivers.
     pub kernels: Vec<(KernelRelease, bool)>,
     /// The entry that was chosen as default; none where the first of the menu is.
-    pub saved: Option<String>,
+    pub chosen: Option<String>,
     /// The one that we chose.
     pub ours: Option<String>,
 }
@@ -29,8 +29,8 @@ pub(crate) enum BootPlan {
 /// Decides. What a person chose is left alone, and where no kernel has its drivers none is better than another.
 #[must_use]
 pub(crate) fn plan_boot_default(facts: &BootFacts) -> BootPlan {
-    let is_ours = facts.ours.is_some() && facts.saved == facts.ours;
-    if facts.saved.is_some() && !is_ours {
+    let is_ours = facts.ours.is_some() && facts.chosen == facts.ours;
+    if facts.chosen.is_some() && !is_ours {
         return if facts.ours.is_some() { BootPlan::Forget } else { BootPlan::Leave };
     }
     let complete = facts.kernels.iter().position(|(_, is_complete)| *is_complete);
@@ -65,12 +65,12 @@ mod tests {
     #[case::unset_by_hand_since(&[true, true], None, Some("e"), BootPlan::Forget)]
     fn default_is_the_newest_with_its_drivers(
         #[case] complete: &[bool],
-        #[case] saved: Option<&str>,
+        #[case] chosen: Option<&str>,
         #[case] ours: Option<&str>,
         #[case] expected: BootPlan,
     ) {
         let kernels = complete.iter().enumerate().map(|(at, is)| (release(&format!("k{at}")), *is)).collect();
-        let facts = BootFacts { kernels, saved: saved.map(str::to_owned), ours: ours.map(str::to_owned) };
+        let facts = BootFacts { kernels, chosen: chosen.map(str::to_owned), ours: ours.map(str::to_owned) };
         assert_eq!(plan_boot_default(&facts), expected);
     }
 }

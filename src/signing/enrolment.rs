@@ -7,6 +7,7 @@
 use super::verify::CertificateIdentity;
 use super::{SigningFacts, identify};
 use crate::system::digest::sha256;
+use crate::system::efi;
 use std::fmt;
 use std::path::Path;
 
@@ -16,8 +17,6 @@ const DATABASE: &str = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
 /// EFI_CERT_X509_GUID as it stands in memory.
 const X509: [u8; 16] =
     [0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72];
-/// What efivarfs puts in front of a variable's content.
-const ATTRIBUTES: usize = 4;
 
 /// Who demands signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +92,9 @@ fn trusted_lists(root: &Path) -> [Vec<u8>; 3] {
     [mok, variable(root, "MokListRT", SHIM), variable(root, "db", DATABASE)]
 }
 
-/// The content of a UEFI variable; empty if there is none.
+/// Empty if there is none.
 fn variable(root: &Path, name: &str, vendor: &str) -> Vec<u8> {
-    let path = root.join("sys/firmware/efi/efivars").join(format!("{name}-{vendor}"));
-    fs_err::read(path)
-        .ok()
-        .and_then(|content| content.get(ATTRIBUTES..).map(<[u8]>::to_vec))
-        .unwrap_or_default()
+    efi::variable(root, name, vendor).unwrap_or_default()
 }
 
 /// The kernel's keys are listed with the certificate's subject and key identifier.

@@ -6,6 +6,7 @@ pub(crate) mod ancestors;
 mod console;
 pub(crate) mod digest;
 pub(crate) mod dir;
+pub(crate) mod efi;
 mod environment;
 pub(crate) mod files;
 pub(crate) mod fingerprint;

@@ -10,7 +10,6 @@ const OURS: &str = "saved_entry=top>gnulinux-6.1.0-1-amd64";
 /// A machine with grub and two kernels, where `m` builds as the recipe says and is installed for the running one.
 fn machine(default: &str, recipe: &str) -> World {
     let world = World::new();
-    world.kernel(NEW).headers();
     let entry = |release: &str| {
         format!(
             "menuentry 'Linux {release}' $menuentry_id_option 'gnulinux-{release}' {{\n linux /boot/vmlinuz-{release} ro\n}}\n"
@@ -24,17 +23,29 @@ fn machine(default: &str, recipe: &str) -> World {
         entry(K)
     );
     world.write("/boot/grub/grub.cfg", cfg).write(ENV, "# GRUB Environment Block\n");
+    world.program("grub-editenv", EDIT);
+    with_two_kernels(world, recipe)
+}
+
+/// The tool that writes what grub remembers.
+const EDIT: &str = "echo \"$*\" >>@LOG@/grub-editenv; file=$1; action=$2; grep -v '^saved_entry=' $file >$file.new; \
+                    test $action = unset || echo \"$3\" >>$file.new; mv $file.new $file";
+
+fn with_two_kernels(world: World, recipe: &str) -> World {
+    world.kernel(NEW).headers();
     world.depmod_indexes();
-    // The tool that writes what grub remembers.
-    world.program(
-        "grub-editenv",
-        "echo \"$*\" >>@LOG@/grub-editenv; file=$1; action=$2; grep -v '^saved_entry=' $file >$file.new; \
-         test $action = unset || echo \"$3\" >>$file.new; mv $file.new $file",
-    );
     world.package("m", "1.0").recipe(recipe);
     world.ok(&["install", "m/1.0"]);
     world.write("/etc/dkms/framework.conf", "boot_default=\"keep-complete\"\n");
     world
+}
+
+/// Both kernels in files of the Boot Loader Specification.
+fn entries(world: &World, place: &str) {
+    for release in [K, NEW] {
+        let text = format!("title Linux {release}\nversion {release}\nlinux /m/{release}/linux\n");
+        world.write(&format!("{place}/loader/entries/m-{release}.conf"), text);
+    }
 }
 
 const FAILS_ON_NEW: &str = "[ $kernelver != 6.2.0-1-amd64 ] || exit 2";
@@ -127,4 +138,89 @@ fn tool_that_fails_is_a_warning() {
     let world = machine("${saved_entry}", FAILS_ON_NEW);
     world.program("grub-editenv", "echo 'grubenv: too small' >&2; exit 1");
     world.hook("kernel-postinst", &[NEW]).exits(0).complains("The default of the boot loader stays as it is");
+}
+
+/// As on Fedora, where the entry of each new kernel is saved when it is installed.
+#[test]
+fn grub_with_entries_in_files_is_kept_as_well() {
+    let world = World::new();
+    entries(&world, "/boot");
+    let cfg = "if [ \"${next_entry}\" ]; then\n set default=\"${next_entry}\"\nelse\n set default=\"${saved_entry}\"\nfi\nblscfg\n";
+    let (env, newest) = ("/boot/grub2/grubenv", format!("saved_entry=m-{NEW}\n"));
+    world.write("/boot/grub2/grub.cfg", cfg).write(env, &newest);
+    world.write("/etc/sysconfig/kernel", "UPDATEDEFAULT=yes\nDEFAULTKERNEL=kernel-core\n");
+    world.program("grub2-editenv", EDIT);
+    let world = with_two_kernels(world, FAILS_ON_NEW);
+    world.hook("kernel-postinst", &[NEW]).complains(&format!("starts kernel {K} by default"));
+    assert_eq!(world.read(env), format!("saved_entry=m-{K}\n"));
+    world
+        .dkms(&["check"])
+        .says(&format!("{K}  complete, 1 package with 1 module (running kernel; boots next)"));
+    // The kernel is installed again.
+    world.write(env, &newest);
+    world.hook("kernel-postinst", &[NEW]).complains(&format!("starts kernel {K} by default"));
+    assert_eq!(world.read(env), format!("saved_entry=m-{K}\n"));
+    world.package("m", "1.0").recipe("true");
+    world.hook("kernel-postinst", &[NEW]).complains("starts the newest kernel by default again");
+    assert_eq!(world.read(env), newest);
+}
+
+/// The variable of the firmware, with its attributes.
+const VARIABLE: &str = "/sys/firmware/efi/efivars/LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+
+/// A machine that systemd-boot has started.
+fn with_systemd_boot(loader: &str) -> World {
+    let world = World::new();
+    entries(&world, "/boot/efi");
+    world.write("/boot/efi/loader/loader.conf", loader);
+    let utf_16 =
+        |text: &str| -> Vec<u8> { text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect() };
+    let info = [vec![6, 0, 0, 0], utf_16("systemd-boot 252.36")].concat();
+    world.write(&VARIABLE.replace("EntryDefault", "Info"), info);
+    let file = world.path(VARIABLE).display().to_string();
+    world.program(
+        "bootctl",
+        &format!(
+            "echo \"$*\" >>@LOG@/bootctl; rm -f {file}; test -z \"$2\" || \
+             {{ printf '\\6\\0\\0\\0'; printf %s \"$2\" | iconv -t UTF-16LE; printf '\\0\\0'; }} >{file}"
+        ),
+    );
+    with_two_kernels(world, FAILS_ON_NEW)
+}
+
+#[test]
+fn systemd_boot_is_kept_by_its_variable() {
+    let world = with_systemd_boot("timeout 3\n");
+    world.hook("kernel-postinst", &[NEW]).complains(&format!("starts kernel {K} by default"));
+    assert_eq!(world.calls("bootctl"), [format!("set-default m-{K}.conf")]);
+    world
+        .dkms(&["check"])
+        .says(&format!("{K}  complete, 1 package with 1 module (running kernel; boots next)"));
+    world.hook("kernel-postinst", &[NEW]).is_silent_about("by default");
+    world.package("m", "1.0").recipe("true");
+    world.hook("kernel-postinst", &[NEW]).complains("starts the newest kernel by default again");
+    assert!(!world.has(VARIABLE));
+}
+
+#[rstest]
+#[case::in_loader_conf("default m-6.1*\n", "")]
+#[case::by_bootctl("", "m-6.2.0-1-amd64.conf")]
+fn choice_made_for_systemd_boot_is_left_alone(#[case] loader: &str, #[case] chosen: &str) {
+    let world = with_systemd_boot(loader);
+    if !chosen.is_empty() {
+        world.shell(&format!("bootctl set-default {chosen}"));
+    }
+    let before = world.calls("bootctl");
+    world.hook("kernel-postinst", &[NEW]).is_silent_about("by default");
+    assert_eq!(world.calls("bootctl"), before);
+}
+
+#[test]
+fn unknown_boot_loader_is_explained() {
+    let world = World::new();
+    entries(&world, "/boot");
+    let world = with_two_kernels(world, FAILS_ON_NEW);
+    world
+        .hook("kernel-postinst", &[NEW])
+        .complains("boot_default works with grub and systemd-boot, and neither was found");
 }

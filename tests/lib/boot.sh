@@ -2,6 +2,8 @@
 # Boots a root under qemu in software emulation. Source after system.sh.
 #
 #   boot_prepare ROOT              a unit that reports on the console when multi-user.target is reached, and powers off
+#   boot_driver ROOT KERNEL        hello/1.0 is added, does not build for that kernel until `echo >/usr/src/hello-1.0/not-yet.sh`, and
+#                                  boot_default="keep-complete"
 #   boot_disk ROOT FILE            make a disk of the root, without what is mounted in it
 #   boot DISK ROOT KERNEL          boot the kernel of ROOT from the disk; prints the console
 
@@ -27,6 +29,7 @@ dkms status --format json | tr -d ' \n' | grep -o '"walls":[^]]*' | say walls
 grep -h '^DONE: ' /var/lib/dkms/*/*/*/*/log/make.log | say escaped
 journalctl -b -o cat -u dkms.service --no-pager | say unit-journal
 journalctl -b -o cat -t dkms-boot --no-pager | say journal
+test ! -x /usr/local/sbin/step || /usr/local/sbin/step 2>&1 | say step
 sync
 echo "report end: end"
 poweroff -f
@@ -52,6 +55,17 @@ UNIT
     done
     printf '/dev/vda / ext4 defaults 0 0\n' >"$root/etc/fstab"
     root_run "$root" systemd-machine-id-setup >/dev/null 2>&1
+}
+
+boot_driver() {
+    local root=$1 kernel=$2
+    cp -r "$ROOT_PROJECT/tests/fixtures/hello" "$root/usr/src/hello-1.0"
+    echo "PRE_BUILD=\"not-yet.sh\"" >>"$root/usr/src/hello-1.0/dkms.conf"
+    # shellcheck disable=SC2016 # the script's own variable
+    printf '#!/bin/sh\ntest "$kernelver" != %s\n' "$kernel" >"$root/usr/src/hello-1.0/not-yet.sh"
+    chmod 755 "$root/usr/src/hello-1.0/not-yet.sh"
+    root_run "$root" dkms add hello/1.0 >/dev/null
+    echo 'boot_default="keep-complete"' >"$root/etc/dkms/framework.conf.d/boot.conf"
 }
 
 boot_disk() {

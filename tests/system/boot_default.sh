@@ -57,14 +57,7 @@ boot_grub() {
     cp "$console" "$ROOT_PROJECT/target/system-tests/boot-default-$1.console"
 }
 
-cp -r "$ROOT_PROJECT/tests/fixtures/hello" "$root/usr/src/hello-1.0"
-# It does not compile for the newer kernel.
-echo "PRE_BUILD=\"not-yet.sh\"" >>"$root/usr/src/hello-1.0/dkms.conf"
-# shellcheck disable=SC2016 # the script's own variable
-printf '#!/bin/sh\ntest "$kernelver" != %s\n' "$new_kernel" >"$root/usr/src/hello-1.0/not-yet.sh"
-chmod 755 "$root/usr/src/hello-1.0/not-yet.sh"
-root_run "$root" dkms add hello/1.0 >/dev/null
-echo 'boot_default="keep-complete"' >"$root/etc/dkms/framework.conf.d/boot.conf"
+boot_driver "$root" "$new_kernel"
 assert_status "the driver is installed for the older kernel" 0 root_run "$root" dkms autoinstall -k "$old_kernel"
 tried=$(root_run "$root" dkms autoinstall -k "$new_kernel" 2>&1 || true)
 assert_match "it does not build for the newer one" '^FAILED hello/1\.0 ' "$tried"

@@ -2,7 +2,7 @@
 
 use super::{Finding, KernelCheck, Kind};
 use crate::conf::{DISABLED_FILE, Settings, Strictness};
-use crate::kernel::next_boot::next_boot;
+use crate::kernel::boot_loader::BootLoader;
 use crate::model::remedy::Remedy;
 use crate::model::{KernelRelease, PackageName, compare_versions};
 use crate::plan::autoinstall::Plan;
@@ -34,7 +34,8 @@ impl Kernels {
         let mut all: Vec<KernelRelease> = releases.filter(is_bootable).collect();
         all.sort_by(|a, b| compare_versions(a.as_str(), b.as_str()));
         let known = |release: &KernelRelease| all.contains(release);
-        let next = next_boot(&settings.boot).and_then(|text| KernelRelease::new(&text).ok());
+        let loader = BootLoader::read(&settings.boot, &system.path("/"));
+        let next = loader.and_then(|loader| KernelRelease::new(&loader.next()?).ok());
         let (running, next) = (system.host.running.clone().filter(known), next.filter(known));
         Self { all, running, next }
     }

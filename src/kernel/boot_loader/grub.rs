@@ -1,41 +1,15 @@
-//! Which kernel the boot loader starts next, as far as its files say it. Only reads.
+//! grub: its menu, which is one of its own or is in files, and what it remembers.
 //!
-//! Sources: grub's info manual (`default`, `grubenv`), the Boot Loader Specification, systemd-boot's loader.conf(5).
+//! Source: grub's info manual (`default`, `grubenv`, `blscfg`).
 
-use crate::model::compare_versions;
-use crate::system::dir;
+use super::entries;
+use super::{SetDefault, release_of_image};
 use std::path::{Path, PathBuf};
-
-/// The release of the default entry; `None` where no boot loader's files can be read, or they do not say it.
-#[must_use]
-pub(crate) fn next_boot(boot: &Path) -> Option<String> {
-    let read = |path: &str| fs_err::read_to_string(boot.join(path)).ok();
-    let env = ["grub/grubenv", "grub2/grubenv"].iter().find_map(|path| read(path)).unwrap_or_default();
-    if let Some(menu) = GrubMenu::read(boot) {
-        return menu.next();
-    }
-    let entries: Vec<(String, String)> = dir::entries(boot.join("loader/entries"))
-        .iter()
-        .filter_map(|entry| {
-            let name = entry.file_name().to_str()?.strip_suffix(".conf")?.to_owned();
-            Some((name, fs_err::read_to_string(entry.path()).ok()?))
-        })
-        .collect();
-    let wanted = variable(&env, "next_entry").or_else(|| variable(&env, "saved_entry"));
-    let loader = read("loader/loader.conf").unwrap_or_default();
-    let wanted = wanted.or_else(|| loader.lines().find_map(|line| word_after(line, "default")));
-    by_specification(&entries, wanted.as_deref())
-}
 
 /// A non-empty value of a grubenv.
 fn variable(env: &str, name: &str) -> Option<String> {
     let value = env.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?.trim();
     (!value.is_empty()).then(|| value.to_owned())
-}
-
-fn word_after(line: &str, name: &str) -> Option<String> {
-    let mut words = line.split_whitespace();
-    (words.next() == Some(name)).then(|| words.next().map(str::to_owned)).flatten()
 }
 
 /// A menu entry of a grub.cfg: its place in nested menus, title, identifier and kernel.
@@ -52,14 +26,15 @@ pub(crate) struct GrubMenu {
     /// What GRUB_DEFAULT in /etc/default/grub became.
     default: String,
     /// The file that grub-editenv(1) writes.
-    pub env_file: PathBuf,
+    env_file: PathBuf,
     env: String,
+    /// Whether the entry of each new kernel is saved when it is installed, so that this says nothing of a person's choice.
+    saves_new: bool,
 }
 
 impl GrubMenu {
-    /// `None` where there is no grub, or its menu is in files of the Boot Loader Specification.
-    #[must_use]
-    pub(crate) fn read(boot: &Path) -> Option<Self> {
+    /// `None` where there is no grub.
+    pub(super) fn read(boot: &Path, root: &Path) -> Option<Self> {
         let dir = ["grub", "grub2"]
             .iter()
             .map(|name| boot.join(name))
@@ -67,32 +42,47 @@ impl GrubMenu {
         let cfg = fs_err::read_to_string(dir.join("grub.cfg")).ok()?;
         let env_file = dir.join("grubenv");
         let env = fs_err::read_to_string(&env_file).unwrap_or_default();
-        cfg.contains("menuentry ").then(|| Self::new(&cfg, env, env_file))
-    }
-
-    fn new(cfg: &str, env: String, env_file: PathBuf) -> Self {
-        let set = cfg.lines().filter_map(|line| line.trim().strip_prefix("set default="));
-        let mut set = set.map(|value| value.trim_matches('"'));
-        // The script takes next_entry where there is one, and else what GRUB_DEFAULT became.
-        let default = set.rfind(|value| !value.contains("next_entry")).unwrap_or("0").to_owned();
-        Self { entries: grub_entries(cfg), default, env_file, env }
+        let is_in_files = cfg.lines().any(|line| line.trim() == "blscfg");
+        let (entries, saves_new) = match is_in_files {
+            true => (entries_in_files(boot), saves_new_kernels(root)),
+            false => (grub_entries(&cfg), false),
+        };
+        (!entries.is_empty()).then(|| Self { entries, default: default_of(&cfg), env_file, env, saves_new })
     }
 
     /// Whether the default is what `saved_entry` says, because GRUB_DEFAULT is `saved`.
-    #[must_use]
-    pub(crate) fn follows_saved_entry(&self) -> bool {
+    pub(super) fn follows_saved_entry(&self) -> bool {
         self.default.contains("saved_entry")
     }
 
-    /// The entry that was chosen as default, by a person or by us.
-    #[must_use]
-    pub(crate) fn saved_entry(&self) -> Option<String> {
+    fn saved_entry(&self) -> Option<String> {
         variable(&self.env, "saved_entry")
     }
 
+    pub(super) fn chosen(&self) -> Option<String> {
+        let newest = self.newest().filter(|_| self.saves_new);
+        self.saved_entry().filter(|saved| newest.as_ref() != Some(saved))
+    }
+
+    fn newest(&self) -> Option<String> {
+        Some(self.entries.first()?.ids.join(">"))
+    }
+
+    pub(super) fn set_default(&self, entry: Option<&str>) -> SetDefault {
+        let entry = entry.map(str::to_owned).or_else(|| self.newest().filter(|_| self.saves_new));
+        let change = match entry {
+            Some(entry) => vec!["set".to_owned(), format!("saved_entry={entry}")],
+            None => vec!["unset".to_owned(), "saved_entry".to_owned()],
+        };
+        let file = self.env_file.to_string_lossy().into_owned();
+        SetDefault {
+            programs: &["grub-editenv", "grub2-editenv"],
+            args: [file].into_iter().chain(change).collect(),
+        }
+    }
+
     /// What `saved_entry` has to be for a kernel: identifiers, which the next grub-mkconfig leaves as they are.
-    #[must_use]
-    pub(crate) fn entry_of(&self, release: &str) -> Option<String> {
+    pub(super) fn entry_of(&self, release: &str) -> Option<String> {
         let of_kernel = self.entries.iter().filter(|entry| entry.release.as_deref() == Some(release));
         let named =
             of_kernel.filter(|entry| entry.ids.iter().all(|id| !id.is_empty() && !id.contains("recovery")));
@@ -101,9 +91,7 @@ impl GrubMenu {
         Some(found.ids.join(">"))
     }
 
-    /// The release of the entry that starts next.
-    #[must_use]
-    pub(crate) fn next(&self) -> Option<String> {
+    pub(super) fn next(&self) -> Option<String> {
         let saved = || self.saved_entry().unwrap_or_else(|| "0".to_owned());
         let default = || if self.follows_saved_entry() { saved() } else { self.default.clone() };
         let wanted = variable(&self.env, "next_entry").unwrap_or_else(default);
@@ -120,6 +108,32 @@ impl GrubMenu {
         };
         self.entries.iter().find(fits)?.release.clone()
     }
+}
+
+/// What GRUB_DEFAULT became: the script takes next_entry where there is one, and else this.
+fn default_of(cfg: &str) -> String {
+    let set = cfg.lines().filter_map(|line| line.trim().strip_prefix("set default="));
+    let mut set = set.map(|value| value.trim_matches('"'));
+    set.rfind(|value| !value.contains("next_entry")).unwrap_or("0").to_owned()
+}
+
+/// As grub of Fedora shows the files of the Boot Loader Specification.
+fn entries_in_files(boot: &Path) -> Vec<GrubEntry> {
+    let entries = entries::read(&[boot.to_owned()]).into_iter().enumerate();
+    entries
+        .map(|(place, entry)| GrubEntry {
+            place: vec![place],
+            titles: vec![entry.title],
+            ids: vec![entry.id],
+            release: entry.release,
+        })
+        .collect()
+}
+
+/// Fedora's kernel-install and grubby look there.
+fn saves_new_kernels(root: &Path) -> bool {
+    let text = fs_err::read_to_string(root.join("etc/sysconfig/kernel")).unwrap_or_default();
+    text.lines().any(|line| line.trim() == "UPDATEDEFAULT=yes")
 }
 
 fn grub_entries(cfg: &str) -> Vec<GrubEntry> {
@@ -165,31 +179,6 @@ fn grub_entries(cfg: &str) -> Vec<GrubEntry> {
     entries
 }
 
-fn release_of_image(path: &str) -> Option<String> {
-    let name = path.rsplit('/').next()?;
-    name.strip_prefix("vmlinuz-").map(str::to_owned)
-}
-
-/// The entry with that name, or the newest one.
-fn by_specification(entries: &[(String, String)], wanted: Option<&str>) -> Option<String> {
-    let key = |text: &str, name: &str| text.lines().find_map(|line| word_after(line, name));
-    let release = |text: &str| {
-        let image = key(text, "linux");
-        key(text, "version").or_else(|| image.as_deref().and_then(release_of_image))
-    };
-    let is_wanted = |name: &str| {
-        wanted.is_some_and(|wanted| {
-            let wanted = wanted.strip_suffix(".conf").unwrap_or(wanted);
-            glob::Pattern::new(wanted).is_ok_and(|pattern| pattern.matches(name))
-        })
-    };
-    let mut releases: Vec<(bool, String)> =
-        entries.iter().filter_map(|(name, text)| Some((is_wanted(name), release(text)?))).collect();
-    releases.sort_by(|(_, a), (_, b)| compare_versions(b, a));
-    let chosen = releases.iter().find(|(wanted, _)| *wanted).or(releases.first());
-    chosen.map(|(_, release)| release.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +208,17 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
 }
 "#;
 
+    fn menu(default: &str, env: &str) -> GrubMenu {
+        let cfg = GRUB.replace("@DEFAULT@", default);
+        GrubMenu {
+            entries: grub_entries(&cfg),
+            default: default_of(&cfg),
+            env_file: PathBuf::new(),
+            env: env.to_owned(),
+            saves_new: false,
+        }
+    }
+
     #[rstest]
     #[case::first("0", "", Some("6.1.0-56-amd64"))]
     #[case::nested("1>1", "", Some("6.1.0-55-amd64"))]
@@ -238,32 +238,13 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
     #[case::other_system("2", "", None)]
     #[case::nonsense("no such entry", "", None)]
     fn grub_default_is_found(#[case] default: &str, #[case] env: &str, #[case] release: Option<&str>) {
-        let menu = GrubMenu::new(&GRUB.replace("@DEFAULT@", default), env.to_owned(), PathBuf::new());
+        let menu = menu(default, env);
         assert_eq!(menu.next().as_deref(), release);
-    }
-
-    #[rstest]
-    #[case::newest(None, "6.9.5-200")]
-    #[case::chosen(Some("m-6.8.1-100"), "6.8.1-100")]
-    #[case::pattern(Some("m-6.8*"), "6.8.1-100")]
-    #[case::file(Some("m-6.8.1-100.conf"), "6.8.1-100")]
-    #[case::gone(Some("m-5.0"), "6.9.5-200")]
-    fn entry_of_the_specification_is_found(#[case] wanted: Option<&str>, #[case] release: &str) {
-        let entries = [
-            ("m-6.8.1-100".to_owned(), "title x\nversion 6.8.1-100\nlinux /vmlinuz-6.8.1-100\n".to_owned()),
-            ("m-6.9.5-200".to_owned(), "title x\nlinux /boot/vmlinuz-6.9.5-200\n".to_owned()),
-        ];
-        assert_eq!(by_specification(&entries, wanted).as_deref(), Some(release));
-    }
-
-    #[test]
-    fn machine_without_boot_loader_says_nothing() {
-        assert_eq!(next_boot(Path::new("/no/such/directory")), None);
     }
 
     #[test]
     fn entry_of_a_kernel_is_named_by_identifiers() {
-        let menu = GrubMenu::new(&GRUB.replace("@DEFAULT@", "${saved_entry}"), String::new(), PathBuf::new());
+        let menu = menu("${saved_entry}", "");
         let entry = |release| menu.entry_of(release);
         assert_eq!(
             entry("6.1.0-55-amd64").unwrap(),
@@ -274,6 +255,55 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
             "gnulinux-advanced-U>gnulinux-6.1.0-56-amd64-advanced-U"
         );
         assert_eq!(entry("6.1"), None);
-        assert!(menu.follows_saved_entry() && menu.saved_entry().is_none());
+        assert!(menu.follows_saved_entry() && menu.chosen().is_none());
+    }
+
+    /// As on Fedora.
+    fn menu_in_files(env: &str, sysconfig: &str) -> GrubMenu {
+        let dir = tempfile::tempdir().unwrap();
+        let cfg = "if [ \"${next_entry}\" ]; then\n  set default=\"${next_entry}\"\nelse\n  set default=\"${saved_entry}\"\nfi\n\
+                   insmod blscfg\nblscfg\nmenuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {\n fwsetup\n}\n";
+        for (name, text) in [
+            ("boot/grub2/grub.cfg", cfg),
+            ("boot/grub2/grubenv", env),
+            ("boot/loader/entries/m-6.8.conf", "title A (6.8)\nversion 6.8\nlinux /vmlinuz-6.8\n"),
+            ("boot/loader/entries/m-6.9.conf", "title A (6.9)\nversion 6.9\nlinux /vmlinuz-6.9\n"),
+            ("etc/sysconfig/kernel", sysconfig),
+        ] {
+            let path = dir.path().join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        }
+        GrubMenu::read(&dir.path().join("boot"), dir.path()).unwrap()
+    }
+
+    #[rstest]
+    #[case::nothing_saved("", "", "6.9", None)]
+    #[case::chosen("saved_entry=m-6.8\n", "UPDATEDEFAULT=yes\n", "6.8", Some("m-6.8"))]
+    #[case::newest_by_hand("saved_entry=m-6.9\n", "", "6.9", Some("m-6.9"))]
+    #[case::newest_by_its_installation("saved_entry=m-6.9\n", "# x\nUPDATEDEFAULT=yes\n", "6.9", None)]
+    #[case::once("next_entry=m-6.8\nsaved_entry=m-6.9\n", "UPDATEDEFAULT=yes\n", "6.8", None)]
+    fn menu_in_files_is_read(
+        #[case] env: &str,
+        #[case] sysconfig: &str,
+        #[case] next: &str,
+        #[case] chosen: Option<&str>,
+    ) {
+        let menu = menu_in_files(env, sysconfig);
+        assert_eq!(menu.next().as_deref(), Some(next));
+        assert_eq!(menu.chosen().as_deref(), chosen);
+        assert_eq!(menu.entry_of("6.8").as_deref(), Some("m-6.8"));
+    }
+
+    #[rstest]
+    #[case::keep("", Some("m-6.8"), &["set", "saved_entry=m-6.8"])]
+    #[case::give_back("", None, &["unset", "saved_entry"])]
+    #[case::give_back_as_it_was("UPDATEDEFAULT=yes\n", None, &["set", "saved_entry=m-6.9"])]
+    fn default_is_changed_by_editing_what_grub_remembers(
+        #[case] sysconfig: &str,
+        #[case] entry: Option<&str>,
+        #[case] expected: &[&str],
+    ) {
+        assert_eq!(menu_in_files("", sysconfig).set_default(entry).args[1..], *expected);
     }
 }
