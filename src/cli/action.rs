@@ -282,7 +282,8 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
         operand: Operand::Name,
         is_common: false,
         summary: "install the next older version, and keep it",
-        manual: "Installs, in the place of the installed version of a package, the newest older one that is registered: for the \
+        manual: "Installs, in the place of the installed version of a package, the newest older one that is registered or kept \
+                 from an upgrade (keep_versions in framework.conf): for the \
                  kernel -k, or for every kernel that has the package. The version that is left is disabled there, so that it does \
                  not come back; a newer one is taken when it comes. dkms enable ends that.",
         example: "dkms rollback nvidia -k 6.1.0-50-amd64",

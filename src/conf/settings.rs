@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const GENERAL: [&str; 22] = [
+const GENERAL: [&str; 23] = [
     "source_tree",
     "dkms_tree",
     "install_tree",
@@ -36,6 +36,7 @@ const GENERAL: [&str; 22] = [
     "build_paths",
     "preflight",
     "boot_default",
+    "keep_versions",
 ];
 /// Also in the administrator's files for one package.
 pub(super) const ISOLATION: [&str; 2] = ["build_isolation", "build_paths"];
@@ -170,6 +171,8 @@ pub(crate) struct Settings {
     pub preflight: PreflightPolicy,
     /// Whether the boot loader's default stays on a kernel that has its drivers, while a newer one lacks some.
     pub keeps_complete: bool,
+    /// How many versions that a package manager replaced are kept.
+    pub keep_versions: usize,
     /// Whether a signing key is made where there is none.
     pub makes_keys: bool,
     /// A module that should be signed and cannot be is a failed build.
@@ -222,6 +225,7 @@ impl Settings {
             on_failure: on_failure(text("on_failure"), system),
             preflight: preflight(text("preflight"), system),
             keeps_complete: keeps_complete(text("boot_default"), system),
+            keep_versions: keep_versions(text("keep_versions"), system),
             makes_keys: true,
             require_signature: text("require_signature").is_some(),
             inhibit_shutdown: text("inhibit_shutdown").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
@@ -339,6 +343,16 @@ fn preflight(value: Option<&str>, system: &System) -> PreflightPolicy {
             "preflight in framework.conf is {text:?}, which is none of off, report, build and require; using report."
         ));
         PreflightPolicy::default()
+    })
+}
+
+fn keep_versions(value: Option<&str>, system: &System) -> usize {
+    let Some(text) = value else { return 1 };
+    text.trim().parse().unwrap_or_else(|_| {
+        system
+            .console
+            .warn(format!("keep_versions in framework.conf is {text:?}, which is no number; using 1."));
+        1
     })
 }
 

@@ -84,6 +84,10 @@ fn load_and_install(
         let target = target_of(hook, Some(release), settings)?;
         match install_for(&session, id, &target) {
             Ok(indexed) => to_index.retain(|waiting| !indexed || waiting != release),
+            // The version before the upgrade is in use.
+            Err(error) if error.is_of_the_package() && session.tree().active(&id.name, &target).is_some() => {
+                session.tell(&error);
+            }
             Err(error) => {
                 session.tell(&error);
                 failures.push(Failure::from_error(id, &target, &error));

@@ -7,7 +7,7 @@ use super::regenerate::{self, When};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
 use crate::install::originals;
-use crate::ops;
+use crate::ops::{self, replaced};
 use crate::system::files;
 use crate::system::syslog::Severity;
 use crate::tree::Tree;
@@ -80,8 +80,10 @@ pub(super) fn hand_back() -> ExitCode {
     run("hand-back", |hook| {
         let settings = Settings::load(Overrides::default(), &hook.system);
         if settings.dkms_tree.is_dir() {
-            let done =
-                ops::change(&settings, &hook.system).and_then(|session| originals::hand_back(&session));
+            let done = ops::change(&settings, &hook.system).and_then(|session| {
+                originals::hand_back(&session)?;
+                replaced::hand_back(&session)
+            });
             if let Err(error) = done {
                 hook.error(&error.to_string());
             }

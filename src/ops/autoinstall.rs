@@ -7,6 +7,7 @@ use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target}
 use crate::ops::boot_default::keep_complete;
 use crate::ops::kept::drop_unused;
 use crate::ops::lifecycle::finish;
+use crate::ops::replaced::{bring_back, newest_below, retire};
 use crate::ops::schedule::{self, Ended, Ending};
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
 use crate::plan::request::Force;
@@ -40,10 +41,15 @@ pub(crate) struct Report {
 /// Nothing could be tried at all.
 pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &Force) -> Result<Report> {
     session.system.console.set_brief(true);
-    let snapshot = session.tree().scan(&session.settings.source_tree);
-    let facts = gather(session, &snapshot, target, force);
+    let plan_now = || {
+        let snapshot = session.tree().scan(&session.settings.source_tree);
+        plan_autoinstall(gather(session, &snapshot, target, force))
+    };
+    let mut plan = plan_now();
+    if bring_back_below(session, plan.failed.iter().map(|(id, _)| id), target) {
+        plan = plan_now();
+    }
     note_rewritten(session);
-    let mut plan = plan_autoinstall(facts);
     let mut report = Report { nothing_pending: plan.is_empty(), ..Report::default() };
     // What failed before is printed with the report, as loud as the caller wants it.
     let is_news = |error: &&Error| !matches!(error, Error::FailedBefore { .. });
@@ -107,8 +113,27 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
     drop_unused(session);
+    retire(session);
     keep_complete(session);
     Ok(report)
+}
+
+/// Registers the versions that upgrades replaced with ones that do not build. Tells whether there are any.
+fn bring_back_below<'a>(
+    session: &WriteSession<'_>,
+    failed: impl Iterator<Item = &'a PackageId>,
+    target: &Target,
+) -> bool {
+    let mut is_any = false;
+    for id in failed.filter(|id| session.tree().active(&id.name, target).is_none()) {
+        let found = newest_below(session, id, target).filter(|older| session.added(older).is_err());
+        match found.map(|older| bring_back(session, &older)) {
+            Some(Ok(_)) => is_any = true,
+            Some(Err(error)) => session.tell(&error),
+            None => {}
+        }
+    }
+    is_any
 }
 
 /// How often an older version is looked for: each time one more does not build.
@@ -132,6 +157,9 @@ pub(super) fn step_back<T>(
             })
             .map(|(id, _)| id.clone())
             .collect();
+        let of_the_package =
+            ended.iter().filter(|(_, result)| result.as_ref().is_err_and(|error| error.is_of_the_package()));
+        bring_back_below(session, of_the_package.map(|(id, _)| id), target);
         let snapshot = session.tree().scan(&session.settings.source_tree);
         if failed.iter().all(|id| snapshot.versions(&id.name).len() < 2) {
             break;

@@ -19,6 +19,7 @@ use crate::ops::boot_default::keep_complete;
 use crate::ops::dependents::rebuild_dependents;
 use crate::ops::history::{attempt, note};
 use crate::ops::kept::take_kept;
+use crate::ops::replaced::{bring_back, newest_below, retire};
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
@@ -60,7 +61,8 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
             BuildPlan::Skip(skip) => session.system.console.say(skip.to_string()),
             BuildPlan::Build(why) => {
                 let work = || build_for(session, job, &added, &id, why);
-                attempt(session, &id, AttemptResult::Built, work)?;
+                attempt(session, &id, AttemptResult::Built, work)
+                    .inspect_err(|error| step_back(session, added.id(), target, error))?;
             }
         }
         Ok(())
@@ -81,16 +83,53 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
                 refusal = Some(error);
                 return Ok(());
             }
-            other => other?,
+            Err(error) => {
+                step_back(session, added.id(), target, &error);
+                return Err(error);
+            }
+            Ok(installed) => installed,
         };
         is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
     });
+    retire(session);
     keep_complete(session);
     ended?;
     match refusal.filter(|_| !is_wanted) {
         Some(error) => Err(Error::Reported(Box::new(error))),
         None => Ok(()),
+    }
+}
+
+/// What a package manager brings and does not build leaves the kernel to the version that it replaced. A person who builds one
+/// sees that it fails, and decides.
+fn step_back(session: &WriteSession<'_>, failed: &PackageId, target: &Target, error: &Error) {
+    if !session.system.is_by_hand() && error.is_of_the_package() {
+        return_to_replaced(session, failed, target);
+    }
+}
+
+/// Installs the newest version that is kept and older than another one, if the kernel has none.
+pub(crate) fn return_to_replaced(session: &WriteSession<'_>, newer: &PackageId, target: &Target) {
+    if session.tree().active(&newer.name, target).is_some() {
+        return;
+    }
+    let Some(id) = newest_below(session, newer, target) else { return };
+    let job = Job {
+        subject: Subject::Package(id.clone()),
+        conf: None,
+        targets: vec![target.clone()],
+        every_kernel: false,
+        force: Force::default(),
+    };
+    let back = bring_back(session, &id)
+        .and_then(|added| install_one(session, &job, &added, target))
+        .and_then(|installed| finish(session, target, installed.into_iter().collect(), &job.force));
+    match back {
+        Ok(()) => session.system.console.note(format!(
+            "{newer} is not installed for kernel {target}; {id}, which it replaced, stays in use there."
+        )),
+        Err(error) => session.tell(&error),
     }
 }
 

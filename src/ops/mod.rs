@@ -16,6 +16,7 @@ mod recover;
 mod remains;
 pub(crate) mod remove;
 pub(crate) mod repair;
+pub(crate) mod replaced;
 pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod schedule;

@@ -5,7 +5,9 @@ use crate::install::uninstall::{RemoveCaller, uninstall};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::ops::Failures;
 use crate::ops::kept::drop_package;
+use crate::ops::lifecycle::return_to_replaced;
 use crate::ops::remains::gather_remains;
+use crate::ops::replaced::{follow_removal, keep_replaced};
 use crate::plan::request::Targets;
 use crate::session::WriteSession;
 use crate::tree::{Entry, Key};
@@ -57,10 +59,26 @@ pub(crate) fn remove_all(
         ));
         return Ok(());
     }
+    let is_used = |target: &&Target| {
+        session.tree().installed(&BuildId::new(package.clone(), (*target).clone())).is_some()
+    };
+    let kept_for: Vec<Target> = match keep_replaced(session, package) {
+        true => targets.iter().filter(is_used).cloned().collect(),
+        false => Vec::new(),
+    };
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))?;
     drop_package(session, package);
-    if session.writer.forget(package)? {
-        session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
+    if !session.writer.forget(package)? {
+        return Ok(());
+    }
+    session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
+    for older in follow_removal(session, package) {
+        remove_all(session, &older, &Targets::AllBuilt, false)?;
+    }
+    // rpm removes the old version when the new one is there, whether it builds or not.
+    let newer = session.tree().scan(&session.settings.source_tree);
+    if let Some(newer) = newer.versions(&package.name).first() {
+        kept_for.iter().for_each(|target| return_to_replaced(session, &newer.id, target));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::model::{
 use crate::ops::Failures;
 use crate::ops::disable::{read, write};
 use crate::ops::lifecycle::install_all;
+use crate::ops::replaced::{bring_back, newest_below};
 use crate::plan::request::{Force, Job, Subject};
 use crate::session::WriteSession;
 
@@ -52,7 +53,18 @@ fn go_back(package: &PackageName, target: &Target, session: &WriteSession<'_>) -
         return Err(nothing(format!("No version of {package} is installed for kernel {target}.")));
     };
     let from = installed.id().package.clone();
-    let Some(to) = older(&from, target, session) else {
+    let registered = older(&from, target, session);
+    let replaced = newest_below(session, &from, target);
+    let is_newer = |id: &PackageId| {
+        registered
+            .as_ref()
+            .is_none_or(|to| compare_versions(id.version.as_str(), to.version.as_str()).is_gt())
+    };
+    let to = match replaced.filter(is_newer) {
+        Some(id) => Some(bring_back(session, &id)?.id().clone()),
+        None => registered,
+    };
+    let Some(to) = to else {
         return Err(nothing(format!(
             "{package} has no version older than {} that could be installed for kernel {target}.",
             from.version

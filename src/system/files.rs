@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use xattr::FileExt as _;
 
 /// How the names of temporary neighbours begin; [`RANDOM`] characters follow.
-const TEMPORARY: &str = ".dkms-";
+pub(crate) const TEMPORARY: &str = ".dkms-";
 const RANDOM: usize = 6;
 
 /// Makes a directory and its parents, mode 0755.

@@ -16,6 +16,7 @@ pub(crate) mod journal;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod mounts;
+pub(crate) mod package_script;
 pub(crate) mod process;
 pub(crate) mod regex;
 mod rpm_transaction;

@@ -62,6 +62,12 @@ impl Tree {
         Self { root: self.root.join(".preflight") }
     }
 
+    /// The tree with versions that a package manager replaced. Hidden for the same reason.
+    #[must_use]
+    pub(crate) fn replaced(&self) -> Self {
+        Self { root: self.root.join(".replaced") }
+    }
+
     #[must_use]
     pub(crate) fn name_dir(&self, name: &PackageName) -> PathBuf {
         self.root.join(name.as_str())

@@ -52,6 +52,7 @@ mod preflight;
 mod preview;
 mod reference;
 mod remedies;
+mod replaced;
 mod resigning;
 mod rollback;
 mod rpm_upgrade;

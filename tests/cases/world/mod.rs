@@ -331,12 +331,34 @@ impl World {
     /// Runs one of our programs, `dkms` or a hook, under strace(1) with these options. The programs that it starts are not
     /// traced.
     pub fn traced(&self, options: &[String], program: &str, args: &[&str]) -> Ended {
-        let program = if program == "dkms" { env!("CARGO_BIN_EXE_dkms").to_owned() } else { hook(program) };
-        let mut words: Vec<&str> = vec!["-f", "-b", "execve", "-qqq"];
+        let path = match program {
+            "dkms" | "prerm" => env!("CARGO_BIN_EXE_dkms").to_owned(),
+            _ => hook(program),
+        };
+        let mut words: Vec<&str> = vec!["strace", "-f", "-b", "execve", "-qqq"];
         words.extend(options.iter().map(String::as_str));
-        words.push(&program);
+        words.push(&path);
         words.extend(args);
-        Running::start(self.command("strace", &words), &self.dir.path().join("log")).wait()
+        let command = match program {
+            "prerm" => self.in_prerm("upgrade", &words),
+            _ => self.command(words[0], &words[1..]),
+        };
+        Running::start(command, &self.dir.path().join("log")).wait()
+    }
+
+    /// `dkms` in the prerm of a package, as dpkg calls it.
+    pub fn prerm(&self, argument: &str, args: &[&str]) -> Ended {
+        let words = [&[env!("CARGO_BIN_EXE_dkms")], args].concat();
+        Running::start(self.in_prerm(argument, &words), &self.dir.path().join("log")).wait()
+    }
+
+    /// A command in the prerm of a package. Killed, the script ends in the same way.
+    fn in_prerm(&self, argument: &str, words: &[&str]) -> Command {
+        let file = self.scratch("m-dkms.prerm");
+        script(&file, "shift; \"$@\"; status=$?; test $status -le 128 || kill -KILL $$; exit $status");
+        let mut command = self.command(file.to_str().unwrap(), &[&[argument], words].concat());
+        command.env("DPKG_MAINTSCRIPT_PACKAGE", "m-dkms");
+        command
     }
 
     /// A shell line, with the hook programs as `$postinst` and so on.

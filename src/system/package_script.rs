@@ -1,0 +1,58 @@
+//! Scripts of packages that this process runs below.
+//!
+//! Sources: deb-prerm(5), its arguments; rpm-scriptlets(7), the number of packages that are left.
+
+use super::ancestors::ancestors;
+
+/// Why a package's script takes something away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PackageScript {
+    /// Another version of the package takes its place.
+    Upgrade,
+    /// The package goes.
+    Removal,
+}
+
+/// The script that runs this process; `None` where none does, or one that takes nothing away.
+#[must_use]
+pub(crate) fn package_script() -> Option<PackageScript> {
+    ancestors().find_map(|process| {
+        let line = fs_err::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        from_words(&line.split('\0').collect::<Vec<_>>())
+    })
+}
+
+fn from_words(words: &[&str]) -> Option<PackageScript> {
+    words.windows(2).find_map(|pair| match *pair {
+        [script, argument] if script.ends_with(".prerm") || script.ends_with("/prerm") => match argument {
+            "upgrade" | "failed-upgrade" => Some(PackageScript::Upgrade),
+            "remove" | "deconfigure" => Some(PackageScript::Removal),
+            _ => None,
+        },
+        [script, left] if script.starts_with("/var/tmp/rpm-tmp.") => match left {
+            "0" => Some(PackageScript::Removal),
+            _ if left.parse::<u32>().is_ok() => Some(PackageScript::Upgrade),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::upgrade(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "upgrade", "2.0-1"], Some(PackageScript::Upgrade))]
+    #[case::new_scripts_upgrade(&["/bin/sh", "-e", "/var/lib/dpkg/tmp.ci/prerm", "failed-upgrade", "1"], Some(PackageScript::Upgrade))]
+    #[case::removal(&["/bin/bash", "/var/lib/dpkg/info/x-dkms.prerm", "remove"], Some(PackageScript::Removal))]
+    #[case::configuration(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postinst", "configure", "1"], None)]
+    #[case::rpm_upgrade(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "1"], Some(PackageScript::Upgrade))]
+    #[case::rpm_removal(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "0"], Some(PackageScript::Removal))]
+    #[case::another_program(&["vi", "x.prerm"], None)]
+    fn script_is_known_by_its_arguments(#[case] words: &[&str], #[case] expected: Option<PackageScript>) {
+        assert_eq!(from_words(words), expected);
+    }
+}

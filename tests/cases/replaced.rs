@@ -1,0 +1,233 @@
+//! Versions that an upgrade of their package replaced are kept, and step in where the new one does not build.
+
+use crate::world::{Ended, K, World, line, script};
+use rstest::rstest;
+use std::fs;
+
+const NEW: &str = "6.2.0-1-amd64";
+const FAILS: &str = "echo 'm.c:3:1: error: no such thing'; exit 2";
+const STORE: &str = "/var/lib/dkms/.replaced";
+
+/// A script of the package m-dkms, as dpkg calls it.
+fn maintainer_script(world: &World, name: &str, argument: &str, line: &str) -> Ended {
+    let file = world.scratch(&format!("m-dkms.{name}"));
+    script(&file, line);
+    world.shell(&format!(
+        "DPKG_MAINTSCRIPT_PACKAGE=m-dkms DPKG_MAINTSCRIPT_NAME={name} {} {argument}",
+        file.display()
+    ))
+}
+
+/// A package comes: its source, and what its script calls.
+fn come(world: &World, version: &str, recipe: &str) -> Ended {
+    world.package("m", version).recipe(recipe);
+    maintainer_script(world, "postinst", "configure", &format!("$common_postinst m {version} '' '' ''"))
+}
+
+/// Its prerm, and then dpkg deletes its files.
+fn go(world: &World, version: &str, argument: &str) -> Ended {
+    let ended = world.prerm(argument, &["remove", "-m", "m", "-v", version, "--all"]);
+    fs::remove_dir_all(world.path(format!("/usr/src/m-{version}"))).unwrap();
+    ended
+}
+
+fn upgrade(world: &World, from: &str, to: &str, recipe: &str) -> Ended {
+    go(world, from, "upgrade").exits(0);
+    come(world, to, recipe)
+}
+
+/// The versions of m that are kept.
+fn kept(world: &World) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(world.path(format!("{STORE}/m")))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// m/1.0 is installed by its package.
+fn machine() -> World {
+    let world = World::new();
+    world.depmod_indexes();
+    come(&world, "1.0", "true").exits(0);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    world
+}
+
+#[test]
+fn version_before_stays_where_new_one_fails() {
+    let world = machine();
+    let made = world.calls("make").len();
+    let ended = upgrade(&world, "1.0", "2.0", FAILS);
+    ended.exits(0).complains("m.c:3:1: error: no such thing");
+    ended.complains(&format!(
+        "m/2.0 is not installed for kernel {K} (x86_64); m/1.0, which it replaced, stays in use there."
+    ));
+    ended.is_silent_about("will not work");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+    // Its build was kept as well: only the new version was compiled.
+    assert_eq!(world.calls("make").len(), made + 1);
+    world.ok(&["fsck"]);
+    world.ok(&["check", "-k", K]).complains("m/1.0 is used, because m/2.0 does not build");
+    world.ok(&["autoinstall"]).is_silent_about("Building");
+    // On a kernel that comes now, too.
+    world.kernel(NEW).headers();
+    world.hook("header-postinst", &[NEW]).exits(0);
+    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
+}
+
+#[test]
+fn version_that_stepped_in_goes_when_newer_one_works() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", FAILS);
+    upgrade(&world, "2.0", "3.0", "true").exits(0);
+    assert_eq!(world.status(), [line("m/3.0", K, "installed")]);
+    // What never worked is not kept, and what was replaced is.
+    assert_eq!(kept(&world), ["1.0"]);
+    upgrade(&world, "3.0", "4.0", "true").exits(0);
+    assert_eq!(kept(&world), ["3.0"]);
+    assert_eq!(world.status(), [line("m/4.0", K, "installed")]);
+}
+
+#[rstest]
+#[case::after_step_back(FAILS)]
+#[case::after_good_upgrade("true")]
+fn nothing_is_left_of_package_that_goes(#[case] recipe: &str) {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", recipe);
+    go(&world, "2.0", "remove").exits(0);
+    assert_eq!(world.status(), Vec::<String>::new());
+    assert_eq!(kept(&world), Vec::<String>::new());
+    assert!(!world.has("/var/lib/dkms/m") && !world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+}
+
+#[test]
+fn rollback_takes_what_upgrade_replaced() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    let made = world.calls("make").len();
+    world.ok(&["rollback", "m"]).says("m/1.0 takes the place of m/2.0");
+    assert_eq!(world.calls("make").len(), made);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), line("m/2.0", K, "built")]);
+    world.ok(&["autoinstall"]);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")));
+}
+
+#[test]
+fn upgrade_that_is_given_up_leaves_old_version() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    assert_eq!(world.status(), Vec::<String>::new());
+    // dpkg unpacks the old one again and calls its postinst with abort-upgrade.
+    come(&world, "1.0", "true").exits(0);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    let source = fs::read_link(world.path("/var/lib/dkms/m/1.0/source")).unwrap();
+    assert_eq!(source, world.path("/usr/src/m-1.0"));
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+#[rstest]
+#[case::none("keep_versions=0\n", &[])]
+#[case::two("keep_versions=\"2\"\n", &["1.0", "2.0"])]
+#[case::nonsense("keep_versions=many\n", &["2.0"])]
+fn number_of_versions_that_are_kept_is_configured(#[case] conf: &str, #[case] expected: &[&str]) {
+    let world = machine();
+    world.write("/etc/dkms/framework.conf", conf);
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    let ended = upgrade(&world, "2.0", "3.0", "true");
+    assert_eq!(ended.stderr.contains("keep_versions in framework.conf is \"many\""), conf.contains("many"));
+    assert_eq!(kept(&world), expected);
+}
+
+#[test]
+fn version_removed_by_hand_is_not_kept() {
+    let world = machine();
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert!(!world.has(STORE));
+    // Neither is what an upgrade kept before.
+    come(&world, "1.0", "true");
+    upgrade(&world, "1.0", "2.0", "true");
+    world.ok(&["remove", "m/2.0", "--all"]);
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+#[test]
+fn version_that_stepped_in_can_be_removed_by_hand() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", FAILS);
+    world.ok(&["remove", "m/1.0", "--all"]);
+    assert_eq!(world.status(), ["m/2.0: added"]);
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+#[rstest]
+#[case::in_use(FAILS, &["1.0"])]
+#[case::not_needed("true", &[])]
+fn another_dkms_gets_what_it_needs(#[case] recipe: &str, #[case] expected: &[&str]) {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", recipe);
+    let before = world.status();
+    world.hook("hand-back", &[]).exits(0);
+    assert_eq!(kept(&world), expected);
+    assert_eq!(world.has(STORE), !expected.is_empty());
+    assert_eq!(world.status(), before);
+}
+
+/// Its scripts removed it, and no new version came.
+#[test]
+fn what_is_forgotten_goes_after_a_month() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.ok(&["autoinstall"]);
+    assert_eq!(kept(&world), ["1.0"]);
+    world.shell(&format!("touch -d '31 days ago' {}", world.path(format!("{STORE}/m")).display())).exits(0);
+    world.ok(&["autoinstall"]);
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+/// By hand the failure is what a person wants to see.
+#[test]
+fn build_by_hand_brings_nothing_back() {
+    let world = machine();
+    go(&world, "1.0", "upgrade");
+    world.package("m", "2.0").recipe(FAILS);
+    world.dkms(&["install", "m/2.0"]).exits(10);
+    assert_eq!(world.status(), ["m/2.0: added"]);
+    // What runs for everything helps.
+    world.ok(&["autoinstall", "--force"]).complains("m/1.0 is used there");
+    assert!(world.status().contains(&line("m/1.0", K, "installed")));
+}
+
+/// Packages whose scripts call dkms themselves get the failure, and their users the version before.
+#[rstest]
+#[case::install("dkms install -m m -v 2.0")]
+#[case::build("dkms build -m m -v 2.0 && dkms install -m m -v 2.0")]
+fn script_that_calls_dkms_itself_fails_as_before(#[case] line_: &str) {
+    let world = machine();
+    go(&world, "1.0", "upgrade");
+    world.package("m", "2.0").recipe(FAILS);
+    maintainer_script(&world, "postinst", "configure", line_).exits(10).complains("stays in use there");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+}
+
+/// rpm configures the new version before it removes the old one.
+#[test]
+fn old_version_stays_registered_where_rpm_removes_it() {
+    let world = machine();
+    world.package("m", "2.0").recipe(FAILS);
+    maintainer_script(&world, "postinst", "configure", "dkms install -m m -v 2.0").exits(10);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")));
+    go(&world, "1.0", "upgrade").exits(0).complains("m/1.0, which it replaced, stays in use there");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+}
+
+#[test]
+fn disk_without_room_refuses_no_upgrade() {
+    let world = machine();
+    world.write(STORE, "in the way");
+    let ended = upgrade(&world, "1.0", "2.0", "true");
+    ended.exits(0);
+    assert_eq!(world.status(), [line("m/2.0", K, "installed")]);
+}
