@@ -1,8 +1,11 @@
 //! A program that runs, and how it ended.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, shorter than anybody's patience.
@@ -52,16 +55,14 @@ impl Running {
 
     pub fn wait(mut self) -> Ended {
         let begin = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            if begin.elapsed() > PATIENCE {
-                let _ = self.child.kill();
-                panic!("{} does not end\n{}{}", self.line, read(&self.stdout), read(&self.stderr));
-            }
-            std::thread::sleep(Duration::from_millis(4));
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap());
+        let (sender, ended) = mpsc::channel();
+        std::thread::spawn(move || sender.send(self.child.wait()));
+        let Ok(status) = ended.recv_timeout(PATIENCE) else {
+            let _ = kill(pid, Signal::SIGKILL);
+            panic!("{} does not end\n{}{}", self.line, read(&self.stdout), read(&self.stderr));
         };
+        let status = status.unwrap();
         Ended {
             line: self.line,
             code: status.code(),
