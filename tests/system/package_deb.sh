@@ -79,6 +79,39 @@ assert_status "a package is installed by hand" 0 \
 assert "its module is there" test -f "$root/lib/modules/6.1.0-1-test/updates/dkms/hello.ko"
 assert "it replaced the kernel's" test ! -e "$root/lib/modules/6.1.0-1-test/kernel/drivers/hello.ko"
 
+# apport is Ubuntu's; a module of this name takes its place, and keeps what it is given. Packages own the source and the kernel.
+assert_status "python3 is there" 0 root_apt "$root" install python3-minimal
+mkdir -p "$root/usr/share/apport" "$work/bad/DEBIAN" "$work/bad/usr/src/bad-1.0" "$work/bad/boot" "$root/usr/lib/python3/dist-packages/apport"
+printf '#!/bin/sh\n' >"$root/usr/share/apport/apport"
+chmod 755 "$root/usr/share/apport/apport"
+touch "$work/bad/boot/vmlinuz-6.1.0-1-test" "$root/usr/lib/python3/dist-packages/apport/__init__.py"
+cat >"$root/usr/lib/python3/dist-packages/apport/report.py" <<'PYTHON'
+class Report(dict):
+    def __init__(self, kind):
+        self["ProblemType"] = kind
+    def write(self, file):
+        file.write("".join(f"{key}: {value}\n" for key, value in self.items()).encode())
+PYTHON
+cat >"$root/usr/lib/python3/dist-packages/apport/fileutils.py" <<'PYTHON'
+def make_report_file(report):
+    return open("/tmp/" + report["Package"].split()[0] + ".crash", "xb")
+PYTHON
+printf 'Package: bad-dkms\nSource: bad\nVersion: 1.0-1\nArchitecture: all\nMaintainer: m <m@m>\nDescription: d\n' >"$work/bad/DEBIAN/control"
+printf 'int bad(\n' >"$work/bad/usr/src/bad-1.0/bad.c"
+sed 's/hello/bad/g' "$root/usr/src/hello-1.0/dkms.conf" >"$work/bad/usr/src/bad-1.0/dkms.conf"
+dpkg-deb --build --root-owner-group "$work/bad" "$root/tmp/bad.deb" >/dev/null
+assert_status "a package with a bad driver is installed" 0 root_apt "$root" install /tmp/bad.deb
+root_run "$root" dkms build bad/1.0 --force -k 6.1.0-1-test >/dev/null 2>&1 || true
+report=$(cat "$root/tmp/bad-dkms.crash" 2>&1 || true)
+assert_match "apport gets a report of it" '^Package: bad-dkms 1\.0-1$' "$report"
+assert_match "with the compiler's error" '^DuplicateSignature: dkms:bad-dkms:1\.0-1:bad\.c:.*: error: ' "$report"
+refute "a driver that no package brought is not reported" root_run "$root" \
+    python3 /usr/share/apport/package-hooks/dkms_packages.py -m hello -v 1.0 -k 6.1.0-1-test
+assert_status "the driver goes" 0 root_run "$root" dkms remove bad/1.0 --all
+rm "$root/usr/share/apport/apport"
+assert_status "its package goes" 0 root_apt "$root" purge bad-dkms
+assert_status "python3 goes" 0 root_apt "$root" purge python3-minimal
+
 assert_status "apt removes it" 0 root_apt "$root" remove dkms-rs
 assert "removed: the tree stays" test -L "$root/var/lib/dkms/hello/kernel-6.1.0-2-test-x86_64"
 assert "removed: the modules stay" test -f "$root/lib/modules/6.1.0-1-test/updates/dkms/hello.ko"
