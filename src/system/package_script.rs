@@ -7,7 +7,7 @@ use super::ancestors::ancestors;
 /// Why a package's script takes something away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PackageScript {
-    /// Another version of the package takes its place.
+    /// A version of the package follows.
     Upgrade,
     /// The package goes.
     Removal,
@@ -26,8 +26,9 @@ pub(crate) fn package_script() -> Option<PackageScript> {
 fn from_words(words: &[&str]) -> Option<PackageScript> {
     words.windows(2).find_map(|pair| match *pair {
         [script, argument] if script.ends_with(".prerm") || script.ends_with("/prerm") => match argument {
-            "upgrade" | "failed-upgrade" => Some(PackageScript::Upgrade),
-            "remove" | "deconfigure" => Some(PackageScript::Removal),
+            // A package that is deconfigured mostly comes back.
+            "upgrade" | "failed-upgrade" | "deconfigure" => Some(PackageScript::Upgrade),
+            "remove" => Some(PackageScript::Removal),
             _ => None,
         },
         [script, left] if script.starts_with("/var/tmp/rpm-tmp.") => match left {
@@ -48,6 +49,7 @@ mod tests {
     #[case::upgrade(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "upgrade", "2.0-1"], Some(PackageScript::Upgrade))]
     #[case::new_scripts_upgrade(&["/bin/sh", "-e", "/var/lib/dpkg/tmp.ci/prerm", "failed-upgrade", "1"], Some(PackageScript::Upgrade))]
     #[case::removal(&["/bin/bash", "/var/lib/dpkg/info/x-dkms.prerm", "remove"], Some(PackageScript::Removal))]
+    #[case::for_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "deconfigure", "in-favour", "y"], Some(PackageScript::Upgrade))]
     #[case::configuration(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postinst", "configure", "1"], None)]
     #[case::rpm_upgrade(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "1"], Some(PackageScript::Upgrade))]
     #[case::rpm_removal(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "0"], Some(PackageScript::Removal))]
