@@ -62,7 +62,7 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
             BuildPlan::Build(why) => {
                 let work = || build_for(session, job, &added, &id, why);
                 attempt(session, &id, AttemptResult::Built, work)
-                    .inspect_err(|error| step_back(session, added.id(), target, error))?;
+                    .inspect_err(|error| leave_to_replaced(session, added.id(), target, error))?;
             }
         }
         Ok(())
@@ -84,7 +84,7 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
                 return Ok(());
             }
             Err(error) => {
-                step_back(session, added.id(), target, &error);
+                leave_to_replaced(session, added.id(), target, &error);
                 return Err(error);
             }
             Ok(installed) => installed,
@@ -103,7 +103,7 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
 
 /// What a package manager brings and does not build leaves the kernel to the version that it replaced. A person who builds one
 /// sees that it fails, and decides.
-fn step_back(session: &WriteSession<'_>, failed: &PackageId, target: &Target, error: &Error) {
+fn leave_to_replaced(session: &WriteSession<'_>, failed: &PackageId, target: &Target, error: &Error) {
     if !session.system.is_by_hand() && error.is_of_the_package() {
         return_to_replaced(session, failed, target);
     }
