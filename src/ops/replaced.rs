@@ -11,6 +11,7 @@ use crate::session::WriteSession;
 use crate::system::files;
 use crate::system::package_script::{PackageScript, package_script};
 use crate::tree::{Added, InstallRecord, Package};
+use std::cmp::Reverse;
 use std::path::Path;
 use std::time::Duration;
 
@@ -215,11 +216,15 @@ pub(crate) fn follow_removal(session: &WriteSession<'_>, removed: &PackageId) ->
     Vec::new()
 }
 
-/// Deletes what is kept beyond the number that the administrator wants; what is in use stays.
+/// Deletes what is kept beyond the number that the administrator wants, the longest kept first; what is in use stays. After a
+/// downgrade the version that was in use last is not the highest.
 fn drop_surplus(session: &WriteSession<'_>, name: &PackageName) {
     let store = session.tree().replaced();
-    let surplus =
-        versions(session, name).into_iter().map(|package| package.id).skip(session.settings.keep_versions);
+    let since =
+        |id: &PackageId| fs_err::metadata(store.version_dir(id)).and_then(|data| data.modified()).ok();
+    let mut ids: Vec<PackageId> = versions(session, name).into_iter().map(|package| package.id).collect();
+    ids.sort_by_key(|id| Reverse(since(id)));
+    let surplus = ids.into_iter().skip(session.settings.keep_versions);
     for id in surplus.filter(|id| !comes_from_there(session, id)) {
         if let Err(error) = files::remove_tree(&store.version_dir(&id)) {
             session.system.console.warn(error.to_string());

@@ -104,6 +104,17 @@ fn nothing_is_left_of_package_that_goes(#[case] recipe: &str) {
 }
 
 #[test]
+fn version_in_use_last_is_kept_after_downgrade() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    upgrade(&world, "2.0", "1.5", "true").exits(0);
+    assert_eq!(kept(&world), ["2.0"]);
+    upgrade(&world, "1.5", "3.0", FAILS).exits(0);
+    assert_eq!(kept(&world), ["1.5"]);
+    assert_eq!(world.status(), [line("m/1.5", K, "installed"), "m/3.0: added".to_owned()]);
+}
+
+#[test]
 fn rollback_takes_what_upgrade_replaced() {
     let world = machine();
     upgrade(&world, "1.0", "2.0", "true").exits(0);
