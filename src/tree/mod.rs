@@ -43,6 +43,9 @@ pub(crate) struct Tree {
     root: PathBuf,
 }
 
+/// See [`Tree::replaced`].
+pub(crate) const REPLACED: &str = ".replaced";
+
 impl Tree {
     /// The tree at `path`: made absolute, and canonical as far as it exists, so that links compare equal.
     #[must_use]
@@ -65,7 +68,7 @@ impl Tree {
     /// The tree with versions that a package manager replaced. Hidden for the same reason.
     #[must_use]
     pub(crate) fn replaced(&self) -> Self {
-        Self { root: self.root.join(".replaced") }
+        Self { root: self.root.join(REPLACED) }
     }
 
     #[must_use]

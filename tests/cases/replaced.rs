@@ -1,5 +1,6 @@
 //! Versions that an upgrade of their package replaced are kept, and step in where the new one does not build.
 
+use crate::preflight::{NEXT, arrive};
 use crate::world::{Ended, K, World, line, script};
 use rstest::rstest;
 use std::fs;
@@ -196,6 +197,29 @@ fn what_is_forgotten_goes_after_a_month() {
     world.shell(&format!("touch -d '31 days ago' {}", world.path(format!("{STORE}/m")).display())).exits(0);
     world.ok(&["autoinstall"]);
     assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+/// What is kept counts before a kernel comes, as it does then.
+#[rstest]
+#[case::stepped_in_already(FAILS)]
+#[case::fails_on_next_kernel_alone("[ $kernelver = 6.1.0-1-amd64 ] || exit 2")]
+fn preflight_knows_what_would_step_in(#[case] recipe: &str) {
+    if crate::preflight::machine().is_none() {
+        return;
+    }
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", recipe).exits(0);
+    let file = crate::preflight::package(&world, NEXT, ".pkg.tar.gz");
+    let before = world.status();
+    let store = world.names(STORE);
+    world.dkms(&["preflight", &file]).exits(0).says("m/1.0").is_silent_about("(the running kernel");
+    assert_eq!((world.status(), world.names(STORE)), (before, store));
+    let made = world.calls("make").len();
+    arrive(&world, NEXT);
+    world.hook("header-postinst", &[NEXT]).exits(0);
+    assert!(world.status().contains(&line("m/1.0", NEXT, "installed")), "{:?}", world.status());
+    // Only the new version is tried again.
+    assert_eq!(world.calls("make").len(), made + 1);
 }
 
 /// By hand the failure is what a person wants to see.

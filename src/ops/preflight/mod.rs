@@ -24,7 +24,7 @@ use crate::plan::preflight::{Expectations, Forecast, Outlook, forecast};
 use crate::plan::request::{Force, Headers};
 use crate::session::WriteSession;
 use crate::system::{System, files, mounts};
-use crate::tree::{Built, Snapshot, Tree};
+use crate::tree::{Built, REPLACED, Snapshot, Tree};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -64,8 +64,9 @@ impl Machine {
         let with_source = registered.packages.iter().filter(|package| package.source == SourceState::Added);
         let source = |id: &PackageId| Some((id.clone(), fs_err::canonicalize(tree.source(id)).ok()?));
         let sources = with_source.filter_map(|package| source(&package.id));
-        let (inside, sources): (Vec<_>, Vec<_>) =
-            sources.partition(|(_, source)| source.starts_with(tree.root()));
+        let is_covered =
+            |source: &Path| source.starts_with(tree.root()) && !source.starts_with(tree.replaced().root());
+        let (inside, sources): (Vec<_>, Vec<_>) = sources.partition(|(_, source)| is_covered(source));
         let out_of_sight = inside.into_iter().map(|(id, _)| id.name).collect();
         let installed = installed.iter().map(|installed| installed.id().package.clone()).collect();
         Ok(Self { registered, sources, out_of_sight, running, installed })
@@ -101,9 +102,9 @@ pub(crate) fn preflight(
     let machine = Machine::look(settings, system)?;
     // A key that is made here would be lost: the builds are signed when they are used.
     let settings = &settings.without_new_keys();
-    let keys = enter_other_tree(settings, system)?;
+    let needed = enter_other_tree(settings, system)?;
     let session = change(settings, system)?;
-    show_keys(&session, keys)?;
+    show_needed(&session, needed)?;
     let scratch = Scratch::new(&session)?;
     take_over(&session, &machine)?;
     let releases = headers::show(&session, wanted.headers, wanted.releases, &scratch)?;
@@ -111,11 +112,11 @@ pub(crate) fn preflight(
     releases.into_iter().map(|release| look_ahead(&session, &machine, release, wanted)).collect()
 }
 
-/// The files of the machine's tree that signing needs, by their names.
-type KeyFiles = Vec<(&'static str, fs_err::File)>;
+/// What stays visible of the machine's tree, by its names: what signing needs, and the versions that upgrades replaced.
+type Needed = Vec<(&'static str, fs_err::File)>;
 
 /// Shows the other tree in the place of the machine's, and returns what is covered by that and still needed.
-fn enter_other_tree(settings: &Settings, system: &System) -> Result<KeyFiles> {
+fn enter_other_tree(settings: &Settings, system: &System) -> Result<Needed> {
     let tree = Tree::at(&settings.dkms_tree);
     let kept = tree.kept();
     let unusable = |why: String| Error::NotWritable { path: kept.root().to_owned(), why };
@@ -128,19 +129,22 @@ fn enter_other_tree(settings: &Settings, system: &System) -> Result<KeyFiles> {
     let not_shown = |error: std::io::Error| Error::NotShown { why: error.to_string() };
     mounts::leave_machine().map_err(not_shown)?;
     // Opened among the mounts where they will be shown.
-    let names = ["mok.key", "mok.pub"].into_iter();
-    let keys = names.filter_map(|name| Some((name, fs_err::File::open(tree.root().join(name)).ok()?)));
-    let keys = keys.collect();
+    let names = ["mok.key", "mok.pub", REPLACED].into_iter();
+    let needed = names.filter_map(|name| Some((name, fs_err::File::open(tree.root().join(name)).ok()?)));
+    let needed = needed.collect();
     mounts::show(kept.root(), tree.root()).map_err(not_shown)?;
     system.console.rename(tree.root(), kept.root());
-    Ok(keys)
+    Ok(needed)
 }
 
-/// Shows the machine's keys in the other tree. Only with its lock: another process may have them mounted there.
-fn show_keys(session: &WriteSession<'_>, keys: KeyFiles) -> Result<()> {
-    for (name, file) in keys {
+/// Shows it in the other tree. Only with its lock: another process may have it mounted there.
+fn show_needed(session: &WriteSession<'_>, needed: Needed) -> Result<()> {
+    for (name, file) in needed {
         let place = session.tree().root().join(name);
-        files::create_file(&place)?;
+        match file.metadata()?.is_dir() {
+            true => files::create_dirs(&place)?,
+            false => drop(files::create_file(&place)?),
+        }
         let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         mounts::show(&opened, &place).map_err(|error| Error::NotShown { why: error.to_string() })?;
     }
