@@ -72,8 +72,9 @@ pub(crate) fn remove_all(
         return Ok(());
     }
     session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
-    for older in follow_removal(session, package) {
-        remove_all(session, &older, &Targets::AllBuilt, false)?;
+    // One at a time: its own removal is followed by the next one's.
+    if let Some(older) = follow_removal(session, package).first() {
+        remove_all(session, older, &Targets::AllBuilt, false)?;
     }
     // rpm removes the old version when the new one is there, whether it builds or not.
     let newer = session.tree().scan(&session.settings.source_tree);

@@ -119,8 +119,8 @@ pub(crate) fn bring_back(session: &WriteSession<'_>, id: &PackageId) -> Result<A
 
 /// Whether the source of a registered version is the one that is kept.
 fn comes_from_there(session: &WriteSession<'_>, id: &PackageId) -> bool {
-    let link = fs_err::read_link(session.tree().source(id));
-    link.is_ok_and(|target| target == session.tree().replaced().source(id))
+    // The tree may have been moved since, and be reached by a link: the text of the link does not tell.
+    files::is_same_file(&session.tree().source(id), &session.tree().replaced().source(id))
 }
 
 /// The registered versions of a package that came back.

@@ -222,6 +222,36 @@ fn preflight_knows_what_would_step_in(#[case] recipe: &str) {
     assert_eq!(world.calls("make").len(), made + 1);
 }
 
+/// Each kernel has another version that stepped in.
+#[test]
+fn every_version_that_stepped_in_goes_with_its_package() {
+    let world = machine();
+    world.kernel(NEW).headers();
+    upgrade(&world, "1.0", "2.0", "[ $kernelver = 6.2.0-1-amd64 ] || exit 2");
+    world.ok(&["autoinstall", "-k", NEW]);
+    upgrade(&world, "2.0", "3.0", FAILS);
+    world.dkms(&["autoinstall", "-k", NEW]);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
+    assert!(world.status().contains(&line("m/2.0", NEW, "installed")), "{:?}", world.status());
+    go(&world, "3.0", "remove").exits(0);
+    assert_eq!(world.status(), Vec::<String>::new());
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+#[test]
+fn source_in_use_stays_where_the_tree_was_moved() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", FAILS);
+    let tree = world.path("/var/lib/dkms");
+    let elsewhere = world.path("/srv/dkms");
+    fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+    fs::rename(&tree, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &tree).unwrap();
+    world.ok(&["autoinstall"]);
+    assert_eq!(kept(&world), ["1.0"]);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
+}
+
 /// By hand the failure is what a person wants to see.
 #[test]
 fn build_by_hand_brings_nothing_back() {
