@@ -51,7 +51,8 @@ impl Transaction {
         ]);
         let args = json!({"filters": filters, "output": ["name", "location", "repo_id"]});
         let mut reply = get("trans_packages", &args, input, output)?;
-        let packages: Vec<Package> = serde_json::from_value(reply["trans_packages"].take())?;
+        let packages = reply.get_mut("trans_packages").map(Value::take).unwrap_or_default();
+        let packages: Vec<Package> = serde_json::from_value(packages)?;
         let reply = get("conf", &json!({"key": "cachedir"}), input, output)?;
         let cache = reply["keys_val"][0]["value"].as_str().unwrap_or_default().into();
         Ok(Self { packages: packages.into_iter().filter(Package::has_kernel).collect(), cache })
@@ -59,7 +60,7 @@ impl Transaction {
 
     /// Where each package is.
     fn files(&self, system: &System) -> Vec<PathBuf> {
-        let on_command_line = named_by("dnf5");
+        let on_command_line = named_by(&["dnf5", "dnf"]);
         let file_of = |package: &Package| {
             let name = package.location.file_name()?;
             if package.repo_id == COMMAND_LINE {
@@ -108,7 +109,8 @@ pub(in crate::hook) fn from_dnf(transaction: &Transaction, system: &System) -> R
         ..Upcoming::default()
     };
     let files = transaction.files(system);
-    if files.is_empty() && !transaction.packages.is_empty() {
+    // Of a part it would seem that headers do not come, which they do.
+    if files.len() < transaction.packages.len() {
         let (path, why) =
             (transaction.cache.clone(), "what dnf has downloaded was not found there".to_owned());
         return Err(Error::HeadersUnusable { path, why });
@@ -186,6 +188,7 @@ mod tests {
     #[case::is_cut(&PACKAGES[..40])]
     #[case::is_none("on the way\n")]
     #[case::refuses(r#"{"op":"reply","status":"ERROR","message":"Domain"}"#)]
+    #[case::is_of_another_kind(r#"{"op":"reply","status":"OK","return":[]}"#)]
     #[case::lacks_packages(r#"{"op":"reply","status":"OK","return":{}}"#)]
     fn what_is_no_reply_is_an_error(#[case] replies: &str) {
         assert!(asked(replies).0.is_err());

@@ -35,8 +35,9 @@ impl Upcoming {
 }
 
 /// The files that are words of a package manager's own command line.
-fn named_by(command: &str) -> Vec<PathBuf> {
-    let Some(manager) = ancestors().find(|process| process.command == command) else { return Vec::new() };
+fn named_by(commands: &[&str]) -> Vec<PathBuf> {
+    let is_manager = |command: &str| commands.contains(&command);
+    let Some(manager) = ancestors().find(|process| is_manager(&process.command)) else { return Vec::new() };
     let place = PathBuf::from(format!("/proc/{}", manager.pid));
     let dir = fs_err::read_link(place.join("cwd")).unwrap_or_default();
     let line = fs_err::read(place.join("cmdline")).unwrap_or_default();

@@ -28,7 +28,7 @@ pub(in crate::hook) fn from_pacman(paths: &str, system: &System) -> Upcoming {
         is_package && found.kernels.iter().any(|kernel| has_version(&name, version(kernel)))
     };
     found.files =
-        named_by("pacman").into_iter().chain(downloaded_by_pacman(system)).filter(is_wanted).collect();
+        named_by(&["pacman"]).into_iter().chain(downloaded_by_pacman(system)).filter(is_wanted).collect();
     // linux-headers-6.9.5.arch1-1-x86_64.pkg.tar.zst: behind the name follow the version, the release and the architecture.
     let name = |file: &PathBuf| Some(file.file_name()?.to_str()?.rsplitn(4, '-').last()?.to_owned());
     let headers: BTreeSet<String> = found.files.iter().filter_map(name).collect();
