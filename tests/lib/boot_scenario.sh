@@ -20,7 +20,6 @@ trap 'rm -rf "$work"; root_clean' EXIT
 console=$work/console
 
 # reported NAME: what the machine said under this name.
-reported() { sed -n "s/^report $1: //p" "$console"; }
 # line_of REGEX: where it is first said on the console.
 line_of() { grep -nE -m 1 "$1" "$console" | cut -d: -f1; }
 start() {

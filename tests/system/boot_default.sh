@@ -18,14 +18,7 @@ root=$(system_root boot-default systemd systemd-sysv udev initramfs-tools grub-p
 work=$(mktemp -d "$ROOT_CACHE/disk.XXXXXX")
 trap 'rm -rf "$work"; root_clean' EXIT
 console=$work/console
-reported() { sed -n "s/^report $1: //p" "$console"; }
-
-assert_status "the package installs by apt" 0 system_install_dkms "$root"
-printf 'virtio_pci\nvirtio_blk\next4\n' >>"$root/etc/initramfs-tools/modules"
-boot_prepare "$root"
-for kernel in "$old_kernel" "$new_kernel"; do
-    assert_status "kernel $kernel installs" 0 system_apt "$root" install "linux-image-$kernel" "linux-headers-$kernel"
-done
+boot_two_kernels "$root"
 
 # The menu, as grub-mkconfig makes it for GRUB_DEFAULT=saved; and grub itself, in the form that a loader of kernels starts.
 options="root=/dev/vda rw console=ttyS0 panic=-1"

@@ -25,7 +25,6 @@ root=$(system_root boot-modules-deb systemd systemd-sysv udev initramfs-tools)
 work=$(mktemp -d "$ROOT_CACHE/disk.XXXXXX")
 trap 'rm -rf "$work"; root_clean' EXIT
 console=$work/console
-reported() { sed -n "s/^report $1: //p" "$console"; }
 
 assert_status "a kernel installs" 0 system_apt "$root" install "linux-image-$old_kernel"
 rm -f "$root"/usr/bin/{make,cc,gcc,gcc-12,c99,x86_64-linux-gnu-gcc*,cpp*}

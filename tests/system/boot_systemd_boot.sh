@@ -18,14 +18,7 @@ root=$(system_root boot-systemd-boot systemd systemd-sysv systemd-boot udev init
 work=$(mktemp -d "$ROOT_CACHE/disk.XXXXXX")
 trap 'rm -rf "$work"; root_clean' EXIT
 console=$work/console
-reported() { sed -n "s/^report $1: //p" "$console"; }
-
-assert_status "the package installs by apt" 0 system_install_dkms "$root"
-printf 'virtio_pci\nvirtio_blk\next4\n' >>"$root/etc/initramfs-tools/modules"
-boot_prepare "$root"
-for kernel in "$old_kernel" "$new_kernel"; do
-    assert_status "kernel $kernel installs" 0 system_apt "$root" install "linux-image-$kernel" "linux-headers-$kernel"
-done
+boot_two_kernels "$root"
 boot_driver "$root" "$new_kernel"
 assert_status "the driver is installed for the older kernel" 0 root_run "$root" dkms install hello/1.0 -k "$old_kernel"
 # On the older kernel the driver becomes ready for the newer one.
