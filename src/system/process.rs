@@ -5,14 +5,13 @@
 
 use crate::model::text::shown_in_line;
 use crate::system::dir;
+use crate::system::pidfd::EndOf;
 use crate::system::sandbox::{Bind, Sandbox, Walls, enter};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -433,29 +432,6 @@ fn wait(child: &mut Child, timeout: Option<Duration>) -> io::Result<Status> {
             None => std::thread::sleep(pause.min(left)),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
-    }
-}
-
-/// A descriptor that becomes readable when a process ends: pidfd_open(2).
-struct EndOf(OwnedFd);
-
-impl EndOf {
-    /// `None` on kernels before Linux 5.3, and where a filter of system calls does not know it.
-    fn open(pid: u32) -> Option<Self> {
-        let pid = i32::try_from(pid).ok()?;
-        // SAFETY: numbers only; what is returned is a new descriptor of ours.
-        #[allow(unsafe_code)]
-        unsafe {
-            let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
-            let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-            Some(Self(OwnedFd::from_raw_fd(fd)))
-        }
-    }
-
-    /// Returns when the process has ended, when the time is over, or earlier.
-    fn wait(&self, limit: Duration) {
-        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-        let _ = poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout);
     }
 }
 
