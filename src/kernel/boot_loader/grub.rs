@@ -28,6 +28,8 @@ pub(crate) struct GrubMenu {
     /// The file that grub-editenv(1) writes.
     env_file: PathBuf,
     env: String,
+    /// Whether the entries are files. Of these grub starts the first where the default is none of them.
+    is_in_files: bool,
     /// Whether the entry of each new kernel is saved when it is installed, so that this says nothing of a person's choice.
     saves_new: bool,
 }
@@ -47,7 +49,8 @@ impl GrubMenu {
             true => (entries_in_files(boot), saves_new_kernels(root)),
             false => (grub_entries(&cfg), false),
         };
-        (!entries.is_empty()).then(|| Self { entries, default: default_of(&cfg), env_file, env, saves_new })
+        let default = default_of(&cfg);
+        (!entries.is_empty()).then_some(Self { entries, default, env_file, env, is_in_files, saves_new })
     }
 
     /// Whether the default is what `saved_entry` says, because GRUB_DEFAULT is `saved`.
@@ -106,7 +109,8 @@ impl GrubMenu {
                 && parts.iter().enumerate().all(|(depth, part)| matches(depth, part));
             as_path || entry.ids.last().is_some_and(|id| *id == wanted)
         };
-        self.entries.iter().find(fits)?.release.clone()
+        let found = self.entries.iter().find(fits);
+        found.or(self.entries.first().filter(|_| self.is_in_files))?.release.clone()
     }
 }
 
@@ -215,6 +219,7 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
             default: default_of(&cfg),
             env_file: PathBuf::new(),
             env: env.to_owned(),
+            is_in_files: false,
             saves_new: false,
         }
     }
@@ -282,6 +287,7 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
     #[case::chosen("saved_entry=m-6.8\n", "UPDATEDEFAULT=yes\n", "6.8", Some("m-6.8"))]
     #[case::newest_by_hand("saved_entry=m-6.9\n", "", "6.9", Some("m-6.9"))]
     #[case::newest_by_its_installation("saved_entry=m-6.9\n", "# x\nUPDATEDEFAULT=yes\n", "6.9", None)]
+    #[case::gone("saved_entry=m-5.0\n", "", "6.9", Some("m-5.0"))]
     #[case::once("next_entry=m-6.8\nsaved_entry=m-6.9\n", "UPDATEDEFAULT=yes\n", "6.8", None)]
     fn menu_in_files_is_read(
         #[case] env: &str,

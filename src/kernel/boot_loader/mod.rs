@@ -26,12 +26,10 @@ impl BootLoader {
     /// `None` where no boot loader's files can be read. `boot` is /boot, `root` the directory that it is in.
     #[must_use]
     pub(crate) fn read(boot: &Path, root: &Path) -> Option<Self> {
-        let other = SystemdBoot::read(boot, root);
         // Files of grub may be left where systemd-boot was installed later.
-        match GrubMenu::read(boot, root).filter(|_| other.as_ref().is_none_or(|other| !other.has_started)) {
-            Some(menu) => Some(Self::Grub(menu)),
-            None => other.map(Self::SystemdBoot),
-        }
+        let has_started = SystemdBoot::has_started(root);
+        let menu = GrubMenu::read(boot, root).filter(|_| !has_started);
+        menu.map(Self::Grub).or_else(|| SystemdBoot::read(boot, root, has_started).map(Self::SystemdBoot))
     }
 
     /// The release of the entry that starts next; `None` where the files do not say it.
@@ -69,7 +67,7 @@ impl BootLoader {
             Self::Grub(_) => {
                 Some("boot_default needs GRUB_DEFAULT=saved in /etc/default/grub (then update-grub)")
             }
-            Self::SystemdBoot(loader) if loader.has_started => None,
+            Self::SystemdBoot(loader) if loader.is_known => None,
             Self::SystemdBoot(_) => {
                 Some("boot_default works with grub and systemd-boot, and neither was found")
             }

@@ -4,6 +4,7 @@
 
 use super::entries::{self, Entry};
 use crate::system::efi;
+use glob::{MatchOptions, Pattern};
 use std::path::Path;
 
 /// Of the Boot Loader Interface.
@@ -17,13 +18,19 @@ pub(crate) struct SystemdBoot {
     default: Option<String>,
     /// The same of loader.conf, which a person writes.
     configured: Option<String>,
-    /// Whether the firmware was told by systemd-boot that it runs.
-    pub(super) has_started: bool,
+    /// Whether it is systemd-boot, and no other boot loader that reads such files.
+    pub(super) is_known: bool,
 }
 
 impl SystemdBoot {
+    /// Whether systemd-boot has told the firmware that it runs.
+    pub(super) fn has_started(root: &Path) -> bool {
+        let info = efi::text_variable(root, "LoaderInfo", VENDOR);
+        info.is_some_and(|info| info.starts_with("systemd-boot"))
+    }
+
     /// `None` where there are no entries.
-    pub(super) fn read(boot: &Path, root: &Path) -> Option<Self> {
+    pub(super) fn read(boot: &Path, root: &Path, is_known: bool) -> Option<Self> {
         let places = entries::places(boot, root);
         let entries = entries::read(&places);
         let variable = |name: &str| efi::text_variable(root, name, VENDOR);
@@ -33,14 +40,13 @@ impl SystemdBoot {
             let mut words = line.split_whitespace();
             (words.next() == Some("default")).then(|| words.next().map(str::to_owned)).flatten()
         });
-        let has_started = variable("LoaderInfo").is_some_and(|info| info.starts_with("systemd-boot"));
         let last = || variable("LoaderEntryLastBooted");
         (!entries.is_empty()).then(|| Self {
             entries,
             once: variable("LoaderEntryOneShot"),
             default: variable("LoaderEntryDefault"),
             configured: configured.and_then(|text| if text == "@saved" { last() } else { Some(text) }),
-            has_started,
+            is_known,
         })
     }
 
@@ -69,8 +75,11 @@ impl SystemdBoot {
 
 /// Whether a pattern is meant for an entry; files are named with their ending or without.
 fn is_named(entry: &Entry, pattern: &str) -> bool {
-    let pattern = pattern.strip_suffix(".conf").unwrap_or(pattern);
-    glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(&entry.id))
+    let pattern = pattern.to_lowercase();
+    let pattern = pattern.strip_suffix(".conf").unwrap_or(&pattern);
+    // systemd-boot writes names in lower case.
+    let options = MatchOptions { case_sensitive: false, ..MatchOptions::default() };
+    Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_with(&entry.id, options))
 }
 
 #[cfg(test)]
@@ -96,7 +105,8 @@ mod tests {
             let content: Vec<u8> = [6, 0, 0, 0].into_iter().chain(units).collect();
             write(format!("sys/firmware/efi/efivars/{name}-{VENDOR}"), &content);
         }
-        SystemdBoot::read(&dir.path().join("boot"), dir.path()).unwrap()
+        let is_known = SystemdBoot::has_started(dir.path());
+        SystemdBoot::read(&dir.path().join("boot"), dir.path(), is_known).unwrap()
     }
 
     #[rstest]
@@ -109,6 +119,7 @@ mod tests {
     #[case::by_variable("default m-*\n", &[("LoaderEntryDefault", "m-6.8.1-100.conf")], "6.8.1-100", Some("m-6.8.1-100.conf"))]
     #[case::once("", &[("LoaderEntryOneShot", "m-6.8.1-100.conf")], "6.8.1-100", None)]
     #[case::last("default @saved\n", &[("LoaderEntryLastBooted", "m-6.8.1-100.conf")], "6.8.1-100", Some("m-6.8.1-100.conf"))]
+    #[case::last_in_lower_case("default @saved\n", &[("LoaderEntryLastBooted", "M-6.8.1-100.CONF")], "6.8.1-100", Some("M-6.8.1-100.CONF"))]
     #[case::none_was_last("default @saved\n", &[], "6.9.5-200", None)]
     fn default_entry_is_found(
         #[case] loader: &str,
@@ -126,6 +137,6 @@ mod tests {
         let found = machine("", &[("LoaderInfo", "systemd-boot 252")]);
         assert_eq!(found.entry_of("6.8.1-100").as_deref(), Some("m-6.8.1-100.conf"));
         assert_eq!(found.entry_of("6.8.1"), None);
-        assert!(found.has_started);
+        assert!(found.is_known);
     }
 }
