@@ -2,7 +2,7 @@
 //! of ours never stops it.
 
 use super::upcoming::dnf::{self, Transaction, from_dnf};
-use super::upcoming::{Upcoming, from_apt, from_pacman};
+use super::upcoming::{MOST_BYTES, Upcoming, from_apt, from_pacman};
 use super::{Hook, run, run_as};
 use crate::conf::{EvalContext, Overrides, PreflightPolicy, Settings, is_required};
 use crate::inspect::pending::is_switched_off;
@@ -24,8 +24,6 @@ const STOP: u8 = 10;
 const VARIABLE: &str = "DKMS_PREFLIGHT";
 /// How long a package manager waits for a preflight that began at the same moment.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// More than apt writes about a whole distribution.
-const MOST_BYTES: u64 = 64 << 20;
 
 /// `/usr/lib/dkms/preflight-apt`: apt calls it when every package is there and none is unpacked, and says on standard input what
 /// it is about to do. 10 if a kernel would lack what `preflight="require"` demands, else 0.
@@ -34,16 +32,13 @@ pub(super) fn preflight_apt() -> ExitCode {
     if upcoming.is_empty() {
         return ExitCode::SUCCESS;
     }
-    run("preflight-apt", |hook| before_upgrade(hook, &upcoming))
+    run("preflight-apt", |hook| before_upgrade(hook, |_| Ok(upcoming)))
 }
 
 /// `/usr/lib/dkms/preflight-pacman`: the same for pacman, which gives the paths that are about to come, without the first slash.
 pub(super) fn preflight_pacman() -> ExitCode {
     let paths = standard_input();
-    run("preflight-pacman", |hook| {
-        let upcoming = from_pacman(&paths, &hook.system);
-        before_upgrade(hook, &upcoming)
-    })
+    run("preflight-pacman", |hook| before_upgrade(hook, |system| Ok(from_pacman(&paths, system))))
 }
 
 /// `/usr/lib/dkms/preflight-dnf`: the same for dnf5, which is asked what comes, and asked to stop. Always 0.
@@ -51,14 +46,11 @@ pub(super) fn preflight_dnf() -> ExitCode {
     let transaction = Transaction::ask(&mut std::io::stdin().lock(), &mut std::io::stdout().lock());
     let answer = streams::keep_answer();
     run_as(Hook::new("preflight-dnf"), |hook| {
-        let upcoming = transaction.map_err(|error| format!("dnf does not say what comes: {error}"));
-        let upcoming =
-            upcoming.and_then(|found| from_dnf(&found, &hook.system).map_err(|error| error.to_string()));
-        let stops = match &upcoming {
-            Ok(upcoming) if upcoming.is_empty() => false,
-            Ok(upcoming) => before_upgrade(hook, upcoming) == STOP,
+        let stops = match transaction {
+            Ok(found) if found.is_empty() => false,
+            Ok(found) => before_upgrade(hook, |system| from_dnf(&found, system)) == STOP,
             Err(error) => {
-                go_on(hook, error);
+                go_on(hook, &format!("dnf does not say what comes: {error}"));
                 false
             }
         };
@@ -79,7 +71,8 @@ fn standard_input() -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn before_upgrade(hook: &mut Hook, upcoming: &Upcoming) -> u8 {
+/// `upcoming` is asked only where the administrator wants to know.
+fn before_upgrade(hook: &mut Hook, upcoming: impl FnOnce(&System) -> Result<Upcoming>) -> u8 {
     let settings = Settings::load(Overrides::default(), &hook.system);
     let policy = policy(hook, &settings);
     if policy == PreflightPolicy::Off || is_switched_off(&hook.system) {
@@ -88,8 +81,12 @@ fn before_upgrade(hook: &mut Hook, upcoming: &Upcoming) -> u8 {
     }
     // The package manager waits.
     hook.system.patience = Some(PATIENCE);
-    match look_ahead(upcoming, policy, &settings, &hook.system) {
-        Ok(kernels) => conclude(hook, &kernels, policy, upcoming, &settings),
+    let found = upcoming(&hook.system).and_then(|upcoming| {
+        let kernels = look_ahead(&upcoming, policy, &settings, &hook.system)?;
+        Ok((upcoming, kernels))
+    });
+    match found {
+        Ok((upcoming, kernels)) => conclude(hook, &kernels, policy, &upcoming, &settings),
         Err(error) => {
             go_on(hook, &error.to_string());
             0

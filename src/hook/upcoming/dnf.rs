@@ -2,7 +2,7 @@
 //!
 //! Source: libdnf5-actions(8), "json communication mode".
 
-use super::{Upcoming, named_by};
+use super::{MOST_BYTES, Upcoming, named_by};
 use crate::model::{Error, KernelRelease, Result};
 use crate::system::process::Output;
 use crate::system::{System, dir};
@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// More than a reply about every package of a distribution.
-const MOST_BYTES: u64 = 64 << 20;
 /// The repository of packages that are named on the command line.
 const COMMAND_LINE: &str = "@commandline";
 
@@ -56,6 +54,11 @@ impl Transaction {
         let reply = get("conf", &json!({"key": "cachedir"}), input, output)?;
         let cache = reply["keys_val"][0]["value"].as_str().unwrap_or_default().into();
         Ok(Self { packages: packages.into_iter().filter(Package::has_kernel).collect(), cache })
+    }
+
+    /// Whether no kernel comes.
+    pub(in crate::hook) fn is_empty(&self) -> bool {
+        self.packages.is_empty()
     }
 
     /// Where each package is.

@@ -12,6 +12,9 @@ use crate::system::ancestors::ancestors;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+/// More than a package manager writes about a whole distribution.
+pub(super) const MOST_BYTES: u64 = 64 << 20;
+
 /// What a package manager is about to do, as far as it concerns kernels.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Upcoming {
