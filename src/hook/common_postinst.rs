@@ -119,14 +119,7 @@ fn install_for(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> R
         ));
         return Ok(false);
     }
-    let subject = Subject::Package(id.clone());
-    let job = Job {
-        subject,
-        conf: None,
-        targets: vec![target.clone()],
-        every_kernel: false,
-        force: Force::default(),
-    };
+    let job = Job::of_package(id.clone(), target.clone(), Force::default());
     match lifecycle::install_all(session, &job) {
         Ok(()) => Ok(true),
         Err(error) if error.is_refusal() => {

@@ -7,7 +7,7 @@ use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target}
 use crate::ops::boot_default::keep_complete;
 use crate::ops::kept::drop_unused;
 use crate::ops::lifecycle::finish;
-use crate::ops::replaced::{bring_back, newest_below, retire};
+use crate::ops::replaced::{bring_back, last_below, retire};
 use crate::ops::schedule::{self, Ended, Ending};
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
 use crate::plan::request::Force;
@@ -126,7 +126,7 @@ fn bring_back_below<'a>(
 ) -> bool {
     let mut is_any = false;
     for id in failed.filter(|id| session.tree().active(&id.name, target).is_none()) {
-        let found = newest_below(session, id, target).filter(|older| session.added(older).is_err());
+        let found = last_below(session, id, target).filter(|older| session.added(older).is_err());
         match found.map(|older| bring_back(session, &older)) {
             Some(Ok(_)) => is_any = true,
             Some(Err(error)) => session.tell(&error),

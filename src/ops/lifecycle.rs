@@ -19,7 +19,7 @@ use crate::ops::boot_default::keep_complete;
 use crate::ops::dependents::rebuild_dependents;
 use crate::ops::history::{attempt, note};
 use crate::ops::kept::take_kept;
-use crate::ops::replaced::{bring_back, newest_below, retire};
+use crate::ops::replaced::{bring_back, last_below, retire};
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
@@ -109,19 +109,13 @@ fn leave_to_replaced(session: &WriteSession<'_>, failed: &PackageId, target: &Ta
     }
 }
 
-/// Installs the newest version that is kept and older than another one, if the kernel has none.
+/// Installs the version that was replaced last, if the kernel has none.
 pub(crate) fn return_to_replaced(session: &WriteSession<'_>, newer: &PackageId, target: &Target) {
     if session.tree().active(&newer.name, target).is_some() {
         return;
     }
-    let Some(id) = newest_below(session, newer, target) else { return };
-    let job = Job {
-        subject: Subject::Package(id.clone()),
-        conf: None,
-        targets: vec![target.clone()],
-        every_kernel: false,
-        force: Force::default(),
-    };
+    let Some(id) = last_below(session, newer, target) else { return };
+    let job = Job::of_package(id.clone(), target.clone(), Force::default());
     let back = bring_back(session, &id)
         .and_then(|added| install_one(session, &job, &added, target))
         .and_then(|installed| finish(session, target, installed.into_iter().collect(), &job.force));
@@ -167,13 +161,8 @@ pub(crate) fn match_kernel(
     let mut installed = Vec::new();
     for id in ids {
         session.system.console.say(format!("Module: {} Version: {}", id.name, id.version));
-        let job = Job {
-            subject: Subject::Package(id),
-            conf: None,
-            targets: vec![target.clone()],
-            every_kernel: package.is_none(),
-            force: force.clone(),
-        };
+        let job =
+            Job { every_kernel: package.is_none(), ..Job::of_package(id, target.clone(), force.clone()) };
         let result = job_package(session, &job, false).and_then(|added| match added {
             Some(added) => install_one(session, &job, &added, target),
             None => Ok(None),

@@ -10,6 +10,7 @@ use crate::ops::remains::gather_remains;
 use crate::ops::replaced::{follow_removal, keep_replaced};
 use crate::plan::request::Targets;
 use crate::session::WriteSession;
+use crate::system::package_script::{PackageScript, package_script};
 use crate::tree::{Entry, Key};
 
 /// The action `uninstall`.
@@ -62,10 +63,12 @@ pub(crate) fn remove_all(
     let is_used = |target: &&Target| {
         session.tree().installed(&BuildId::new(package.clone(), (*target).clone())).is_some()
     };
-    let kept_for: Vec<Target> = match keep_replaced(session, package) {
-        true => targets.iter().filter(is_used).cloned().collect(),
-        false => Vec::new(),
-    };
+    let script = package_script();
+    let kept_for: Vec<Target> =
+        match script == Some(PackageScript::Upgrade) && keep_replaced(session, package) {
+            true => targets.iter().filter(is_used).cloned().collect(),
+            false => Vec::new(),
+        };
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))?;
     drop_package(session, package);
     if !session.writer.forget(package)? {
@@ -73,12 +76,13 @@ pub(crate) fn remove_all(
     }
     session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
     // One at a time: its own removal is followed by the next one's.
-    if let Some(older) = follow_removal(session, package).first() {
-        remove_all(session, older, &Targets::AllBuilt, false)?;
+    if let Some(older) = follow_removal(session, package, script) {
+        return remove_all(session, &older, &Targets::AllBuilt, false);
     }
     // rpm removes the old version when the new one is there, whether it builds or not.
-    let newer = session.tree().scan(&session.settings.source_tree);
-    if let Some(newer) = newer.versions(&package.name).first() {
+    if !kept_for.is_empty()
+        && let Some(newer) = session.tree().versions_of(&package.name, &session.settings.source_tree).first()
+    {
         kept_for.iter().for_each(|target| return_to_replaced(session, &newer.id, target));
     }
     Ok(())

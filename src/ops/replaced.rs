@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::session::WriteSession;
 use crate::system::files;
-use crate::system::package_script::{PackageScript, package_script};
+use crate::system::package_script::PackageScript;
 use crate::tree::{Added, InstallRecord, Package};
 use std::cmp::Reverse;
 use std::path::Path;
@@ -18,26 +18,23 @@ use std::time::Duration;
 /// How long what is kept waits for a version of its package.
 const PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Keeps a version that an upgrade of its package is about to remove, if a kernel uses it. What goes wrong is a warning, because
-/// an upgrade does not depend on it. Tells whether it is kept.
+/// Keeps a version that an upgrade of its package is about to remove, if it was built for a kernel. What goes wrong is a warning,
+/// because an upgrade does not depend on it. Tells whether it is kept.
 pub(crate) fn keep_replaced(session: &WriteSession<'_>, id: &PackageId) -> bool {
-    if session.settings.keep_versions == 0 || package_script() != Some(PackageScript::Upgrade) {
-        return false;
-    }
     let package = session.tree().package(id.clone(), &session.settings.source_tree);
-    let Some(package) = package.filter(|package| package.source == SourceState::Added && is_used(package))
+    let is_worth_it = |package: &Package| package.source == SourceState::Added && !package.builds.is_empty();
+    let Some(package) = package.filter(|package| session.settings.keep_versions > 0 && is_worth_it(package))
     else {
         return false;
     };
     if comes_from_there(session, id) {
         return true;
     }
-    if let Err(error) = keep(session, &package) {
+    let kept = keep(session, &package);
+    if let Err(error) = &kept {
         session.system.console.warn(format!("{id} is not kept: {error}"));
-        return false;
     }
-    drop_surplus(session, &id.name);
-    true
+    kept.is_ok()
 }
 
 /// The copy is complete before it has its name.
@@ -71,25 +68,26 @@ fn copy(session: &WriteSession<'_>, package: &Package, to: &Path) -> Result<()> 
     Ok(())
 }
 
-/// The versions of a package that are kept, the newest first.
-fn versions(session: &WriteSession<'_>, name: &PackageName) -> Vec<Package> {
+/// The versions of a package that are kept, from the one that was replaced last. After a downgrade that is not the highest.
+fn versions(session: &WriteSession<'_>, name: &PackageName) -> Vec<PackageId> {
     let store = session.tree().replaced();
-    if !store.name_dir(name).is_dir() {
-        return Vec::new();
-    }
-    let found = store.scan(store.root());
-    found.versions(name).into_iter().cloned().collect()
+    let since =
+        |id: &PackageId| fs_err::metadata(store.version_dir(id)).and_then(|data| data.modified()).ok();
+    let found = store.versions_of(name, store.root()).into_iter().map(|package| package.id);
+    let mut ids: Vec<PackageId> = found.collect();
+    ids.sort_by_key(|id| Reverse(since(id)));
+    ids
 }
 
-/// The newest version that is kept and older than another one.
+/// Of the versions that are kept and older than another one, the one that was replaced last.
 #[must_use]
-pub(crate) fn newest_below(
+pub(crate) fn last_below(
     session: &WriteSession<'_>,
     newer: &PackageId,
     target: &Target,
 ) -> Option<PackageId> {
     let is_older = |id: &PackageId| compare_versions(id.version.as_str(), newer.version.as_str()).is_lt();
-    let found = versions(session, &newer.name).into_iter().map(|package| package.id);
+    let found = versions(session, &newer.name).into_iter().filter(|_| session.settings.keep_versions > 0);
     let mut found = found.filter(|id| is_older(id) && session.disabling(id, target).is_none());
     found.next()
 }
@@ -123,25 +121,18 @@ fn comes_from_there(session: &WriteSession<'_>, id: &PackageId) -> bool {
     files::is_same_file(&session.tree().source(id), &session.tree().replaced().source(id))
 }
 
-/// The registered versions of a package that came back.
-fn back_again(session: &WriteSession<'_>, name: &PackageName) -> Vec<PackageId> {
-    let found = versions(session, name).into_iter().map(|package| package.id);
-    found.filter(|id| comes_from_there(session, id)).collect()
-}
-
 /// Puts in order what is kept: versions that came back leave the tree when newer ones are installed and no kernel uses them any
-/// more; and what belongs to a package that has not been here for long goes.
+/// more; and what is too much, or belongs to a package that has not been here for long, goes.
 pub(crate) fn retire(session: &WriteSession<'_>) {
     let store = session.tree().replaced();
     if !store.root().is_dir() {
         return;
     }
-    let kept = store.scan(store.root());
-    for name in kept.names() {
-        files::remove_leftovers(&store.name_dir(name));
-        let result = match session.tree().name_dir(name).is_dir() {
-            true => retire_followed(session, name),
-            false => drop_abandoned(session, name),
+    for name in store.names() {
+        files::remove_leftovers(&store.name_dir(&name));
+        let result = match session.tree().name_dir(&name).is_dir() {
+            true => retire_versions(session, &name),
+            false => drop_abandoned(session, &name),
         };
         if let Err(error) = result {
             session.system.console.warn(error.to_string());
@@ -149,24 +140,25 @@ pub(crate) fn retire(session: &WriteSession<'_>) {
     }
 }
 
-fn retire_followed(session: &WriteSession<'_>, name: &PackageName) -> Result<()> {
+fn retire_versions(session: &WriteSession<'_>, name: &PackageName) -> Result<()> {
     let store = session.tree().replaced();
-    for package in versions(session, name) {
-        // The same version came again by its package.
-        if session.added(&package.id).is_ok() && !comes_from_there(session, &package.id) {
-            files::remove_tree(&store.version_dir(&package.id))?;
-        }
+    let registered = session.tree().versions_of(name, &session.settings.source_tree);
+    let is_used = |id: &PackageId| {
+        let package = registered.iter().find(|package| package.id == *id);
+        package.is_some_and(|package| package.builds.iter().any(|build| build.state == BuildState::Installed))
+    };
+    // The same version may come again by its package. Then the copy waits until that works.
+    let (again, kept): (Vec<_>, Vec<_>) = versions(session, name)
+        .into_iter()
+        .partition(|id| registered.iter().any(|package| package.id == *id) && !comes_from_there(session, id));
+    again.iter().filter(|id| is_used(id)).try_for_each(|id| files::remove_tree(&store.version_dir(id)))?;
+    let is_back = |id: &PackageId| kept.contains(id) && comes_from_there(session, id);
+    if registered.iter().any(|package| is_used(&package.id) && !is_back(&package.id)) {
+        kept.iter().filter(|id| is_back(id) && !is_used(id)).try_for_each(|id| unregister(session, id))?;
     }
-    let back = back_again(session, name);
-    if back.is_empty() {
-        return Ok(());
-    }
-    let snapshot = session.tree().scan(&session.settings.source_tree);
-    let versions = snapshot.versions(name);
-    let used: Vec<&PackageId> =
-        versions.iter().filter(|package| is_used(package)).map(|package| &package.id).collect();
-    if used.iter().any(|id| !back.contains(id)) {
-        back.iter().filter(|id| !used.contains(id)).try_for_each(|id| unregister(session, id))?;
+    let surplus = kept.iter().skip(session.settings.keep_versions);
+    for id in surplus.filter(|id| !comes_from_there(session, id)) {
+        files::remove_tree(&store.version_dir(id))?;
     }
     Ok(())
 }
@@ -176,10 +168,6 @@ fn drop_abandoned(session: &WriteSession<'_>, name: &PackageName) -> Result<()> 
     let dir = session.tree().replaced().name_dir(name);
     let age = fs_err::metadata(&dir)?.modified()?.elapsed().unwrap_or_default();
     if age > PATIENCE { Ok(files::remove_tree(&dir)?) } else { Ok(()) }
-}
-
-fn is_used(package: &Package) -> bool {
-    package.builds.iter().any(|build| build.state == BuildState::Installed)
 }
 
 /// Deletes the builds of a version that no kernel uses, and its place in the tree.
@@ -193,43 +181,30 @@ fn unregister(session: &WriteSession<'_>, id: &PackageId) -> Result<()> {
     session.writer.forget(id).map(|_| ())
 }
 
-/// After a version was removed: the versions that are to be removed with it, because their package is gone, and what is kept of
-/// them goes.
-pub(crate) fn follow_removal(session: &WriteSession<'_>, removed: &PackageId) -> Vec<PackageId> {
+/// After a version was removed what is kept of it goes; where its package is gone, what is kept of all versions. First the
+/// versions that came back have to be removed with it: returns the next one.
+pub(crate) fn follow_removal(
+    session: &WriteSession<'_>,
+    removed: &PackageId,
+    script: Option<PackageScript>,
+) -> Option<PackageId> {
     let store = session.tree().replaced();
-    let script = package_script();
-    let snapshot = session.tree().scan(&session.settings.source_tree);
-    let back = back_again(session, &removed.name);
-    let is_last = snapshot.versions(&removed.name).iter().all(|package| back.contains(&package.id));
-    if script == Some(PackageScript::Removal) && is_last && !back.is_empty() {
-        return back;
-    }
-    let is_empty = snapshot.versions(&removed.name).is_empty();
-    let gone = if is_empty { store.name_dir(&removed.name) } else { store.version_dir(removed) };
-    // During an upgrade it has just been put there.
-    if script != Some(PackageScript::Upgrade) && gone.is_dir() {
+    let registered = session.tree().versions_of(&removed.name, &session.settings.source_tree);
+    let is_last = || registered.iter().all(|package| comes_from_there(session, &package.id));
+    let gone = match (script, registered.first()) {
+        // It has just been put there.
+        (Some(PackageScript::Upgrade), _) => return None,
+        (Some(PackageScript::Removal), Some(next)) if is_last() => return Some(next.id.clone()),
+        (_, None) => store.name_dir(&removed.name),
+        (_, Some(_)) => store.version_dir(removed),
+    };
+    if gone.is_dir() {
         if let Err(error) = files::remove_tree(&gone) {
             session.system.console.warn(error.to_string());
         }
         files::remove_empty_dir(&store.name_dir(&removed.name));
     }
-    Vec::new()
-}
-
-/// Deletes what is kept beyond the number that the administrator wants, the longest kept first; what is in use stays. After a
-/// downgrade the version that was in use last is not the highest.
-fn drop_surplus(session: &WriteSession<'_>, name: &PackageName) {
-    let store = session.tree().replaced();
-    let since =
-        |id: &PackageId| fs_err::metadata(store.version_dir(id)).and_then(|data| data.modified()).ok();
-    let mut ids: Vec<PackageId> = versions(session, name).into_iter().map(|package| package.id).collect();
-    ids.sort_by_key(|id| Reverse(since(id)));
-    let surplus = ids.into_iter().skip(session.settings.keep_versions);
-    for id in surplus.filter(|id| !comes_from_there(session, id)) {
-        if let Err(error) = files::remove_tree(&store.version_dir(&id)) {
-            session.system.console.warn(error.to_string());
-        }
-    }
+    None
 }
 
 /// Before another dkms takes over, which would never delete what is kept: only sources that registered versions need stay.

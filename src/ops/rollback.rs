@@ -7,8 +7,8 @@ use crate::model::{
 use crate::ops::Failures;
 use crate::ops::disable::{read, write};
 use crate::ops::lifecycle::install_all;
-use crate::ops::replaced::{bring_back, newest_below};
-use crate::plan::request::{Force, Job, Subject};
+use crate::ops::replaced::{bring_back, last_below};
+use crate::plan::request::{Force, Job};
 use crate::session::WriteSession;
 
 /// Goes back on each kernel, or on those that have the package. What fails leaves the installed version as it is.
@@ -54,7 +54,7 @@ fn go_back(package: &PackageName, target: &Target, session: &WriteSession<'_>) -
     };
     let from = installed.id().package.clone();
     let registered = older(&from, target, session);
-    let replaced = newest_below(session, &from, target);
+    let replaced = last_below(session, &from, target);
     let is_newer = |id: &PackageId| {
         registered
             .as_ref()
@@ -70,14 +70,9 @@ fn go_back(package: &PackageName, target: &Target, session: &WriteSession<'_>) -
             from.version
         )));
     };
-    let job = Job {
-        subject: Subject::Package(to.clone()),
-        conf: None,
-        targets: vec![target.clone()],
-        every_kernel: false,
-        // What is in place is newer, on purpose.
-        force: Force { version_override: true, ..Force::default() },
-    };
+    // What is in place is newer, on purpose.
+    let force = Force { version_override: true, ..Force::default() };
+    let job = Job::of_package(to.clone(), target.clone(), force);
     // First the rule: a run that is killed in between must not bring back what is left.
     let before = read(session)?;
     let reason = format!("rolled back to {}", to.version);

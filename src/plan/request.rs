@@ -377,3 +377,12 @@ pub(crate) struct Job {
     pub every_kernel: bool,
     pub force: Force,
 }
+
+impl Job {
+    /// A package that is named, for one kernel, with the configuration that it has.
+    #[must_use]
+    pub(crate) fn of_package(id: PackageId, target: Target, force: Force) -> Self {
+        let subject = Subject::Package(id);
+        Self { subject, conf: None, targets: vec![target], every_kernel: false, force }
+    }
+}

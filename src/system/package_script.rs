@@ -24,14 +24,18 @@ pub(crate) fn package_script() -> Option<PackageScript> {
 }
 
 fn from_words(words: &[&str]) -> Option<PackageScript> {
-    words.windows(2).find_map(|pair| match *pair {
-        [script, argument] if script.ends_with(".prerm") || script.ends_with("/prerm") => match argument {
-            // A package that is deconfigured mostly comes back.
-            "upgrade" | "failed-upgrade" | "deconfigure" => Some(PackageScript::Upgrade),
-            "remove" => Some(PackageScript::Removal),
-            _ => None,
-        },
-        [script, left] if script.starts_with("/var/tmp/rpm-tmp.") => match left {
+    (0..words.len()).find_map(|at| match words[at..] {
+        [script, argument, ref more @ ..] if script.ends_with(".prerm") || script.ends_with("/prerm") => {
+            match (argument, more) {
+                // A package that is deconfigured mostly comes back, and one with the same driver follows.
+                ("upgrade" | "failed-upgrade" | "deconfigure", _) | ("remove", ["in-favour", ..]) => {
+                    Some(PackageScript::Upgrade)
+                }
+                ("remove", _) => Some(PackageScript::Removal),
+                _ => None,
+            }
+        }
+        [script, left, ..] if script.starts_with("/var/tmp/rpm-tmp.") => match left {
             "0" => Some(PackageScript::Removal),
             _ if left.parse::<u32>().is_ok() => Some(PackageScript::Upgrade),
             _ => None,
@@ -50,6 +54,7 @@ mod tests {
     #[case::new_scripts_upgrade(&["/bin/sh", "-e", "/var/lib/dpkg/tmp.ci/prerm", "failed-upgrade", "1"], Some(PackageScript::Upgrade))]
     #[case::removal(&["/bin/bash", "/var/lib/dpkg/info/x-dkms.prerm", "remove"], Some(PackageScript::Removal))]
     #[case::for_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "deconfigure", "in-favour", "y"], Some(PackageScript::Upgrade))]
+    #[case::by_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "remove", "in-favour", "y", "2"], Some(PackageScript::Upgrade))]
     #[case::configuration(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postinst", "configure", "1"], None)]
     #[case::rpm_upgrade(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "1"], Some(PackageScript::Upgrade))]
     #[case::rpm_removal(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "0"], Some(PackageScript::Removal))]

@@ -71,18 +71,33 @@ impl Tree {
     /// Reads every package, version and build. Entries that cannot be part of a tree are skipped.
     #[must_use]
     pub(crate) fn scan(&self, source_tree: &Path) -> Snapshot {
-        let mut packages = Vec::new();
-        for name in directories(self.root()).iter().filter_map(|name| PackageName::new(name).ok()) {
-            for version in directories(&self.name_dir(&name)) {
-                let Ok(version) = PackageVersion::new(&version) else { continue };
-                if is_link_name(version.as_str()) || version.as_str() == "original_module" {
-                    continue;
-                }
-                let id = PackageId::new(name.clone(), version);
-                packages.extend(self.package(id, source_tree));
-            }
-        }
-        Snapshot { packages }
+        let packages = self.names().into_iter().flat_map(|name| self.read_name(&name, source_tree));
+        Snapshot { packages: packages.collect() }
+    }
+
+    /// What may be names of packages.
+    #[must_use]
+    pub(crate) fn names(&self) -> Vec<PackageName> {
+        directories(self.root()).iter().filter_map(|name| PackageName::new(name).ok()).collect()
+    }
+
+    /// The versions of one package, highest first, without reading the others.
+    #[must_use]
+    pub(crate) fn versions_of(&self, name: &PackageName, source_tree: &Path) -> Vec<Package> {
+        let snapshot = Snapshot { packages: self.read_name(name, source_tree) };
+        snapshot.versions(name).into_iter().cloned().collect()
+    }
+
+    fn read_name(&self, name: &PackageName, source_tree: &Path) -> Vec<Package> {
+        let versions = directories(&self.name_dir(name)).into_iter();
+        let versions = versions.filter_map(|version| PackageVersion::new(&version).ok());
+        let is_version = |version: &PackageVersion| {
+            !is_link_name(version.as_str()) && version.as_str() != "original_module"
+        };
+        versions
+            .filter(is_version)
+            .filter_map(|version| self.package(PackageId::new(name.clone(), version), source_tree))
+            .collect()
     }
 
     /// Reads one package version.

@@ -153,6 +153,39 @@ fn number_of_versions_that_are_kept_is_configured(#[case] conf: &str, #[case] ex
     assert_eq!(kept(&world), expected);
 }
 
+/// A package comes again, or with a new revision of Debian.
+#[rstest]
+#[case::works("true", &["1.0"])]
+#[case::fails(FAILS, &["1.0", "2.0"])]
+fn same_version_again_takes_nothing_away(#[case] recipe: &str, #[case] expected: &[&str]) {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    upgrade(&world, "2.0", "2.0", recipe).exits(0);
+    assert_eq!(kept(&world), expected);
+    let ended = world.dkms(&["rollback", "m"]);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{ended:?}");
+}
+
+#[test]
+fn setting_is_true_of_what_is_kept_already() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    world.write("/etc/dkms/framework.conf", "keep_versions=0\n");
+    upgrade(&world, "2.0", "3.0", FAILS).exits(0);
+    assert_eq!(world.status(), ["m/3.0: added"]);
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+#[test]
+fn rpm_keeps_what_it_replaces_as_well() {
+    let world = machine();
+    world.package("m", "2.0");
+    maintainer_script(&world, "postinst", "configure", "dkms install -m m -v 2.0").exits(0);
+    go(&world, "1.0", "upgrade").exits(0);
+    assert_eq!(world.status(), [line("m/2.0", K, "installed")]);
+    world.ok(&["rollback", "m"]).says("m/1.0 takes the place of m/2.0");
+}
+
 #[test]
 fn version_removed_by_hand_is_not_kept() {
     let world = machine();
