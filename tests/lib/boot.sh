@@ -2,7 +2,7 @@
 # Boots a root under qemu in software emulation. Source after system.sh.
 #
 #   boot_prepare ROOT              a unit that reports on the console when multi-user.target is reached, and powers off
-#   boot_two_kernels ROOT          installs the package under test and both kernels, in a root that starts from virtio disks
+#   boot_kernels ROOT KERNEL...    installs the package under test and kernels, in a root that starts from virtio disks
 #   boot_driver ROOT KERNEL        hello/1.0 is added, does not build for that kernel until `echo >/usr/src/hello-1.0/not-yet.sh`, and
 #                                  boot_default="keep-complete"
 #   boot_disk ROOT FILE            make a disk of the root, without what is mounted in it
@@ -58,17 +58,19 @@ UNIT
     root_run "$root" systemd-machine-id-setup >/dev/null 2>&1
 }
 
-boot_two_kernels() {
+boot_kernels() {
     local root=$1 kernel
+    shift
     assert_status "the package installs by apt" 0 system_install_dkms "$root"
     printf 'virtio_pci\nvirtio_blk\next4\n' >>"$root/etc/initramfs-tools/modules"
     boot_prepare "$root"
-    for kernel in "$old_kernel" "$new_kernel"; do
+    for kernel in "$@"; do
         assert_status "kernel $kernel installs" 0 system_apt "$root" install "linux-image-$kernel" "linux-headers-$kernel"
     done
 }
 
-# What the report of a machine says of one thing; $console has what it showed.
+# reported NAME: what the machine said under this name, of which the file $console has all.
+console=
 reported() { sed -n "s/^report $1: //p" "$console"; }
 
 boot_driver() {

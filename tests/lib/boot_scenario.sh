@@ -19,7 +19,6 @@ work=$(mktemp -d "$ROOT_CACHE/disk.XXXXXX")
 trap 'rm -rf "$work"; root_clean' EXIT
 console=$work/console
 
-# reported NAME: what the machine said under this name.
 # line_of REGEX: where it is first said on the console.
 line_of() { grep -nE -m 1 "$1" "$console" | cut -d: -f1; }
 start() {

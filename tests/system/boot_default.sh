@@ -18,7 +18,7 @@ root=$(system_root boot-default systemd systemd-sysv udev initramfs-tools grub-p
 work=$(mktemp -d "$ROOT_CACHE/disk.XXXXXX")
 trap 'rm -rf "$work"; root_clean' EXIT
 console=$work/console
-boot_two_kernels "$root"
+boot_kernels "$root" "$old_kernel" "$new_kernel"
 
 # The menu, as grub-mkconfig makes it for GRUB_DEFAULT=saved; and grub itself, in the form that a loader of kernels starts.
 options="root=/dev/vda rw console=ttyS0 panic=-1"

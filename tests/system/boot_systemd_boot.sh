@@ -18,7 +18,7 @@ root=$(system_root boot-systemd-boot systemd systemd-sysv systemd-boot udev init
 work=$(mktemp -d "$ROOT_CACHE/disk.XXXXXX")
 trap 'rm -rf "$work"; root_clean' EXIT
 console=$work/console
-boot_two_kernels "$root"
+boot_kernels "$root" "$old_kernel" "$new_kernel"
 boot_driver "$root" "$new_kernel"
 assert_status "the driver is installed for the older kernel" 0 root_run "$root" dkms install hello/1.0 -k "$old_kernel"
 # On the older kernel the driver becomes ready for the newer one.
