@@ -488,7 +488,7 @@ fn script_without_x_bit_is_named_with_chmod() {
     let built = world.ok(&["build", "m/1.0"]);
     assert!(!ran.exists());
     let command = built.stderr.lines().find_map(|line| line.split_once("To have it run: ")).unwrap().1;
-    assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success());
+    world.shell(command).exits(0);
     world.ok(&["build", "--force", "m/1.0"]);
     assert!(ran.exists());
     world.write("/etc/dkms/m.conf", "PRE_BUILD=nothing.sh\n");

@@ -1,6 +1,6 @@
 //! What a package's programs can reach while it is built.
 
-use crate::world::{A, K, World, line, wait_until};
+use crate::world::{A, K, World, line, spawn, wait_until};
 use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -76,7 +76,7 @@ fn other_processes_are_out_of_reach(#[case] attempt: &str) {
         return;
     }
     world.package("m", "1.0").recipe(attempt);
-    let mut bystander = std::process::Command::new("sleep").arg("300").spawn().unwrap();
+    let mut bystander = spawn(std::process::Command::new("sleep").arg("300"));
     let _ = world.dkms(&["build", "m/1.0"]);
     assert!(bystander.try_wait().unwrap().is_none(), "it was killed");
     bystander.kill().unwrap();
@@ -392,8 +392,7 @@ fn conf_does_what_confs_do(#[case] condition: &str) {
     let package = world.package("m", "1.0").file("version", "7\n");
     let git =
         "git init -q && git add version && git -c user.name=n -c user.email=e commit -qm m && git tag v7";
-    let made = std::process::Command::new("sh").args(["-c", git]).current_dir(&package.dir).status().unwrap();
-    assert!(made.success());
+    world.shell(&format!("cd {} && {git}", package.dir.display())).exits(0);
     package.conf(&format!("{condition} && MAKE=\"make as expected\""));
     world.ok(&["build", "m/1.0"]);
     let log = world.read(&format!("/var/lib/dkms/m/1.0/{K}/{}/log/make.log", *A));

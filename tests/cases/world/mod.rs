@@ -7,7 +7,7 @@ mod run;
 
 pub use kernel::{Kernel, SIGN, pack};
 pub use package::Package;
-pub use run::{Ended, Running};
+pub use run::{Ended, Running, spawn};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,9 @@ pub static A: LazyLock<String> =
 static KEYS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     let dir = tempfile::tempdir().unwrap();
     let args = "req -new -x509 -batch -newkey rsa:2048 -nodes -subj /CN=cases -outform DER -out c -keyout k";
-    let made = Command::new("openssl").args(args.split(' ')).current_dir(&dir).output().unwrap();
+    let mut made = Command::new("openssl");
+    made.args(args.split(' ')).current_dir(&dir).stderr(Stdio::piped());
+    let made = spawn(&mut made).wait_with_output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
     (read("k"), read("c"))
@@ -288,8 +290,9 @@ impl World {
         use std::os::unix::process::CommandExt;
         let program = self.bin().join("dkms-for-all");
         if !program.exists() {
-            // By another process: while any of ours had it open for writing, it could not be started.
-            self.shell(&format!("cp {} {}", env!("CARGO_BIN_EXE_dkms"), program.display())).exits(0);
+            run::write_executable(|| {
+                fs::copy(env!("CARGO_BIN_EXE_dkms"), &program).unwrap();
+            });
         }
         let mut command = self.command(program.to_str().unwrap(), args);
         if nix::unistd::geteuid().is_root() {
@@ -443,11 +446,8 @@ pub fn write(path: &Path, content: &[u8]) {
 
 /// Writes an executable shell script.
 pub fn script(path: &Path, body: &str) {
-    // Another thread may fork while the file is open for writing, and then executing it fails: write aside, rename.
-    let aside = path.with_extension("new");
-    write(&aside, format!("#!/bin/sh\n{body}\n").as_bytes());
-    fs::set_permissions(&aside, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(aside, path).unwrap();
+    run::write_executable(|| write(path, format!("#!/bin/sh\n{body}\n").as_bytes()));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Waits for something another process does.

@@ -5,11 +5,27 @@ use nix::unistd::Pid;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, shorter than anybody's patience.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Held for writing while an executable is written, and shared while a program is started: a child that is born while the file
+/// is open for writing has it open until its own execve(2), and a file that is open for writing cannot be executed.
+static STARTS: RwLock<()> = RwLock::new(());
+
+/// Starts a program.
+pub fn spawn(command: &mut Command) -> Child {
+    let _shared = STARTS.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+/// Writes a file that can be executed as soon as this returns.
+pub(super) fn write_executable(write: impl FnOnce()) {
+    let _alone = STARTS.write().unwrap_or_else(PoisonError::into_inner);
+    write();
+}
 
 /// A program under way; its output goes to files, so that no pipe fills up.
 #[derive(Debug)]
@@ -25,7 +41,7 @@ impl Running {
         let file = |name: &str| tempfile::NamedTempFile::with_prefix_in(name, dir).unwrap().keep().unwrap();
         let ((out, stdout), (err, stderr)) = (file("out."), file("err."));
         let line = format!("{command:?}");
-        let child = command.stdout(Stdio::from(out)).stderr(Stdio::from(err)).spawn().unwrap();
+        let child = spawn(command.stdout(Stdio::from(out)).stderr(Stdio::from(err)));
         Self { child, line, stdout, stderr }
     }
 
