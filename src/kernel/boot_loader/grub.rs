@@ -30,8 +30,16 @@ pub(crate) struct GrubMenu {
     env: String,
     /// Whether the entries are files. Of these grub starts the first where the default is none of them.
     is_in_files: bool,
-    /// Whether the entry of each new kernel is saved when it is installed, so that this says nothing of a person's choice.
-    saves_new: bool,
+    saves_new: SavesNew,
+}
+
+/// Whether the entry of each new kernel is saved when it is installed, so that this says nothing of a person's choice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SavesNew {
+    No,
+    /// Not that of a kernel with a variant in its release, such as `6.9.4-200.fc40.x86_64+debug`.
+    Plain,
+    All,
 }
 
 impl GrubMenu {
@@ -47,7 +55,7 @@ impl GrubMenu {
         let is_in_files = cfg.lines().any(|line| line.trim() == "blscfg");
         let (entries, saves_new) = match is_in_files {
             true => (entries_in_files(boot), saves_new_kernels(root)),
-            false => (grub_entries(&cfg), false),
+            false => (grub_entries(&cfg), SavesNew::No),
         };
         let default = default_of(&cfg);
         (!entries.is_empty()).then_some(Self { entries, default, env_file, env, is_in_files, saves_new })
@@ -63,16 +71,23 @@ impl GrubMenu {
     }
 
     pub(super) fn chosen(&self) -> Option<String> {
-        let newest = self.newest().filter(|_| self.saves_new);
+        let newest = self.saved_by_installation();
         self.saved_entry().filter(|saved| newest.as_ref() != Some(saved))
     }
 
-    fn newest(&self) -> Option<String> {
-        Some(self.entries.first()?.ids.join(">"))
+    /// The entry that the installation of the newest kernel saved.
+    fn saved_by_installation(&self) -> Option<String> {
+        let is_plain = |entry: &&GrubEntry| entry.release.as_ref().is_none_or(|name| !name.contains('+'));
+        let newest = match self.saves_new {
+            SavesNew::No => None,
+            SavesNew::Plain => self.entries.iter().find(is_plain),
+            SavesNew::All => self.entries.first(),
+        };
+        Some(newest?.ids.join(">"))
     }
 
     pub(super) fn set_default(&self, entry: Option<&str>) -> SetDefault {
-        let entry = entry.map(str::to_owned).or_else(|| self.newest().filter(|_| self.saves_new));
+        let entry = entry.map(str::to_owned).or_else(|| self.saved_by_installation());
         let change = match entry {
             Some(entry) => vec!["set".to_owned(), format!("saved_entry={entry}")],
             None => vec!["unset".to_owned(), "saved_entry".to_owned()],
@@ -134,10 +149,19 @@ fn entries_in_files(boot: &Path) -> Vec<GrubEntry> {
         .collect()
 }
 
-/// Fedora's kernel-install and grubby look there.
-fn saves_new_kernels(root: &Path) -> bool {
-    let text = fs_err::read_to_string(root.join("etc/sysconfig/kernel")).unwrap_or_default();
-    text.lines().any(|line| line.trim() == "UPDATEDEFAULT=yes")
+/// What Fedora's plugin of kernel-install reads.
+fn saves_new_kernels(root: &Path) -> SavesNew {
+    let says = |file: &str, wanted: &str| {
+        let text = fs_err::read_to_string(root.join(file)).unwrap_or_default();
+        text.lines().any(|line| line.trim().replace('"', "") == wanted)
+    };
+    if !says("etc/sysconfig/kernel", "UPDATEDEFAULT=yes") {
+        SavesNew::No
+    } else if says("etc/default/grub", "GRUB_DEFAULT_TO_DEBUG=true") {
+        SavesNew::All
+    } else {
+        SavesNew::Plain
+    }
 }
 
 fn grub_entries(cfg: &str) -> Vec<GrubEntry> {
@@ -220,7 +244,7 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
             env_file: PathBuf::new(),
             env: env.to_owned(),
             is_in_files: false,
-            saves_new: false,
+            saves_new: SavesNew::No,
         }
     }
 
@@ -265,7 +289,16 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
 
     /// As on Fedora.
     fn menu_in_files(env: &str, sysconfig: &str) -> GrubMenu {
+        menu_with(env, sysconfig, "")
+    }
+
+    /// With a kernel for debugging, which sorts above the one that it belongs to.
+    fn menu_with(env: &str, sysconfig: &str, grub: &str) -> GrubMenu {
         let dir = tempfile::tempdir().unwrap();
+        let debug = (
+            "boot/loader/entries/m-6.9+debug.conf",
+            "title A (6.9+debug)\nversion 6.9+debug\nlinux /vmlinuz-6.9+debug\n",
+        );
         let cfg = "if [ \"${next_entry}\" ]; then\n  set default=\"${next_entry}\"\nelse\n  set default=\"${saved_entry}\"\nfi\n\
                    insmod blscfg\nblscfg\nmenuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {\n fwsetup\n}\n";
         for (name, text) in [
@@ -274,7 +307,11 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
             ("boot/loader/entries/m-6.8.conf", "title A (6.8)\nversion 6.8\nlinux /vmlinuz-6.8\n"),
             ("boot/loader/entries/m-6.9.conf", "title A (6.9)\nversion 6.9\nlinux /vmlinuz-6.9\n"),
             ("etc/sysconfig/kernel", sysconfig),
-        ] {
+            ("etc/default/grub", grub),
+        ]
+        .into_iter()
+        .chain((!grub.is_empty()).then_some(debug))
+        {
             let path = dir.path().join(name);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             fs_err::write(path, text).unwrap();
@@ -299,6 +336,22 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
         assert_eq!(menu.next().as_deref(), Some(next));
         assert_eq!(menu.chosen().as_deref(), chosen);
         assert_eq!(menu.entry_of("6.8").as_deref(), Some("m-6.8"));
+    }
+
+    #[rstest]
+    #[case::plain_is_saved("m-6.9", "GRUB_TIMEOUT=5\n", None)]
+    #[case::debug_by_hand("m-6.9+debug", "GRUB_TIMEOUT=5\n", Some("m-6.9+debug"))]
+    #[case::debug_is_saved("m-6.9+debug", "GRUB_DEFAULT_TO_DEBUG=\"true\"\n", None)]
+    #[case::plain_by_hand("m-6.9", "GRUB_DEFAULT_TO_DEBUG=true\n", Some("m-6.9"))]
+    fn kernel_for_debugging_is_chosen_by_hand(
+        #[case] saved: &str,
+        #[case] grub: &str,
+        #[case] chosen: Option<&str>,
+    ) {
+        let menu = menu_with(&format!("saved_entry={saved}\n"), "UPDATEDEFAULT=yes\n", grub);
+        assert_eq!(menu.chosen().as_deref(), chosen);
+        let given_back = menu.set_default(None).args.pop().unwrap();
+        assert_eq!(given_back.ends_with("+debug"), grub.contains("DEBUG"));
     }
 
     #[rstest]
