@@ -73,7 +73,7 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
             ("`kernels[]`", "`kernel`, `arch`, and whether it is `ready`"),
             (
                 "`packages[]`",
-                "`name`, `version`; `outlook` (`ready`, `provided` by the kernel itself, `excluded`, `fails`, `waits`, `untried`, `disabled`, `not-automatic`); `reason` and `log`, or null; whether the `running` kernel has it, so that it would be lost if it is neither ready nor provided nor untried nor disabled; `instead_of`, a newer version that does not build, with the reason, or null",
+                "`name`, `version`; `outlook` (`ready`, `provided` by the kernel itself, `excluded`, `fails`, `waits`, `untried`, `disabled`, `not-automatic`); `reason` and `log`, or null; whether the `running` kernel has it, so that it would be lost if it is neither ready nor provided nor untried nor disabled; `instead_of`, a version that does not build or does not want the kernel, with the reason, or null",
             ),
         ],
     },

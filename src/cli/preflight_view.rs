@@ -40,7 +40,7 @@ struct PackageEntry<'a> {
     running: bool,
 }
 
-/// A version that does not build.
+/// A version that does not build or does not want the kernel.
 #[derive(Serialize)]
 struct NewerVersion<'a> {
     version: &'a str,

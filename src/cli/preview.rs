@@ -129,7 +129,7 @@ pub(crate) fn change(session: &Session<'_>, change: &Change) -> Result<()> {
 /// # Errors
 /// The package is added already, and that is not forced.
 fn refuse_added(session: &Session<'_>, id: &PackageId, force: bool) -> Result<()> {
-    let is_added = session.tree().added(id, &session.settings.source_tree).is_ok();
+    let is_added = session.tree().is_added(id, &session.settings.source_tree);
     if is_added && !force { Err(Error::AlreadyAdded(id.clone())) } else { Ok(()) }
 }
 

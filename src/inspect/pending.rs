@@ -32,7 +32,12 @@ pub(crate) fn gather(session: &Session<'_>, snapshot: &Snapshot, target: &Target
             facts.installed.insert(name.clone());
         }
         let mut candidate = Candidate { name: name.clone(), versions: Vec::new() };
-        for package in snapshot.versions(name) {
+        let mut versions = snapshot.versions(name);
+        if versions.len() > 1 {
+            // What the package manager brought comes first, also where that is the lower version.
+            versions.sort_by_cached_key(|package| session.tree().is_replaced(&package.id));
+        }
+        for package in versions {
             let version = version_facts(session, package, target, &weak, force);
             let settled = Candidate::is_settled_by(&version);
             candidate.versions.push((package.id.clone(), version));
@@ -98,7 +103,7 @@ fn version_facts(
     if let Some(error) = remembered_failure(session, &id)
         .filter(|_| conf.autoinstall.is_yes() && !built && !force.overrides_memory())
     {
-        return if error.is_refusal() { Version::Unusable(error) } else { Version::Failed(error) };
+        return Version::Failed(error);
     }
     if built && conf.autoinstall.is_yes() && force.is_plain() && is_provided(session, &id, &conf) {
         return Version::Provided;

@@ -132,7 +132,7 @@ fn standing_module(
 ) -> Result<Standing> {
     let Some(existing) = existing else { return Ok(Standing::Nothing) };
     let is_former = |file: &InstalledFile| file.path == existing;
-    if work.rebuilt && !is_others && work.former.iter().flat_map(|record| &record.files).any(is_former) {
+    if work.makes_room && !is_others && work.former.iter().flat_map(|record| &record.files).any(is_former) {
         return Ok(Standing::Former);
     }
     match ModuleFile::read(existing) {

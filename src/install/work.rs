@@ -28,8 +28,9 @@ pub(crate) struct Installation<'a> {
     pub unrecorded: bool,
     /// The build was made elsewhere: it came in a tarball, or another dkms made it.
     pub loaded: bool,
-    /// The active version is this one: it was built again.
-    pub rebuilt: bool,
+    /// The active version makes room, whatever its modules say of their version: it is this one, built again, or one that
+    /// stepped in for this one.
+    pub makes_room: bool,
     /// What the active version has in the kernel.
     pub former: Option<InstallRecord>,
     /// Files of this package, which are not originals.
@@ -47,9 +48,11 @@ pub(crate) fn installation<'a>(
     let previous = session.tree().active(id.name(), &id.target);
     let former = previous.as_ref().and_then(|previous| record_of(session, previous));
     let unrecorded = previous.is_some() && former.is_none();
-    let rebuilt = previous.as_ref().is_some_and(|installed| installed.id() == id);
+    let makes_room = previous
+        .as_ref()
+        .is_some_and(|active| active.id() == id || session.tree().is_replaced(&active.id().package));
     let owned = session.tree().installed_files(id.name(), &id.target);
-    Installation { id, force, conf, archive: !unrecorded, unrecorded, loaded, rebuilt, former, owned }
+    Installation { id, force, conf, archive: !unrecorded, unrecorded, loaded, makes_room, former, owned }
 }
 
 pub(crate) fn describe(path: &Path, source: &Path) -> Result<InstalledFile> {

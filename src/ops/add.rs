@@ -66,6 +66,8 @@ pub(crate) fn ensure_added(
 ) -> Result<Added> {
     if let Subject::Package(id) = subject {
         match session.added(id) {
+            // A version that stepped in is still what an upgrade replaced; here it comes by itself.
+            Ok(_) if session.tree().is_replaced(id) && session.source_dir(id).is_dir() => {}
             Ok(added) => return Ok(added),
             Err(error @ Error::Broken { .. }) => return Err(error),
             Err(_) => {}
@@ -111,7 +113,7 @@ fn register(
         return load(session, archive, options, target);
     }
     let id = identify(session, subject, target)?;
-    if session.writer.is_added(&id, &session.settings.source_tree) {
+    if session.tree().is_added(&id, &session.settings.source_tree) {
         return Err(Error::AlreadyAdded(id));
     }
     let source_dir = session.source_dir(&id);

@@ -7,7 +7,7 @@ use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target}
 use crate::ops::boot_default::keep_complete;
 use crate::ops::kept::drop_unused;
 use crate::ops::lifecycle::finish;
-use crate::ops::replaced::{bring_back, last_below, retire};
+use crate::ops::replaced::{bring_back, retire, usable};
 use crate::ops::schedule::{self, Ended, Ending};
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
 use crate::plan::request::Force;
@@ -46,7 +46,9 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
         plan_autoinstall(gather(session, &snapshot, target, force))
     };
     let mut plan = plan_now();
-    if bring_back_below(session, plan.failed.iter().map(|(id, _)| id), target) {
+    let failed = plan.failed.iter().map(|(id, _)| id);
+    let declined = plan.declined.iter().map(|(id, _)| id).chain(plan.skipped.iter().map(|(id, _)| id));
+    if bring_back_for(session, failed.chain(declined), target) {
         plan = plan_now();
     }
     note_rewritten(session);
@@ -118,16 +120,17 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     Ok(report)
 }
 
-/// Registers the versions that upgrades replaced with ones that do not build. Tells whether there are any.
-fn bring_back_below<'a>(
+/// Registers the versions that upgrades replaced with ones that do not build, or do not want the kernel. Tells whether there are
+/// any.
+fn bring_back_for<'a>(
     session: &WriteSession<'_>,
     failed: impl Iterator<Item = &'a PackageId>,
     target: &Target,
 ) -> bool {
     let mut is_any = false;
     for id in failed.filter(|id| session.tree().active(&id.name, target).is_none()) {
-        let found = last_below(session, id, target).filter(|older| session.added(older).is_err());
-        match found.map(|older| bring_back(session, &older)) {
+        let found = usable(session, &id.name, target).find(|kept| session.added(kept).is_err());
+        match found.map(|kept| bring_back(session, &kept)) {
             Some(Ok(_)) => is_any = true,
             Some(Err(error)) => session.tell(&error),
             None => {}
@@ -159,7 +162,7 @@ pub(super) fn step_back<T>(
             .collect();
         let of_the_package =
             ended.iter().filter(|(_, result)| result.as_ref().is_err_and(|error| error.is_of_the_package()));
-        bring_back_below(session, of_the_package.map(|(id, _)| id), target);
+        bring_back_for(session, of_the_package.map(|(id, _)| id), target);
         let snapshot = session.tree().scan(&session.settings.source_tree);
         if failed.iter().all(|id| snapshot.versions(&id.name).len() < 2) {
             break;

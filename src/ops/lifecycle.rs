@@ -19,7 +19,7 @@ use crate::ops::boot_default::keep_complete;
 use crate::ops::dependents::rebuild_dependents;
 use crate::ops::history::{attempt, note};
 use crate::ops::kept::take_kept;
-use crate::ops::replaced::{bring_back, last_below, retire};
+use crate::ops::replaced::{bring_back, retire, usable};
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
@@ -77,17 +77,15 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, false)? else { return Ok(()) };
     let (mut refusal, mut is_wanted) = (None, false);
     let ended = for_each_target(session, added.id(), &job.targets, |target| {
-        let installed = match install_one(session, job, &added, target) {
+        let installed = install_one(session, job, &added, target)
+            .inspect_err(|error| leave_to_replaced(session, added.id(), target, error));
+        let installed = match installed {
             Err(error) if job.every_kernel && error.is_refusal() => {
                 session.tell(&error);
                 refusal = Some(error);
                 return Ok(());
             }
-            Err(error) => {
-                leave_to_replaced(session, added.id(), target, &error);
-                return Err(error);
-            }
-            Ok(installed) => installed,
+            installed => installed?,
         };
         is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
@@ -101,29 +99,32 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     }
 }
 
-/// What a package manager brings and does not build leaves the kernel to the version that it replaced. A person who builds one
-/// sees that it fails, and decides.
+/// What a package manager brings and does not build, or does not want the kernel, leaves that to the version that it replaced. A
+/// person who builds one sees that it fails, and decides.
 fn leave_to_replaced(session: &WriteSession<'_>, failed: &PackageId, target: &Target, error: &Error) {
-    if !session.system.is_by_hand() && error.is_of_the_package() {
+    if !session.system.is_by_hand() && (error.is_of_the_package() || error.is_declined()) {
         return_to_replaced(session, failed, target);
     }
 }
 
-/// Installs the version that was replaced last, if the kernel has none.
+/// If a kernel has no version of a package, installs the one that was replaced last of those that it can have.
 pub(crate) fn return_to_replaced(session: &WriteSession<'_>, newer: &PackageId, target: &Target) {
     if session.tree().active(&newer.name, target).is_some() {
         return;
     }
-    let Some(id) = last_below(session, newer, target) else { return };
-    let job = Job::of_package(id.clone(), target.clone(), Force::default());
-    let back = bring_back(session, &id)
-        .and_then(|added| install_one(session, &job, &added, target))
-        .and_then(|installed| finish(session, target, installed.into_iter().collect(), &job.force));
-    match back {
-        Ok(()) => session.system.console.note(format!(
-            "{newer} is not installed for kernel {target}; {id}, which it replaced, stays in use there."
-        )),
-        Err(error) => session.tell(&error),
+    for id in usable(session, &newer.name, target).filter(|id| id != newer) {
+        let job = Job::of_package(id.clone(), target.clone(), Force::default());
+        let back = bring_back(session, &id)
+            .and_then(|added| install_one(session, &job, &added, target))
+            .and_then(|installed| finish(session, target, installed.into_iter().collect(), &job.force));
+        match back {
+            Ok(()) => {
+                return session.system.console.note(format!(
+                    "{newer} is not installed for kernel {target}; {id}, which it replaced, stays in use there."
+                ));
+            }
+            Err(error) => session.tell(&error),
+        }
     }
 }
 

@@ -51,8 +51,20 @@ pub(crate) fn remove_all(
     if *targets == Targets::AllBuilt {
         gather_remains(session, package)?;
     }
-    let targets =
-        removal_targets(session, package, targets).inspect_err(|_| session.writer.tidy(&package.name))?;
+    let script = package_script();
+    let targets = match removal_targets(session, package, targets) {
+        Ok(targets) => targets,
+        Err(error) => {
+            session.writer.tidy(&package.name);
+            // Its package's own version was removed by hand before. What stepped in for it goes all the same.
+            if script == Some(PackageScript::Removal)
+                && let Some(older) = follow_removal(session, package, script)
+            {
+                remove_all(session, &older, &Targets::AllBuilt, false)?;
+            }
+            return Err(error);
+        }
+    };
     session.writer.clean_staging(package)?;
     if safe_upgrade && session.writer.take_upgrade_mark(package, &session.system.moment())? {
         session.system.console.warn(format!(
@@ -60,15 +72,7 @@ pub(crate) fn remove_all(
         ));
         return Ok(());
     }
-    let is_used = |target: &&Target| {
-        session.tree().installed(&BuildId::new(package.clone(), (*target).clone())).is_some()
-    };
-    let script = package_script();
-    let kept_for: Vec<Target> =
-        match script == Some(PackageScript::Upgrade) && keep_replaced(session, package) {
-            true => targets.iter().filter(is_used).cloned().collect(),
-            false => Vec::new(),
-        };
+    let is_kept = script == Some(PackageScript::Upgrade) && keep_replaced(session, package);
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))?;
     drop_package(session, package);
     if !session.writer.forget(package)? {
@@ -79,13 +83,24 @@ pub(crate) fn remove_all(
     if let Some(older) = follow_removal(session, package, script) {
         return remove_all(session, &older, &Targets::AllBuilt, false);
     }
-    // rpm removes the old version when the new one is there, whether it builds or not.
-    if !kept_for.is_empty()
-        && let Some(newer) = session.tree().versions_of(&package.name, &session.settings.source_tree).first()
-    {
-        kept_for.iter().for_each(|target| return_to_replaced(session, &newer.id, target));
+    if is_kept {
+        leave_to_kept(session, package);
     }
     Ok(())
+}
+
+/// rpm removes the old version when the new one is there, whether that builds or not. Kernels without the new one get the old one
+/// back.
+fn leave_to_kept(session: &WriteSession<'_>, removed: &PackageId) {
+    let mut versions = session.tree().versions_of(&removed.name, &session.settings.source_tree).into_iter();
+    let Some(newer) = versions.find(|package| !session.tree().is_replaced(&package.id)) else { return };
+    let store = session.tree().replaced();
+    let kept = store.package(removed.clone(), store.root()).map(|package| package.builds).unwrap_or_default();
+    for target in kept.into_iter().map(|build| build.target) {
+        if session.kernel(&target.release).exists() {
+            return_to_replaced(session, &newer.id, &target);
+        }
+    }
 }
 
 /// Takes a package out of the tree because it is about to come again. Kernels in `coming` are indexed by the caller that

@@ -3,14 +3,14 @@
 //!
 //! They are in a tree of their own, where sources are directories. A version that comes back is registered with a link to there.
 
+use crate::conf::Strictness;
 use crate::inspect::installed::is_whole;
-use crate::model::{
-    BuildId, BuildState, PackageId, PackageName, Result, SourceState, Target, compare_versions,
-};
+use crate::model::{BuildId, BuildState, PackageId, PackageName, Result, SourceState, Target};
+use crate::plan::buildable;
 use crate::session::WriteSession;
 use crate::system::files;
 use crate::system::package_script::PackageScript;
-use crate::tree::{Added, InstallRecord, Package};
+use crate::tree::{Added, Built, InstallRecord, Package};
 use std::cmp::Reverse;
 use std::path::Path;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) fn keep_replaced(session: &WriteSession<'_>, id: &PackageId) -> bool 
     else {
         return false;
     };
-    if comes_from_there(session, id) {
+    if session.tree().is_replaced(id) {
         return true;
     }
     let kept = keep(session, &package);
@@ -56,15 +56,29 @@ fn keep(session: &WriteSession<'_>, package: &Package) -> Result<()> {
 fn copy(session: &WriteSession<'_>, package: &Package, to: &Path) -> Result<()> {
     let tree = session.tree();
     files::copy_tree(&fs_err::canonicalize(tree.source(&package.id))?, &to.join("source"))?;
-    for build in &package.builds {
-        let id = BuildId::new(package.id.clone(), build.target.clone());
-        if let Some(built) = tree.built(&id).filter(|built| is_whole(session, built)) {
-            let place = to.join(build.target.release.as_str()).join(build.target.arch.as_str());
-            files::copy_tree(built.dir(), &place)?;
-            // What is installed does not come with it.
-            InstallRecord::delete(&place)?;
+    for built in package.builds.iter().filter_map(|build| tree.built(&package.build_id(&build.target))) {
+        if is_whole(session, &built) {
+            copy_build(&built, to)?;
         }
     }
+    // A script that removes it for one kernel after the other comes here again, with less each time.
+    let before = tree.replaced().package(package.id.clone(), tree.replaced().root());
+    for build in before.iter().flat_map(|before| &before.builds) {
+        if package.state(&build.target).is_none()
+            && let Some(built) = tree.replaced().built(&package.build_id(&build.target))
+        {
+            copy_build(&built, to)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_build(built: &Built, to: &Path) -> Result<()> {
+    let target = &built.id().target;
+    let place = to.join(target.release.as_str()).join(target.arch.as_str());
+    files::copy_tree(built.dir(), &place)?;
+    // What is installed does not come with it.
+    InstallRecord::delete(&place)?;
     Ok(())
 }
 
@@ -79,17 +93,20 @@ fn versions(session: &WriteSession<'_>, name: &PackageName) -> Vec<PackageId> {
     ids
 }
 
-/// Of the versions that are kept and older than another one, the one that was replaced last.
-#[must_use]
-pub(crate) fn last_below(
-    session: &WriteSession<'_>,
-    newer: &PackageId,
-    target: &Target,
-) -> Option<PackageId> {
-    let is_older = |id: &PackageId| compare_versions(id.version.as_str(), newer.version.as_str()).is_lt();
-    let found = versions(session, &newer.name).into_iter().filter(|_| session.settings.keep_versions > 0);
-    let mut found = found.filter(|id| is_older(id) && session.disabling(id, target).is_none());
-    found.next()
+/// The versions that are kept and would be installed for a kernel, from the one that was replaced last.
+pub(crate) fn usable<'a>(
+    session: &'a WriteSession<'_>,
+    name: &PackageName,
+    target: &'a Target,
+) -> impl Iterator<Item = PackageId> + use<'a> {
+    let found = versions(session, name).into_iter().filter(|_| session.settings.keep_versions > 0);
+    found.filter(|id| session.disabling(id, target).is_none() && wants(session, id, target))
+}
+
+fn wants(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
+    let conf = session.conf(id, &session.tree().replaced().conf_path(id), target, Strictness::Lenient);
+    let kernel = session.kernel(&target.release);
+    conf.is_ok_and(|conf| buildable(&conf, target, kernel.config()).package.is_none())
 }
 
 /// Registers a version that is kept, with its builds for the kernels that are still here. One that is registered stays as it is.
@@ -100,8 +117,14 @@ pub(crate) fn bring_back(session: &WriteSession<'_>, id: &PackageId) -> Result<A
     if let Ok(added) = session.added(id) {
         return Ok(added);
     }
+    let added = restore(session, id, &session.tree().replaced().source(id))?;
+    session.system.console.note(format!("{id}, which an upgrade had replaced, is registered again."));
+    Ok(added)
+}
+
+fn restore(session: &WriteSession<'_>, id: &PackageId, source: &Path) -> Result<Added> {
     let store = session.tree().replaced();
-    let added = session.writer.register(id, &store.source(id))?;
+    let added = session.writer.register(id, source)?;
     let builds = store.package(id.clone(), store.root()).map(|package| package.builds).unwrap_or_default();
     for build in builds {
         let build = BuildId::new(id.clone(), build.target);
@@ -111,14 +134,23 @@ pub(crate) fn bring_back(session: &WriteSession<'_>, id: &PackageId) -> Result<A
             session.writer.publish(&build, &staged)?;
         }
     }
-    session.system.console.note(format!("{id}, which an upgrade had replaced, is registered again."));
     Ok(added)
 }
 
-/// Whether the source of a registered version is the one that is kept.
-fn comes_from_there(session: &WriteSession<'_>, id: &PackageId) -> bool {
-    // The tree may have been moved since, and be reached by a link: the text of the link does not tell.
-    files::is_same_file(&session.tree().source(id), &session.tree().replaced().source(id))
+/// Registers versions that an upgrade removed and did not replace: it was given up, and no script of the package registered them
+/// again. Only where no upgrade can be under way.
+pub(crate) fn take_up_given_up(session: &WriteSession<'_>) {
+    let store = session.tree().replaced();
+    for name in store.names().into_iter().filter(|name| !session.tree().name_dir(name).is_dir()) {
+        let mut found = versions(session, &name).into_iter();
+        let Some(id) = found.find(|id| session.source_dir(id).join("dkms.conf").is_file()) else { continue };
+        match restore(session, &id, &session.source_dir(&id)) {
+            Ok(_) => session.system.console.note(format!(
+                "{id} is registered again: an upgrade removed it, and brought no other version."
+            )),
+            Err(error) => session.tell(&error),
+        }
+    }
 }
 
 /// Puts in order what is kept: versions that came back leave the tree when newer ones are installed and no kernel uses them any
@@ -148,16 +180,23 @@ fn retire_versions(session: &WriteSession<'_>, name: &PackageName) -> Result<()>
         package.is_some_and(|package| package.builds.iter().any(|build| build.state == BuildState::Installed))
     };
     // The same version may come again by its package. Then the copy waits until that works.
-    let (again, kept): (Vec<_>, Vec<_>) = versions(session, name)
-        .into_iter()
-        .partition(|id| registered.iter().any(|package| package.id == *id) && !comes_from_there(session, id));
+    let (again, kept): (Vec<_>, Vec<_>) = versions(session, name).into_iter().partition(|id| {
+        registered.iter().any(|package| package.id == *id) && !session.tree().is_replaced(id)
+    });
     again.iter().filter(|id| is_used(id)).try_for_each(|id| files::remove_tree(&store.version_dir(id)))?;
-    let is_back = |id: &PackageId| kept.contains(id) && comes_from_there(session, id);
+    let is_back = |id: &PackageId| kept.contains(id) && session.tree().is_replaced(id);
+    // Without its place in the tree it would be forgotten that it does not build, and each run would try it.
+    let is_lacking = |target: &Target| {
+        session.kernel(&target.release).exists() && session.tree().active(name, target).is_none()
+    };
+    let has_failed =
+        |id: &PackageId| session.tree().failures(id).iter().any(|(target, ..)| is_lacking(target));
     if registered.iter().any(|package| is_used(&package.id) && !is_back(&package.id)) {
-        kept.iter().filter(|id| is_back(id) && !is_used(id)).try_for_each(|id| unregister(session, id))?;
+        let useless = kept.iter().filter(|id| is_back(id) && !is_used(id) && !has_failed(id));
+        useless.into_iter().try_for_each(|id| unregister(session, id))?;
     }
     let surplus = kept.iter().skip(session.settings.keep_versions);
-    for id in surplus.filter(|id| !comes_from_there(session, id)) {
+    for id in surplus.filter(|id| !session.tree().is_replaced(id)) {
         files::remove_tree(&store.version_dir(id))?;
     }
     Ok(())
@@ -190,7 +229,7 @@ pub(crate) fn follow_removal(
 ) -> Option<PackageId> {
     let store = session.tree().replaced();
     let registered = session.tree().versions_of(&removed.name, &session.settings.source_tree);
-    let is_last = || registered.iter().all(|package| comes_from_there(session, &package.id));
+    let is_last = || registered.iter().all(|package| session.tree().is_replaced(&package.id));
     let gone = match (script, registered.first()) {
         // It has just been put there.
         (Some(PackageScript::Upgrade), _) => return None,
@@ -214,7 +253,7 @@ pub(crate) fn follow_removal(
 pub(crate) fn hand_back(session: &WriteSession<'_>) -> Result<()> {
     let store = session.tree().replaced();
     let kept = store.scan(store.root()).packages.into_iter().map(|package| package.id);
-    for id in kept.filter(|id| !comes_from_there(session, id)) {
+    for id in kept.filter(|id| !session.tree().is_replaced(id)) {
         files::remove_tree(&store.version_dir(&id))?;
         files::remove_empty_dir(&store.name_dir(&id.name));
     }

@@ -33,10 +33,9 @@ pub(crate) fn tell_report(report: &Report, release: &KernelRelease, system: &Sys
         }
     }
     for (id, error, older) in &report.replaced {
+        let fails = if error.is_declined() { "does not want" } else { "does not build for" };
         let why = error.in_one_line();
-        system
-            .console
-            .warn(format!("{id} does not build for kernel {release}; {older} is used there: {why}"));
+        system.console.warn(format!("{id} {fails} kernel {release}; {older} is used there: {why}"));
     }
     for (id, why) in &report.blocked {
         system.console.error(format!("{id} cannot be installed for kernel {release}: {why}."));

@@ -7,7 +7,7 @@ use crate::model::{
 use crate::ops::Failures;
 use crate::ops::disable::{read, write};
 use crate::ops::lifecycle::install_all;
-use crate::ops::replaced::{bring_back, last_below};
+use crate::ops::replaced::{bring_back, usable};
 use crate::plan::request::{Force, Job};
 use crate::session::WriteSession;
 
@@ -54,7 +54,8 @@ fn go_back(package: &PackageName, target: &Target, session: &WriteSession<'_>) -
     };
     let from = installed.id().package.clone();
     let registered = older(&from, target, session);
-    let replaced = last_below(session, &from, target);
+    let is_older = |id: &PackageId| compare_versions(id.version.as_str(), from.version.as_str()).is_lt();
+    let replaced = usable(session, package, target).find(is_older);
     let is_newer = |id: &PackageId| {
         registered
             .as_ref()

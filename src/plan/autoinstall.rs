@@ -22,7 +22,8 @@ pub(crate) enum Version {
     Disabled { why: Disabling, is_installed: bool },
     /// Its dkms.conf was read.
     Known { built: bool, autoinstall: bool, depends: Vec<String>, exclusion: Option<Exclusion> },
-    /// It is not installed, its build failed, and would fail again: a lower version may step in.
+    /// It is not installed, its build failed or its script did not want the kernel, and it would be the same again: a lower
+    /// version may step in.
     Failed(Error),
     /// Its dkms.conf cannot be used, or it is installed and its new build fails.
     Unusable(Error),
@@ -201,7 +202,7 @@ pub(crate) struct Plan {
     /// Packages that said before, by their own script, that they do not want the kernel.
     pub declined: Vec<(PackageId, Error)>,
     pub failed: Vec<(PackageId, Error)>,
-    /// Versions that do not build, each with the older one that is used in its place.
+    /// Versions that do not build or do not want the kernel, each with the one that is used in its place.
     pub replaced: Vec<(PackageId, Error, PackageId)>,
     /// Versions without source beside which another version serves the kernel, or does not want it.
     pub broken: Vec<(PackageId, Error)>,
@@ -343,6 +344,7 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
     }
     match (passed.failed, used) {
         (Some((id, error)), Some(used)) => plan.replaced.push((id, error, used)),
+        (Some((id, error)), None) if error.is_refusal() => plan.declined.push((id, error)),
         (Some(failed), None) => plan.failed.push(failed),
         (None, _) if !is_nothing || passed.disabled.is_some() => {}
         (None, _) if passed.excluded.is_some() => plan.skipped.extend(passed.excluded),

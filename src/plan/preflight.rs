@@ -77,7 +77,7 @@ pub(crate) struct Forecast {
     pub outlook: Outlook,
     /// Whether the running kernel has it.
     pub is_running: bool,
-    /// The newer version that does not build, with the reason.
+    /// The version that does not build or does not want the kernel, with the reason.
     pub instead_of: Option<(PackageId, String)>,
 }
 

@@ -71,6 +71,13 @@ impl Tree {
         Self { root: self.root.join(REPLACED) }
     }
 
+    /// Whether a registered version is one that a package manager replaced: its source is what is kept of it.
+    #[must_use]
+    pub(crate) fn is_replaced(&self, id: &PackageId) -> bool {
+        // The tree may have been moved since, and be reached by a link: the text of the link does not tell.
+        files::is_same_file(&self.source(id), &self.replaced().source(id))
+    }
+
     #[must_use]
     pub(crate) fn name_dir(&self, name: &PackageName) -> PathBuf {
         self.root.join(name.as_str())
@@ -249,6 +256,14 @@ impl Tree {
                 }
             }
         }
+    }
+
+    /// Whether a version was added, and its source is there. One that stepped in for the version which replaced it was not, and
+    /// may be.
+    #[must_use]
+    pub(crate) fn is_added(&self, id: &PackageId, source_tree: &Path) -> bool {
+        let state = self.source_state(id, source_tree);
+        matches!(state, Some(SourceState::Added | SourceState::BinariesOnly)) && !self.is_replaced(id)
     }
 
     /// The proof that a package is added and its source is there.

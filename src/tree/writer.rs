@@ -6,7 +6,7 @@ use super::{
     Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, MovedOriginal, Original,
     Tree,
 };
-use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, SourceState, Target};
+use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::system::dir;
 use crate::system::lock::Lock;
 use crate::system::{RpmTransaction, System, files};
@@ -350,15 +350,6 @@ impl Writer {
     pub(crate) fn take_upgrade_mark(&self, id: &PackageId, now: &RpmTransaction) -> Result<bool> {
         let added = record::take_upgrade(&self.tree.version_dir(id))?;
         Ok(added.is_some_and(|added| added.shares_transaction_with(now)))
-    }
-
-    /// Whether a version's source can be read now.
-    #[must_use]
-    pub(crate) fn is_added(&self, id: &PackageId, source_tree: &Path) -> bool {
-        matches!(
-            self.tree.source_state(id, source_tree),
-            Some(SourceState::Added | SourceState::BinariesOnly)
-        )
     }
 
     /// Undoes a build that was interrupted: the one that it was to replace is back, and nothing of the work remains. One

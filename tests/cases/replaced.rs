@@ -329,3 +329,148 @@ fn disk_without_room_refuses_no_upgrade() {
     ended.exits(0);
     assert_eq!(world.status(), [line("m/2.0", K, "installed")]);
 }
+
+const UNWANTED: &str = "BUILD_EXCLUSIVE_KERNEL=\"^5\\\\..*\"";
+
+/// What does not want a kernel leaves it to the version before as well, and nothing is tried at each run.
+#[rstest]
+#[case::directive("true", UNWANTED)]
+#[case::script("true", "PRE_BUILD=no.sh")]
+fn version_before_stays_where_new_one_is_unwanted(#[case] recipe: &str, #[case] conf: &str) {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.package("m", "2.0").recipe(recipe).conf(conf).script("no.sh", "exit 77");
+    let ended = maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''");
+    ended.exits(0).complains("m/1.0, which it replaced, stays in use there");
+    let expected = [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()];
+    assert_eq!(world.status(), expected);
+    world.kernel(NEW).headers();
+    world.ok(&["autoinstall", "-k", NEW]);
+    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
+    let made = world.calls("make").len();
+    world.ok(&["autoinstall", "-k", NEW]).is_silent_about("registered again");
+    assert_eq!(world.calls("make").len(), made);
+    world.ok(&["check", "-k", K]);
+}
+
+/// It would only be a name in the list.
+#[test]
+fn version_that_is_unwanted_too_stays_where_it_is() {
+    let world = machine();
+    world.write("/etc/dkms/m-1.0.conf", format!("{UNWANTED}\n"));
+    go(&world, "1.0", "upgrade").exits(0);
+    world.package("m", "2.0").recipe(FAILS);
+    world.dkms(&["add", "m/2.0"]).exits(0);
+    for _ in 0..2 {
+        world.dkms(&["autoinstall"]).is_silent_about("registered again");
+        assert_eq!(world.status(), ["m/2.0: added"]);
+    }
+}
+
+/// Works on one kernel in its new version only, and on another one in none.
+#[test]
+fn failure_of_old_version_is_not_tried_again() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", "[ $kernelver = 6.1.0-1-amd64 ] || exit 2").exits(0);
+    let source = world.path(format!("{STORE}/m/1.0/source/recipe"));
+    fs::write(source, FAILS).unwrap();
+    world.kernel(NEW).headers();
+    world.dkms(&["autoinstall", "-k", NEW]).exits(11);
+    let made = world.calls("make").len();
+    world.dkms(&["autoinstall", "-k", NEW]).exits(11).is_silent_about("registered again");
+    world.ok(&["autoinstall", "-k", K]);
+    world.dkms(&["autoinstall", "-k", NEW]).exits(11);
+    assert_eq!(world.calls("make").len(), made);
+}
+
+/// Who goes back to an older version has a driver in any case, and the older one as soon as it works.
+#[rstest]
+#[case::older("2.0", "1.0")]
+#[case::candidate("1.0", "1.0~rc1")]
+fn version_before_stays_where_downgrade_fails(#[case] from: &str, #[case] to: &str) {
+    let world = World::new();
+    world.depmod_indexes();
+    come(&world, from, "true").exits(0);
+    upgrade(&world, from, to, FAILS).exits(0).complains("stays in use there");
+    let status = world.status();
+    assert!(status.contains(&line(&format!("m/{from}"), K, "installed")), "{status:?}");
+    world.ok(&["autoinstall"]).is_silent_about("Building");
+    assert_eq!(world.status(), status);
+    // On a kernel that comes now the older one is tried first.
+    world.kernel(NEW).headers();
+    world.write(&format!("/usr/src/m-{to}/recipe"), "true");
+    world.ok(&["autoinstall", "-k", NEW]);
+    assert!(world.status().contains(&line(&format!("m/{to}"), NEW, "installed")), "{:?}", world.status());
+    upgrade(&world, to, to, "true").exits(0);
+    assert!(world.status().contains(&line(&format!("m/{to}"), K, "installed")), "{:?}", world.status());
+}
+
+#[test]
+fn package_goes_although_its_version_went_before() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
+    world.ok(&["remove", "m/2.0", "--all"]);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    go(&world, "2.0", "remove").exits(3);
+    assert_eq!(world.status(), Vec::<String>::new());
+    assert_eq!(kept(&world), Vec::<String>::new());
+    assert!(!world.has("/var/lib/dkms/m") && !world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+}
+
+/// The scripts of the old version do nothing when dpkg says abort-upgrade.
+#[test]
+fn upgrade_that_was_given_up_is_seen_at_boot() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.hook("boot", &[]).is_silent_about("registered again");
+    assert_eq!(world.status(), Vec::<String>::new());
+    world.package("m", "1.0").recipe("true");
+    let made = world.calls("make").len();
+    world.hook("boot", &[]).exits(0).complains("m/1.0 is registered again");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    let source = fs::read_link(world.path("/var/lib/dkms/m/1.0/source")).unwrap();
+    assert_eq!(source, world.path("/usr/src/m-1.0"));
+    assert_eq!((kept(&world), world.calls("make").len()), (Vec::new(), made));
+}
+
+/// The scripts of packages call them, and fail where they fail.
+#[rstest]
+#[case::add("dkms add m/1.0")]
+#[case::add_and_install("dkms add m/1.0 && dkms install m/1.0")]
+#[case::install("dkms install m/1.0")]
+#[case::directory("dkms add $DKMS_ROOT/usr/src/m-1.0")]
+fn version_that_stepped_in_can_be_added_by_itself(#[case] line_: &str) {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", FAILS);
+    fs::remove_dir_all(world.path("/usr/src/m-2.0")).unwrap();
+    world.prerm("upgrade", &["remove", "-m", "m", "-v", "2.0", "--all"]).exits(0);
+    world.package("m", "1.0");
+    maintainer_script(&world, "postinst", "configure", line_).exits(0);
+    let source = fs::read_link(world.path("/var/lib/dkms/m/1.0/source")).unwrap();
+    assert_eq!(source, world.path("/usr/src/m-1.0"));
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    world.ok(&["autoinstall"]);
+    assert_eq!(kept(&world), Vec::<String>::new());
+    world.dkms(&["add", "m/1.0"]).exits(3);
+}
+
+/// One kernel after the other, as the scripts of some packages do.
+#[test]
+fn builds_of_all_kernels_are_kept() {
+    let world = machine();
+    world.kernel(NEW).headers();
+    world.ok(&["autoinstall", "-k", NEW]);
+    for kernel in [K, NEW] {
+        world.prerm("upgrade", &["remove", "-m", "m", "-v", "1.0", "-k", kernel]).exits(0);
+    }
+    fs::remove_dir_all(world.path("/usr/src/m-1.0")).unwrap();
+    world.package("m", "2.0").recipe(FAILS);
+    world.ok(&["add", "m/2.0"]);
+    let made = world.calls("make").len();
+    for kernel in [K, NEW] {
+        world.ok(&["autoinstall", "-k", kernel]);
+        assert!(world.status().contains(&line("m/1.0", kernel, "installed")), "{:?}", world.status());
+    }
+    // Only the new version was compiled.
+    assert_eq!(world.calls("make").len(), made + 2);
+}

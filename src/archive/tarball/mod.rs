@@ -75,7 +75,7 @@ pub(crate) fn load(
     let content = read::unpack(archive, &inside)?;
     let id = identify(session, &Subject::Directory(content.dir.clone()), target)
         .map_err(|error| name_archive(error, &inside, archive))?;
-    if session.writer.is_added(&id, &session.settings.source_tree) && !options.force {
+    if session.tree().is_added(&id, &session.settings.source_tree) && !options.force {
         return Err(match content.from_tree {
             true => Error::Archive { path: archive.to_owned(), problem: ArchiveProblem::AlreadyAdded(id) },
             false => Error::AlreadyAdded(id),

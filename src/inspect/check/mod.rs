@@ -158,7 +158,8 @@ fn check_packages(
             Error::FailedBefore { reason, at, .. } => format!("{reason} (on {at})"),
             error => error.in_one_line(),
         };
-        check.notes.push(format!("{older} is used, because {id} does not build: {why}"));
+        let fails = if error.is_declined() { "does not want this kernel" } else { "does not build" };
+        check.notes.push(format!("{older} is used, because {id} {fails}: {why}"));
     }
     let install = |package: &PackageId| Remedy::Install { package: package.clone(), target: target.clone() };
     let mut add = |kind, id: &PackageId, why: String, remedy: Option<Remedy>| {

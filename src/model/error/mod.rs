@@ -393,6 +393,12 @@ impl Error {
         )
     }
 
+    /// Whether the package does not want the kernel, and so is missing there.
+    #[must_use]
+    pub(crate) fn is_declined(&self) -> bool {
+        self.is_refusal() && !matches!(self, Self::NothingInstalled { .. })
+    }
+
     /// The log of the step that failed, if one was written.
     #[must_use]
     pub(crate) fn log(&self) -> Option<&PathBuf> {
