@@ -23,6 +23,7 @@ fn kill_at_every_moment(world: &World, args: &[&str], prepare: impl Fn(), check:
 #[rstest]
 #[case(&["install", "m/1.0"])]
 #[case(&["autoinstall"])]
+#[ignore = "slow: make test-slow"]
 fn killed_installation_is_completed_by_the_next(#[case] args: &[&str]) {
     let world = World::new();
     world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
