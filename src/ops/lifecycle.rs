@@ -7,17 +7,14 @@ use crate::build::resign::sign_if_pending;
 use crate::inspect::inputs::staleness;
 use crate::inspect::installed::is_intact;
 use crate::inspect::signature::pending_signature;
-use crate::install::depmod::depmod;
 use crate::install::install;
-use crate::install::transaction::{load_for_devices, post_transaction};
-use crate::install::uninstall::{RemoveCaller, uninstall};
 use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, BuildId, BuildState, Error, PackageId, PackageName, Result, Target};
 use crate::ops::Failures;
 use crate::ops::add::ensure_added;
 use crate::ops::boot_default::keep_complete;
-use crate::ops::dependents::rebuild_dependents;
-use crate::ops::history::{attempt, note};
+use crate::ops::finish::finish;
+use crate::ops::history::attempt;
 use crate::ops::kept::take_kept;
 use crate::ops::replaced::{bring_back, retire, usable};
 use crate::plan::autoinstall::Stale;
@@ -25,7 +22,6 @@ use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, pla
 use crate::plan::request::{Force, Job, Subject};
 use crate::session::{Session, WriteSession};
 use crate::tree::{Added, Built, Installed};
-use std::time::Duration;
 
 /// Runs `each` for every target; goes on after failures and returns the first one.
 fn for_each_target(
@@ -286,40 +282,4 @@ fn tell_failure_since(session: &WriteSession<'_>, id: &BuildId) {
             failure.at, failure.reason
         ));
     }
-}
-
-/// Ends installations for a target: what depends on them is built again unless they were forced, and the kernel is
-/// indexed. If that fails they are taken back; else what follows a change is done.
-///
-/// # Errors
-/// depmod failed. The modules are built, and no longer installed.
-pub(crate) fn finish(
-    session: &WriteSession<'_>,
-    target: &Target,
-    installed: Vec<Installed>,
-    force: &Force,
-) -> Result<()> {
-    if installed.is_empty() {
-        return Ok(());
-    }
-    // As in every dkms: --force installs this package and touches no other one.
-    if !force.force {
-        rebuild_dependents(session, target);
-    }
-    let release = &target.release;
-    if let Err(error) = depmod(session, release) {
-        for installed in installed {
-            // The history has it as installed already, which is not true any more.
-            note(session, installed.id(), AttemptResult::Installed, Duration::ZERO, Some(&error));
-            if let Err(undo) = uninstall(session, installed, RemoveCaller::Command) {
-                session.tell(&undo);
-            }
-        }
-        return Err(error);
-    }
-    if let Err(error) = load_for_devices(session, release) {
-        session.system.console.warn(format!("The modules are installed but could not be loaded: {error}"));
-    }
-    post_transaction(session, release);
-    Ok(())
 }

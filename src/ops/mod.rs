@@ -5,6 +5,7 @@ pub(crate) mod autoinstall;
 mod boot_default;
 mod dependents;
 pub(crate) mod disable;
+mod finish;
 pub(crate) mod history;
 pub(crate) mod inhibit;
 mod kept;
