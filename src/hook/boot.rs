@@ -8,6 +8,7 @@ use super::pending::{install_pending, take_up_pending};
 use super::regenerate::{self, When};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
+use crate::inspect::pending::is_switched_off;
 use crate::ops::{self, replaced};
 use crate::tree::Tree;
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ pub(super) fn boot() -> ExitCode {
 
 /// No upgrade outlives a boot. One that was given up may have left a package out of the tree.
 fn take_up_given_up(hook: &mut Hook, settings: &Settings) {
-    if !Tree::at(&settings.dkms_tree).replaced().root().is_dir() {
+    if is_switched_off(&hook.system) || !Tree::at(&settings.dkms_tree).replaced().root().is_dir() {
         return;
     }
     match ops::change(settings, &hook.system) {

@@ -11,6 +11,7 @@ use crate::model::{
     Arch, BuildId, Error, KernelRelease, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
 };
 use crate::ops::lifecycle;
+use crate::ops::stand_in::stand_in_everywhere;
 use crate::ops::{self, remove};
 use crate::plan::request::Job;
 use crate::plan::request::{Force, Subject};
@@ -63,8 +64,16 @@ fn load_and_install(
     // The package manager has replaced the source already: what was registered is of the old one.
     let mut to_index = remove::clear_for_upgrade(&session, id, releases)?;
     let any = target_of(hook, releases.first().or(system.host.running.as_ref()), settings)?;
-    add(hook, &session, id, &any)?;
-    let conf = session.conf(id, &session.tree().source(id).join("dkms.conf"), &any, Strictness::Lenient)?;
+    let added = add(hook, &session, id, &any)
+        .and_then(|()| session.conf(id, &session.tree().conf_path(id), &any, Strictness::Lenient));
+    let conf = match added {
+        Ok(conf) => conf,
+        Err(error) => {
+            stand_in_everywhere(&session, &id.name, Some(id));
+            to_index.iter().for_each(|release| index_after_removal(&session, release));
+            return Err(error);
+        }
+    };
     // The package wants to be registered only; the administrator installs it.
     if !conf.autoinstall.is_yes() {
         to_index.iter().for_each(|release| index_after_removal(&session, release));

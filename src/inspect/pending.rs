@@ -33,13 +33,22 @@ pub(crate) fn gather(session: &Session<'_>, snapshot: &Snapshot, target: &Target
         }
         let mut candidate = Candidate { name: name.clone(), versions: Vec::new() };
         let mut versions = snapshot.versions(name);
-        if versions.len() > 1 {
+        let is_replaced = |package: &Package| session.tree().is_replaced(&package.id);
+        if versions.len() > 1 && is_replaced(versions[0]) {
             // What the package manager brought comes first, also where that is the lower version.
-            versions.sort_by_cached_key(|package| session.tree().is_replaced(&package.id));
+            let own = versions.iter().position(|package| !is_replaced(package)).unwrap_or_default();
+            versions[..=own].rotate_right(1);
         }
+        let mut is_unwanted = false;
         for package in versions {
+            // What does not want a kernel says more than an older version knows. What is in use stays.
+            let is_installed = package.state(target) == Some(BuildState::Installed);
+            if is_unwanted && !is_installed && is_replaced(package) {
+                continue;
+            }
             let version = version_facts(session, package, target, &weak, force);
             let settled = Candidate::is_settled_by(&version);
+            is_unwanted |= version.is_unwanted();
             candidate.versions.push((package.id.clone(), version));
             if settled {
                 break;

@@ -66,8 +66,8 @@ pub(crate) fn ensure_added(
 ) -> Result<Added> {
     if let Subject::Package(id) = subject {
         match session.added(id) {
-            // A version that stepped in is still what an upgrade replaced; here it comes by itself.
-            Ok(_) if session.tree().is_replaced(id) && session.source_dir(id).is_dir() => {}
+            // A version that stepped in is still what an upgrade replaced; here it comes by its package.
+            Ok(_) if !session.system.is_by_hand() && comes_again(session, id) => {}
             Ok(added) => return Ok(added),
             Err(error @ Error::Broken { .. }) => return Err(error),
             Err(_) => {}
@@ -75,7 +75,9 @@ pub(crate) fn ensure_added(
     }
     if let (Subject::Directory(dir), true) = (subject, options.force) {
         let id = identify(session, subject, target)?;
-        if let Ok(added) = session.added(&id) {
+        if let Ok(added) = session.added(&id)
+            && !session.tree().is_replaced(&id)
+        {
             take_over(session, &resolve(dir)?, &id, options, target)?;
             return Ok(added);
         }
@@ -95,6 +97,11 @@ pub(crate) fn ensure_added(
         run_post_script(session, added.id(), Script::PostAdd, &line, Some(&environment));
     }
     Ok(added)
+}
+
+/// Whether the source of a version that stepped in is in the source tree again.
+fn comes_again(session: &WriteSession<'_>, id: &PackageId) -> bool {
+    session.tree().is_replaced(id) && session.source_dir(id).join("dkms.conf").is_file()
 }
 
 fn has_content_of(source: &Path, dir: &Path) -> bool {

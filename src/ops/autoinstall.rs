@@ -9,6 +9,7 @@ use crate::ops::finish::finish;
 use crate::ops::kept::drop_unused;
 use crate::ops::replaced::{bring_back, retire, usable};
 use crate::ops::schedule::{self, Ended, Ending};
+use crate::ops::stand_in::stand_in;
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
@@ -35,6 +36,17 @@ pub(crate) struct Report {
     pub nothing_pending: bool,
 }
 
+impl Report {
+    /// Versions that the kernel was to have, and has not.
+    fn missing(&self) -> impl Iterator<Item = &PackageId> {
+        let failed = self.failed.iter().map(|(id, _)| id);
+        let skipped = self.skipped.iter().map(|(id, _)| id);
+        let blocked = self.blocked.iter().map(|(id, _)| id);
+        let deferred = self.deferred.iter().map(|(id, _)| id);
+        failed.chain(skipped).chain(blocked).chain(deferred).chain(&self.without_headers)
+    }
+}
+
 /// Installs what is pending for a kernel. Packages do not affect each other; the report has the result of each.
 ///
 /// # Errors
@@ -46,9 +58,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
         plan_autoinstall(gather(session, &snapshot, target, force))
     };
     let mut plan = plan_now();
-    let failed = plan.failed.iter().map(|(id, _)| id);
-    let declined = plan.declined.iter().map(|(id, _)| id).chain(plan.skipped.iter().map(|(id, _)| id));
-    if bring_back_for(session, failed.chain(declined), target) {
+    if bring_back_for(session, plan.failed.iter().map(|(id, _)| id), target) {
         plan = plan_now();
     }
     note_rewritten(session);
@@ -72,9 +82,8 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     let ending =
         Ending { finish: &|built| install(session, built, &options), success: AttemptResult::Installed };
     let mut ended = schedule::run(session, target, std::mem::take(&mut plan.steps), force, &ending)?;
-    let replaced = step_back(session, target, &mut ended, &ending)?;
-    report.replaced = std::mem::take(&mut plan.replaced);
-    report.replaced.extend(replaced);
+    let mut replaced = std::mem::take(&mut plan.replaced);
+    replaced.extend(step_back(session, target, &mut ended, &ending)?);
     let mut installed = Vec::new();
     let mut left = Vec::new();
     for (id, result) in ended {
@@ -87,13 +96,6 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
             Err(error) => report.failed.push((id, error)),
         }
     }
-    // An older version that failed as well replaces nothing.
-    let has_failed = |id: &PackageId| report.failed.iter().any(|(failed, _)| failed == id);
-    let (useless, replaced) = std::mem::take(&mut report.replaced)
-        .into_iter()
-        .partition::<Vec<_>, _>(|(_, _, older)| has_failed(older));
-    report.replaced = replaced;
-    report.failed.extend(useless.into_iter().map(|(id, error, _)| (id, error)));
     let (ids, proofs): (Vec<PackageId>, Vec<_>) = installed.into_iter().unzip();
     match finish(session, target, proofs, force) {
         Ok(()) => {
@@ -114,14 +116,48 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.failed.splice(0..0, plan.failed);
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
+    let disabled = plan.disabled.iter().map(|(id, _)| id);
+    keep_in_use(session, target, report.missing().chain(disabled).chain(replaced.iter().map(|(id, ..)| id)));
+    settle(session, target, replaced, &mut report);
     drop_unused(session);
     retire(session);
     keep_complete(session);
     Ok(report)
 }
 
-/// Registers the versions that upgrades replaced with ones that do not build, or do not want the kernel. Tells whether there are
-/// any.
+/// Where a version is missing, what the kernel used before an upgrade stays in use.
+fn keep_in_use<'a>(
+    session: &WriteSession<'_>,
+    target: &Target,
+    missing: impl Iterator<Item = &'a PackageId>,
+) {
+    for id in missing {
+        stand_in(session, &id.name, Some(id), target);
+    }
+}
+
+/// A version that does not build is a failure, unless the kernel has another one now.
+fn settle(
+    session: &WriteSession<'_>,
+    target: &Target,
+    replaced: Vec<(PackageId, Error, PackageId)>,
+    report: &mut Report,
+) {
+    let used = |id: &PackageId| {
+        let active = session.tree().active(&id.name, target)?.id().package.clone();
+        (active != *id).then_some(active)
+    };
+    let replaced = replaced.into_iter().map(|(id, error, _)| (id, error));
+    for (id, error) in std::mem::take(&mut report.failed).into_iter().chain(replaced) {
+        match used(&id) {
+            Some(used) => report.replaced.push((id, error, used)),
+            None if error.is_refusal() => report.skipped.push((id, error.in_one_line())),
+            None => report.failed.push((id, error)),
+        }
+    }
+}
+
+/// Registers the versions that upgrades replaced with ones that do not build. Tells whether there are any.
 fn bring_back_for<'a>(
     session: &WriteSession<'_>,
     failed: impl Iterator<Item = &'a PackageId>,
@@ -151,34 +187,36 @@ pub(super) fn step_back<T>(
     ending: &Ending<'_, T>,
 ) -> Result<Vec<(PackageId, Error, PackageId)>> {
     let mut replaced: Vec<(PackageId, Error, PackageId)> = Vec::new();
+    let mut tried: Vec<PackageId> = ended.iter().map(|(id, _)| id.clone()).collect();
     for _ in 0..MOST_STEPS_BACK {
         let waits = |error: &Error| matches!(error, Error::DependencyMissing { .. });
-        let failed: Vec<PackageId> = ended
-            .iter()
-            .filter(|(_, result)| {
-                result.as_ref().is_err_and(|error| error.is_of_the_package() || waits(error))
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        let of_the_package =
-            ended.iter().filter(|(_, result)| result.as_ref().is_err_and(|error| error.is_of_the_package()));
+        let of_the_package = ended.iter().filter(|(_, result)| {
+            result.as_ref().is_err_and(|error| error.is_of_the_package() && !error.is_declined())
+        });
         bring_back_for(session, of_the_package.map(|(id, _)| id), target);
+        let failed = ended.iter().filter(|(_, result)| {
+            result.as_ref().is_err_and(|error| error.is_of_the_package() || waits(error))
+        });
+        let names: Vec<PackageName> = failed.map(|(id, _)| id.name.clone()).collect();
         let snapshot = session.tree().scan(&session.settings.source_tree);
-        if failed.iter().all(|id| snapshot.versions(&id.name).len() < 2) {
+        if names.iter().all(|name| snapshot.versions(name).len() < 2) {
             break;
         }
         // What has just failed is remembered, also where the first try was forced.
         let plan = plan_autoinstall(gather(session, &snapshot, target, &Force::default()));
-        let found: Vec<_> = plan.replaced.into_iter().filter(|(id, ..)| failed.contains(id)).collect();
+        let is_new = |id: &PackageId, used: &PackageId| names.contains(&id.name) && !tried.contains(used);
+        let found: Vec<_> = plan.replaced.into_iter().filter(|(id, _, used)| is_new(id, used)).collect();
         if found.is_empty() {
             break;
         }
-        let names: Vec<PackageName> = failed.iter().map(|id| id.name.clone()).collect();
         let steps = plan.steps.into_iter().filter(|step| names.contains(&step.id.name));
         let mut steps: Vec<Step> = steps.collect();
         let planned: Vec<PackageName> = steps.iter().map(|step| step.id.name.clone()).collect();
         steps.iter_mut().for_each(|step| step.after.retain(|name| planned.contains(name)));
+        tried.extend(steps.iter().map(|step| step.id.clone()));
         ended.retain(|(id, _)| !planned.contains(&id.name) && found.iter().all(|(failed, ..)| failed != id));
+        // What stepped in before and failed is no news.
+        replaced.retain(|(failed, ..)| found.iter().all(|(id, ..)| id != failed));
         replaced.extend(found);
         ended.extend(schedule::run(session, target, steps, &Force::default(), ending)?);
     }

@@ -17,6 +17,7 @@ use crate::ops::finish::finish;
 use crate::ops::history::attempt;
 use crate::ops::kept::take_kept;
 use crate::ops::replaced::{bring_back, retire, usable};
+use crate::ops::stand_in::stand_in;
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
@@ -83,6 +84,10 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
             }
             installed => installed?,
         };
+        if installed.is_none() && !session.system.is_by_hand() {
+            // It may be disabled.
+            stand_in(session, &added.id().name, Some(added.id()), target);
+        }
         is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
     });
@@ -95,19 +100,23 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     }
 }
 
-/// What a package manager brings and does not build, or does not want the kernel, leaves that to the version that it replaced. A
-/// person who builds one sees that it fails, and decides.
+/// What a package manager brings and does not work leaves the kernel to the version that it replaced. A person who builds one sees
+/// that it fails, and decides.
 fn leave_to_replaced(session: &WriteSession<'_>, failed: &PackageId, target: &Target, error: &Error) {
-    if !session.system.is_by_hand() && (error.is_of_the_package() || error.is_declined()) {
-        return_to_replaced(session, failed, target);
+    if session.system.is_by_hand()
+        || matches!(error, Error::Interrupted { .. } | Error::NothingInstalled { .. })
+        || session.tree().active(&failed.name, target).is_some()
+    {
+        return;
+    }
+    let is_used = stand_in(session, &failed.name, Some(failed), target).is_some();
+    if !is_used && error.is_of_the_package() && !error.is_declined() {
+        build_replaced(session, failed, target);
     }
 }
 
-/// If a kernel has no version of a package, installs the one that was replaced last of those that it can have.
-pub(crate) fn return_to_replaced(session: &WriteSession<'_>, newer: &PackageId, target: &Target) {
-    if session.tree().active(&newer.name, target).is_some() {
-        return;
-    }
+/// Builds and installs the version that was replaced last, of those that build.
+fn build_replaced(session: &WriteSession<'_>, newer: &PackageId, target: &Target) {
     for id in usable(session, &newer.name, target).filter(|id| id != newer) {
         let job = Job::of_package(id.clone(), target.clone(), Force::default());
         let back = bring_back(session, &id)

@@ -21,6 +21,7 @@ pub(crate) mod replaced;
 pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod schedule;
+pub(crate) mod stand_in;
 
 pub(crate) use recover::change;
 

@@ -5,9 +5,9 @@ use crate::install::uninstall::{RemoveCaller, uninstall};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::ops::Failures;
 use crate::ops::kept::drop_package;
-use crate::ops::lifecycle::return_to_replaced;
 use crate::ops::remains::gather_remains;
 use crate::ops::replaced::{follow_removal, keep_replaced};
+use crate::ops::stand_in::stand_in_everywhere;
 use crate::plan::request::Targets;
 use crate::session::WriteSession;
 use crate::system::package_script::{PackageScript, package_script};
@@ -72,7 +72,10 @@ pub(crate) fn remove_all(
         ));
         return Ok(());
     }
-    let is_kept = script == Some(PackageScript::Upgrade) && keep_replaced(session, package);
+    let is_replaced = session.tree().is_replaced(package);
+    if let Some(script) = script.filter(|script| *script != PackageScript::Removal) {
+        keep_replaced(session, package, script != PackageScript::InFavour);
+    }
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))?;
     drop_package(session, package);
     if !session.writer.forget(package)? {
@@ -83,24 +86,12 @@ pub(crate) fn remove_all(
     if let Some(older) = follow_removal(session, package, script) {
         return remove_all(session, &older, &Targets::AllBuilt, false);
     }
-    if is_kept {
-        leave_to_kept(session, package);
+    // rpm removes the old version when the new one is there, whether that works or not.
+    if script == Some(PackageScript::Cleanup) && !is_replaced {
+        let registered = session.tree().versions_of(&package.name, &session.settings.source_tree);
+        stand_in_everywhere(session, &package.name, registered.first().map(|newer| &newer.id));
     }
     Ok(())
-}
-
-/// rpm removes the old version when the new one is there, whether that builds or not. Kernels without the new one get the old one
-/// back.
-fn leave_to_kept(session: &WriteSession<'_>, removed: &PackageId) {
-    let mut versions = session.tree().versions_of(&removed.name, &session.settings.source_tree).into_iter();
-    let Some(newer) = versions.find(|package| !session.tree().is_replaced(&package.id)) else { return };
-    let store = session.tree().replaced();
-    let kept = store.package(removed.clone(), store.root()).map(|package| package.builds).unwrap_or_default();
-    for target in kept.into_iter().map(|build| build.target) {
-        if session.kernel(&target.release).exists() {
-            return_to_replaced(session, &newer.id, &target);
-        }
-    }
 }
 
 /// Takes a package out of the tree because it is about to come again. Kernels in `coming` are indexed by the caller that
@@ -114,6 +105,7 @@ pub(crate) fn clear_for_upgrade(
     coming: &[KernelRelease],
 ) -> Result<Vec<KernelRelease>> {
     let Ok(targets) = removal_targets(session, package, &Targets::AllBuilt) else { return Ok(Vec::new()) };
+    keep_replaced(session, package, true);
     session.writer.clean_staging(package)?;
     let mut later = Vec::new();
     for target in &targets {

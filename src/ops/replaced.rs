@@ -2,6 +2,7 @@
 //! back to.
 //!
 //! They are in a tree of their own, where sources are directories. A version that comes back is registered with a link to there.
+//! A build with an installation record was in use on its kernel.
 
 use crate::conf::Strictness;
 use crate::inspect::installed::is_whole;
@@ -10,7 +11,7 @@ use crate::plan::buildable;
 use crate::session::WriteSession;
 use crate::system::files;
 use crate::system::package_script::PackageScript;
-use crate::tree::{Added, Built, InstallRecord, Package};
+use crate::tree::{Added, Build, Built, InstallRecord, Package};
 use std::cmp::Reverse;
 use std::path::Path;
 use std::time::Duration;
@@ -19,32 +20,31 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Keeps a version that an upgrade of its package is about to remove, if it was built for a kernel. What goes wrong is a warning,
-/// because an upgrade does not depend on it. Tells whether it is kept.
-pub(crate) fn keep_replaced(session: &WriteSession<'_>, id: &PackageId) -> bool {
+/// because an upgrade does not depend on it. `in_use`: whether what is installed now stays in use where nothing newer works.
+pub(crate) fn keep_replaced(session: &WriteSession<'_>, id: &PackageId, in_use: bool) {
     let package = session.tree().package(id.clone(), &session.settings.source_tree);
     let is_worth_it = |package: &Package| package.source == SourceState::Added && !package.builds.is_empty();
     let Some(package) = package.filter(|package| session.settings.keep_versions > 0 && is_worth_it(package))
     else {
-        return false;
+        return;
     };
-    if session.tree().is_replaced(id) {
-        return true;
-    }
-    let kept = keep(session, &package);
-    if let Err(error) = &kept {
+    let kept = match session.tree().is_replaced(id) {
+        true => add_builds(session, &package, in_use),
+        false => keep(session, &package, in_use),
+    };
+    if let Err(error) = kept {
         session.system.console.warn(format!("{id} is not kept: {error}"));
     }
-    kept.is_ok()
 }
 
 /// The copy is complete before it has its name.
-fn keep(session: &WriteSession<'_>, package: &Package) -> Result<()> {
+fn keep(session: &WriteSession<'_>, package: &Package, in_use: bool) -> Result<()> {
     let store = session.tree().replaced();
     let dir = store.name_dir(&package.id.name);
     files::create_dirs(&dir)?;
     files::remove_leftovers(&dir);
     let staged = files::temporary_dir(&dir, files::TEMPORARY)?;
-    let kept = copy(session, package, &staged)
+    let kept = copy(session, package, &staged, in_use)
         .and_then(|()| Ok(files::publish_dir(&staged, &store.version_dir(&package.id))?))
         .and_then(|old| old.map_or(Ok(()), |old| Ok(files::remove_tree(&old)?)));
     if kept.is_err() {
@@ -53,47 +53,101 @@ fn keep(session: &WriteSession<'_>, package: &Package) -> Result<()> {
     kept
 }
 
-fn copy(session: &WriteSession<'_>, package: &Package, to: &Path) -> Result<()> {
-    let tree = session.tree();
-    files::copy_tree(&fs_err::canonicalize(tree.source(&package.id))?, &to.join("source"))?;
-    for built in package.builds.iter().filter_map(|build| tree.built(&package.build_id(&build.target))) {
-        if is_whole(session, &built) {
-            copy_build(&built, to)?;
-        }
+fn copy(session: &WriteSession<'_>, package: &Package, to: &Path, in_use: bool) -> Result<()> {
+    let source = fs_err::canonicalize(session.tree().source(&package.id))?;
+    files::copy_tree(&source, &to.join("source"))?;
+    let now = worth_keeping(session, package);
+    // A script that removes it for one kernel after the other comes here again, with less each time; and so does one that was
+    // killed.
+    let store = session.tree().replaced();
+    let before = store.package(package.id.clone(), store.root()).map(|package| package.builds);
+    for (built, is_installed) in &now {
+        let was_in_use = in_use_before(session, built.id()).is_some();
+        copy_build(built, &place(to, &built.id().target), in_use && *is_installed || was_in_use)?;
     }
-    // A script that removes it for one kernel after the other comes here again, with less each time.
-    let before = tree.replaced().package(package.id.clone(), tree.replaced().root());
-    for build in before.iter().flat_map(|before| &before.builds) {
-        if package.state(&build.target).is_none()
-            && let Some(built) = tree.replaced().built(&package.build_id(&build.target))
+    for build in before.into_iter().flatten().map(|build| package.build_id(&build.target)) {
+        if now.iter().all(|(built, _)| *built.id() != build)
+            && let Some(built) = store.built(&build)
         {
-            copy_build(&built, to)?;
+            let was_in_use = in_use_before(session, &build).is_some();
+            copy_build(&built, &place(to, &build.target), was_in_use)?;
         }
     }
     Ok(())
 }
 
-fn copy_build(built: &Built, to: &Path) -> Result<()> {
-    let target = &built.id().target;
-    let place = to.join(target.release.as_str()).join(target.arch.as_str());
-    files::copy_tree(built.dir(), &place)?;
-    // What is installed does not come with it.
-    InstallRecord::delete(&place)?;
+/// The builds of a registered version that are whole, and whether each is installed.
+fn worth_keeping(session: &WriteSession<'_>, package: &Package) -> Vec<(Built, bool)> {
+    let built = |build: &Build| {
+        let built = session.tree().built(&package.build_id(&build.target))?;
+        is_whole(session, &built).then_some((built, build.state == BuildState::Installed))
+    };
+    package.builds.iter().filter_map(built).collect()
+}
+
+/// Adds what was built since a version came back.
+fn add_builds(session: &WriteSession<'_>, package: &Package, in_use: bool) -> Result<()> {
+    let store = session.tree().replaced();
+    let dir = store.version_dir(&package.id);
+    for (built, is_installed) in worth_keeping(session, package) {
+        let in_use = in_use && is_installed;
+        let is_there = store.built(built.id()).is_some();
+        if is_there && (!in_use || in_use_before(session, built.id()).is_some()) {
+            continue;
+        }
+        let staged = files::temporary_dir(&dir, files::TEMPORARY)?;
+        copy_build(&built, &staged, in_use)?;
+        let place = store.out_dir(built.id());
+        files::create_dirs(place.parent().unwrap_or(&dir))?;
+        if let Some(old) = files::publish_dir(&staged, &place)? {
+            files::remove_tree(&old)?;
+        }
+    }
     Ok(())
 }
 
-/// The versions of a package that are kept, from the one that was replaced last. After a downgrade that is not the highest.
-fn versions(session: &WriteSession<'_>, name: &PackageName) -> Vec<PackageId> {
+fn place(top: &Path, target: &Target) -> std::path::PathBuf {
+    top.join(target.release.as_str()).join(target.arch.as_str())
+}
+
+fn copy_build(built: &Built, to: &Path, in_use: bool) -> Result<()> {
+    files::copy_tree(built.dir(), to)?;
+    // Which files it had is of no use later.
+    if in_use { InstallRecord::new(Vec::new(), Vec::new()).write(to) } else { InstallRecord::delete(to) }
+}
+
+/// The build that is kept of a version, if its kernel used it when it was replaced.
+pub(super) fn in_use_before(session: &WriteSession<'_>, build: &BuildId) -> Option<Built> {
+    let built = session.tree().replaced().built(build)?;
+    InstallRecord::read(built.dir()).is_some().then_some(built)
+}
+
+/// The versions of a package that are kept: first those that were in use, and each from the one that was replaced last. After a
+/// downgrade that is not the highest.
+pub(super) fn versions(session: &WriteSession<'_>, name: &PackageName) -> Vec<PackageId> {
     let store = session.tree().replaced();
     let since =
         |id: &PackageId| fs_err::metadata(store.version_dir(id)).and_then(|data| data.modified()).ok();
-    let found = store.versions_of(name, store.root()).into_iter().map(|package| package.id);
-    let mut ids: Vec<PackageId> = found.collect();
-    ids.sort_by_key(|id| Reverse(since(id)));
-    ids
+    let mut found = store.versions_of(name, store.root());
+    found.sort_by_cached_key(|package| {
+        Reverse((!targets_in_use(session, &package.id).is_empty(), since(&package.id)))
+    });
+    found.into_iter().map(|package| package.id).collect()
 }
 
-/// The versions that are kept and would be installed for a kernel, from the one that was replaced last.
+/// The kernels that are here and used a version when it was replaced.
+pub(super) fn targets_in_use(session: &WriteSession<'_>, id: &PackageId) -> Vec<Target> {
+    let store = session.tree().replaced();
+    let builds = store.package(id.clone(), store.root()).map(|package| package.builds).unwrap_or_default();
+    let targets = builds.into_iter().map(|build| build.target);
+    let is_in_use = |target: &Target| {
+        session.kernel(&target.release).exists()
+            && in_use_before(session, &BuildId::new(id.clone(), target.clone())).is_some()
+    };
+    targets.filter(is_in_use).collect()
+}
+
+/// The versions that are kept and may be compiled for a kernel, in their order.
 pub(crate) fn usable<'a>(
     session: &'a WriteSession<'_>,
     name: &PackageName,
@@ -109,43 +163,70 @@ fn wants(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
     conf.is_ok_and(|conf| buildable(&conf, target, kernel.config()).package.is_none())
 }
 
-/// Registers a version that is kept, with its builds for the kernels that are still here. One that is registered stays as it is.
+/// Registers a version that is kept, with its builds for the kernels that are still here. One that was added by itself stays as
+/// it is.
 ///
 /// # Errors
 /// The tree cannot be written.
 pub(crate) fn bring_back(session: &WriteSession<'_>, id: &PackageId) -> Result<Added> {
-    if let Ok(added) = session.added(id) {
-        return Ok(added);
-    }
-    let added = restore(session, id, &session.tree().replaced().source(id))?;
-    session.system.console.note(format!("{id}, which an upgrade had replaced, is registered again."));
+    let added = match session.added(id) {
+        Ok(added) if !session.tree().is_replaced(id) => return Ok(added),
+        Ok(added) => added,
+        Err(_) => {
+            let added = session.writer.register(id, &session.tree().replaced().source(id))?;
+            let console = &session.system.console;
+            console.note(format!("{id}, which an upgrade had replaced, is registered again."));
+            added
+        }
+    };
+    give_back_all(session, id)?;
     Ok(added)
 }
 
-fn restore(session: &WriteSession<'_>, id: &PackageId, source: &Path) -> Result<Added> {
+fn give_back_all(session: &WriteSession<'_>, id: &PackageId) -> Result<()> {
     let store = session.tree().replaced();
-    let added = session.writer.register(id, source)?;
     let builds = store.package(id.clone(), store.root()).map(|package| package.builds).unwrap_or_default();
-    for build in builds {
-        let build = BuildId::new(id.clone(), build.target);
-        if session.kernel(&build.target.release).exists() && session.tree().built(&build).is_none() {
-            let staged = session.writer.stage(&build)?;
-            files::copy_tree(&store.out_dir(&build), &staged)?;
-            session.writer.publish(&build, &staged)?;
+    for target in builds.into_iter().map(|build| build.target) {
+        if session.kernel(&target.release).exists() {
+            give_back(session, &BuildId::new(id.clone(), target))?;
         }
     }
-    Ok(added)
+    Ok(())
 }
 
-/// Registers versions that an upgrade removed and did not replace: it was given up, and no script of the package registered them
-/// again. Only where no upgrade can be under way.
+/// The build of a registered version, taken from what is kept where the tree has none.
+pub(super) fn give_back(session: &WriteSession<'_>, build: &BuildId) -> Result<Option<Built>> {
+    if let Some(built) = session.tree().built(build) {
+        return Ok(Some(built));
+    }
+    let Some(kept) = session.tree().replaced().built(build) else { return Ok(None) };
+    let staged = session.writer.stage(build)?;
+    files::copy_tree(kept.dir(), &staged)?;
+    InstallRecord::delete(&staged)?;
+    Ok(Some(session.writer.publish(build, &staged)?.0))
+}
+
+/// Registers versions that an upgrade removed and did not replace: it was given up, or the new version cannot be used, and no
+/// script of the package registered anything. Only where no upgrade can be under way.
 pub(crate) fn take_up_given_up(session: &WriteSession<'_>) {
-    let store = session.tree().replaced();
-    for name in store.names().into_iter().filter(|name| !session.tree().name_dir(name).is_dir()) {
-        let mut found = versions(session, &name).into_iter();
-        let Some(id) = found.find(|id| session.source_dir(id).join("dkms.conf").is_file()) else { continue };
-        match restore(session, &id, &session.source_dir(&id)) {
-            Ok(_) => session.system.console.note(format!(
+    for name in session.tree().replaced().names() {
+        let is_registered = !session.tree().versions_of(&name, &session.settings.source_tree).is_empty();
+        let mut kept = versions(session, &name);
+        kept.retain(|id| !targets_in_use(session, id).is_empty());
+        if is_registered || session.settings.keep_versions == 0 {
+            continue;
+        }
+        // Its package may be here as before.
+        let own = kept.iter().find(|id| session.source_dir(id).join("dkms.conf").is_file());
+        let Some(id) = own.or(kept.first()) else { continue };
+        let registered = match own {
+            Some(id) => {
+                session.writer.register(id, &session.source_dir(id)).and_then(|_| give_back_all(session, id))
+            }
+            None => bring_back(session, id).map(|_| ()),
+        };
+        match registered {
+            Ok(()) => session.system.console.note(format!(
                 "{id} is registered again: an upgrade removed it, and brought no other version."
             )),
             Err(error) => session.tell(&error),
@@ -162,9 +243,9 @@ pub(crate) fn retire(session: &WriteSession<'_>) {
     }
     for name in store.names() {
         files::remove_leftovers(&store.name_dir(&name));
-        let result = match session.tree().name_dir(&name).is_dir() {
-            true => retire_versions(session, &name),
-            false => drop_abandoned(session, &name),
+        let result = match session.tree().versions_of(&name, &session.settings.source_tree) {
+            registered if registered.is_empty() => drop_abandoned(session, &name),
+            registered => retire_versions(session, &name, &registered),
         };
         if let Err(error) = result {
             session.system.console.warn(error.to_string());
@@ -172,32 +253,40 @@ pub(crate) fn retire(session: &WriteSession<'_>) {
     }
 }
 
-fn retire_versions(session: &WriteSession<'_>, name: &PackageName) -> Result<()> {
+fn retire_versions(session: &WriteSession<'_>, name: &PackageName, registered: &[Package]) -> Result<()> {
     let store = session.tree().replaced();
-    let registered = session.tree().versions_of(name, &session.settings.source_tree);
-    let is_used = |id: &PackageId| {
-        let package = registered.iter().find(|package| package.id == *id);
-        package.is_some_and(|package| package.builds.iter().any(|build| build.state == BuildState::Installed))
-    };
-    // The same version may come again by its package. Then the copy waits until that works.
-    let (again, kept): (Vec<_>, Vec<_>) = versions(session, name).into_iter().partition(|id| {
-        registered.iter().any(|package| package.id == *id) && !session.tree().is_replaced(id)
-    });
-    again.iter().filter(|id| is_used(id)).try_for_each(|id| files::remove_tree(&store.version_dir(id)))?;
-    let is_back = |id: &PackageId| kept.contains(id) && session.tree().is_replaced(id);
-    // Without its place in the tree it would be forgotten that it does not build, and each run would try it.
+    let found = |id: &PackageId| registered.iter().find(|package| package.id == *id);
+    let is_installed = |build: &Build| build.state == BuildState::Installed;
+    let is_used = |id: &PackageId| found(id).is_some_and(|package| package.builds.iter().any(is_installed));
     let is_lacking = |target: &Target| {
         session.kernel(&target.release).exists() && session.tree().active(name, target).is_none()
     };
-    let has_failed =
-        |id: &PackageId| session.tree().failures(id).iter().any(|(target, ..)| is_lacking(target));
+    // A kernel that has none yet may want what it had.
+    let is_needed = |id: &PackageId| targets_in_use(session, id).iter().any(is_lacking);
+    // Without its place in the tree it would be forgotten that it was tried, and each run would try it.
+    let was_tried = |id: &PackageId| {
+        session.tree().failures(id).iter().any(|(target, ..)| is_lacking(target))
+            || found(id).is_some_and(|package| package.builds.iter().any(|build| is_lacking(&build.target)))
+    };
+    // The same version may come again by its package. Then the copy waits until that works.
+    let (again, kept): (Vec<_>, Vec<_>) = versions(session, name)
+        .into_iter()
+        .partition(|id| found(id).is_some() && !session.tree().is_replaced(id));
+    for id in again.iter().filter(|id| is_used(id) && !is_needed(id)) {
+        files::remove_tree(&store.version_dir(id))?;
+    }
+    let is_back = |id: &PackageId| kept.contains(id) && session.tree().is_replaced(id);
     if registered.iter().any(|package| is_used(&package.id) && !is_back(&package.id)) {
-        let useless = kept.iter().filter(|id| is_back(id) && !is_used(id) && !has_failed(id));
+        let useless =
+            kept.iter().filter(|id| is_back(id) && !is_used(id) && !is_needed(id) && !was_tried(id));
         useless.into_iter().try_for_each(|id| unregister(session, id))?;
     }
-    let surplus = kept.iter().skip(session.settings.keep_versions);
-    for id in surplus.filter(|id| !session.tree().is_replaced(id)) {
-        files::remove_tree(&store.version_dir(id))?;
+    let keep_versions = session.settings.keep_versions;
+    let is_surplus = |id: &PackageId| keep_versions == 0 || !is_needed(id);
+    for id in kept.iter().skip(keep_versions).filter(|id| is_surplus(id)) {
+        if !session.tree().is_replaced(id) {
+            files::remove_tree(&store.version_dir(id))?;
+        }
     }
     Ok(())
 }
@@ -229,13 +318,20 @@ pub(crate) fn follow_removal(
 ) -> Option<PackageId> {
     let store = session.tree().replaced();
     let registered = session.tree().versions_of(&removed.name, &session.settings.source_tree);
-    let is_last = || registered.iter().all(|package| session.tree().is_replaced(&package.id));
-    let gone = match (script, registered.first()) {
+    let gone = match script {
+        Some(PackageScript::Removal) => {
+            let mut ids = registered.into_iter().map(|package| package.id);
+            if let Some(next) = ids.find(|id| session.tree().is_replaced(id)) {
+                return Some(next);
+            }
+            store.name_dir(&removed.name)
+        }
         // It has just been put there.
-        (Some(PackageScript::Upgrade), _) => return None,
-        (Some(PackageScript::Removal), Some(next)) if is_last() => return Some(next.id.clone()),
-        (_, None) => store.name_dir(&removed.name),
-        (_, Some(_)) => store.version_dir(removed),
+        Some(PackageScript::Upgrade | PackageScript::Cleanup | PackageScript::InFavour) => return None,
+        // A script that configures a package may remove its version first.
+        None if !session.system.is_by_hand() => return None,
+        None if registered.is_empty() => store.name_dir(&removed.name),
+        None => store.version_dir(removed),
     };
     if gone.is_dir() {
         if let Err(error) = files::remove_tree(&gone) {

@@ -31,6 +31,18 @@ pub(crate) enum Version {
     Broken(Error),
 }
 
+impl Version {
+    /// Whether it does not want the kernel.
+    #[must_use]
+    pub(crate) fn is_unwanted(&self) -> bool {
+        match self {
+            Self::Known { exclusion, .. } => exclusion.is_some(),
+            Self::Failed(error) => error.is_refusal(),
+            _ => false,
+        }
+    }
+}
+
 /// Why a build is not what would be built now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stale {

@@ -7,8 +7,12 @@ use super::ancestors::ancestors;
 /// Why a package's script takes something away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PackageScript {
-    /// A version of the package follows.
+    /// A version of the package follows: dpkg removes the old one first.
     Upgrade,
+    /// A version of the package came before: rpm removes the old one last.
+    Cleanup,
+    /// Another package follows, which may have the same driver.
+    InFavour,
     /// The package goes.
     Removal,
 }
@@ -27,17 +31,16 @@ fn from_words(words: &[&str]) -> Option<PackageScript> {
     (0..words.len()).find_map(|at| match words[at..] {
         [script, argument, ref more @ ..] if script.ends_with(".prerm") || script.ends_with("/prerm") => {
             match (argument, more) {
-                // A package that is deconfigured mostly comes back, and one with the same driver follows.
-                ("upgrade" | "failed-upgrade" | "deconfigure", _) | ("remove", ["in-favour", ..]) => {
-                    Some(PackageScript::Upgrade)
-                }
+                // A package that is deconfigured mostly comes back.
+                ("upgrade" | "failed-upgrade" | "deconfigure", _) => Some(PackageScript::Upgrade),
+                ("remove", ["in-favour", ..]) => Some(PackageScript::InFavour),
                 ("remove", _) => Some(PackageScript::Removal),
                 _ => None,
             }
         }
         [script, left, ..] if script.starts_with("/var/tmp/rpm-tmp.") => match left {
             "0" => Some(PackageScript::Removal),
-            _ if left.parse::<u32>().is_ok() => Some(PackageScript::Upgrade),
+            _ if left.parse::<u32>().is_ok() => Some(PackageScript::Cleanup),
             _ => None,
         },
         _ => None,
@@ -54,9 +57,9 @@ mod tests {
     #[case::new_scripts_upgrade(&["/bin/sh", "-e", "/var/lib/dpkg/tmp.ci/prerm", "failed-upgrade", "1"], Some(PackageScript::Upgrade))]
     #[case::removal(&["/bin/bash", "/var/lib/dpkg/info/x-dkms.prerm", "remove"], Some(PackageScript::Removal))]
     #[case::for_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "deconfigure", "in-favour", "y"], Some(PackageScript::Upgrade))]
-    #[case::by_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "remove", "in-favour", "y", "2"], Some(PackageScript::Upgrade))]
+    #[case::by_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "remove", "in-favour", "y", "2"], Some(PackageScript::InFavour))]
     #[case::configuration(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postinst", "configure", "1"], None)]
-    #[case::rpm_upgrade(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "1"], Some(PackageScript::Upgrade))]
+    #[case::rpm_upgrade(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "1"], Some(PackageScript::Cleanup))]
     #[case::rpm_removal(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "0"], Some(PackageScript::Removal))]
     #[case::another_program(&["vi", "x.prerm"], None)]
     fn script_is_known_by_its_arguments(#[case] words: &[&str], #[case] expected: Option<PackageScript>) {

@@ -1,0 +1,66 @@
+//! A version that was in use on a kernel stays in use there while no newer one works.
+
+use crate::install::install;
+use crate::install::work::InstallOptions;
+use crate::model::{AttemptResult, BuildId, PackageId, PackageName, Result, Target};
+use crate::ops::finish::finish;
+use crate::ops::history::attempt;
+use crate::ops::replaced::{bring_back, give_back, in_use_before, targets_in_use, versions};
+use crate::plan::request::Force;
+use crate::session::WriteSession;
+
+/// Where a kernel has no version of a package, puts back the build that it used before an upgrade, as it is: nothing is compiled.
+/// `newer` is what would be there if it could. Returns the version that is used now.
+pub(crate) fn stand_in(
+    session: &WriteSession<'_>,
+    name: &PackageName,
+    newer: Option<&PackageId>,
+    target: &Target,
+) -> Option<PackageId> {
+    if session.settings.keep_versions == 0
+        || session.tree().active(name, target).is_some()
+        || !session.kernel(&target.release).exists()
+    {
+        return None;
+    }
+    let found = versions(session, name).into_iter().find(|id| may_stand_in(session, id, target))?;
+    if let Err(error) = put_back(session, &found, target) {
+        session.tell(&error);
+        return None;
+    }
+    session.system.console.note(match newer.filter(|newer| **newer != found) {
+        Some(newer) => format!(
+            "{newer} is not installed for kernel {target}; {found}, which it replaced, stays in use there."
+        ),
+        None => format!("{found} stays in use for kernel {target} as it was built before the upgrade."),
+    });
+    Some(found)
+}
+
+fn may_stand_in(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
+    let build = BuildId::new(id.clone(), target.clone());
+    // A version that came again by its package may have a build of its own, which is not installed for a reason.
+    let has_own =
+        session.tree().is_added(id, &session.settings.source_tree) && session.tree().built(&build).is_some();
+    in_use_before(session, &build).is_some() && !has_own && session.disabling(id, target).is_none()
+}
+
+fn put_back(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<()> {
+    bring_back(session, id)?;
+    let build = BuildId::new(id.clone(), target.clone());
+    let Some(built) = give_back(session, &build)? else { return Ok(()) };
+    let work = || install(session, built, &InstallOptions::default());
+    let installed = attempt(session, &build, AttemptResult::Installed, work)?;
+    finish(session, target, vec![installed], &Force::default())
+}
+
+/// The same for every kernel that used a version of the package.
+pub(crate) fn stand_in_everywhere(session: &WriteSession<'_>, name: &PackageName, newer: Option<&PackageId>) {
+    let mut targets: Vec<Target> =
+        versions(session, name).iter().flat_map(|id| targets_in_use(session, id)).collect();
+    targets.sort();
+    targets.dedup();
+    for target in &targets {
+        stand_in(session, name, newer, target);
+    }
+}
