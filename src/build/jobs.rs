@@ -4,6 +4,10 @@ use crate::model::Result;
 use crate::system::process::Command;
 use jobserver::{Acquired, Client};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a build that waits for its token may take to get one that is there.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// A pool of as many tokens as jobs may run. A build holds one while it runs; its make takes more as it needs them.
 #[derive(Debug)]
@@ -16,7 +20,10 @@ pub(crate) struct SharedJobs {
 
 #[derive(Debug, Default)]
 struct Builds {
+    /// Those that run, and those that wait for their token.
     running: usize,
+    /// Those that have their token.
+    holding: usize,
     /// A build that sets its own number of jobs runs, or waits to run, alone.
     alone: bool,
 }
@@ -52,7 +59,29 @@ impl SharedJobs {
         drop(builds);
         let mut turn = Turn { jobs: self, alone: false, token: None };
         turn.token = Some(self.client.acquire()?);
+        self.lock().holding += 1;
+        self.changed.notify_all();
         Ok(turn)
+    }
+
+    /// A build has given its token back.
+    fn ended(&self) {
+        let mut builds = self.lock();
+        builds.holding -= 1;
+        builds.running -= 1;
+        self.changed.notify_all();
+        drop(self.wake(builds));
+    }
+
+    /// If all builds wait for tokens, there are none: those that ended have lost them.
+    fn wake<'a>(&self, builds: MutexGuard<'a, Builds>) -> MutexGuard<'a, Builds> {
+        let wait = |builds: &mut Builds| builds.holding == 0 && builds.running > 0;
+        let waited = self.changed.wait_timeout_while(builds, GRACE, wait);
+        let (builds, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            self.refill();
+        }
+        builds
     }
 
     /// Tokens that a killed make took with it.
@@ -76,29 +105,35 @@ impl Turn<'_> {
     /// Waits until no other build runs, and keeps others from starting: for a command that sets its own number of jobs.
     pub(crate) fn be_alone(&mut self) {
         // The own token goes back first: others need it to finish.
-        self.token = None;
+        if self.token.take().is_some() {
+            self.jobs.ended();
+        }
         let mut builds = self.jobs.lock();
-        builds.running -= 1;
-        self.jobs.changed.notify_all();
         while builds.alone {
             builds = self.jobs.changed.wait(builds).unwrap_or_else(PoisonError::into_inner);
         }
         builds.alone = true;
         self.alone = true;
         while builds.running > 0 {
-            builds = self.jobs.changed.wait(builds).unwrap_or_else(PoisonError::into_inner);
+            builds = match builds.holding {
+                0 => self.jobs.wake(builds),
+                _ => self.jobs.changed.wait(builds).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.token = None;
+        if self.token.take().is_some() {
+            return self.jobs.ended();
+        }
         let mut builds = self.jobs.lock();
         if self.alone {
-            builds.alone = false
+            builds.alone = false;
         } else {
-            builds.running -= 1
+            // It got no token.
+            builds.running -= 1;
         }
         self.jobs.changed.notify_all();
     }
@@ -107,6 +142,7 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
@@ -141,5 +177,32 @@ mod tests {
         jobs.client.acquire().unwrap().drop_without_releasing();
         jobs.client.acquire().unwrap().drop_without_releasing();
         let _turn = jobs.take().unwrap();
+    }
+
+    #[rstest]
+    #[case::all_ended(false)]
+    #[case::one_runs_alone_now(true)]
+    fn build_that_waits_for_lost_tokens_gets_one(#[case] alone: bool) {
+        let jobs = SharedJobs::new(2).unwrap();
+        // As if the pipe had refused it.
+        let lose = |mut turn: Turn<'_>| {
+            turn.token.take().unwrap().drop_without_releasing();
+            std::mem::forget(turn);
+            jobs.ended();
+        };
+        std::thread::scope(|scope| {
+            let (mut first, second) = (jobs.take().unwrap(), jobs.take().unwrap());
+            scope.spawn(|| drop(jobs.take().unwrap()));
+            scope.spawn(|| drop(jobs.take().unwrap()));
+            while jobs.lock().running < 4 {
+                std::thread::yield_now();
+            }
+            lose(second);
+            if alone {
+                first.be_alone();
+            } else {
+                lose(first);
+            }
+        });
     }
 }
