@@ -46,7 +46,7 @@ fn work(hook: &mut Hook) -> Result<u8> {
     if failures.is_empty() {
         return Ok(0);
     }
-    let block = policy::loud_block(&failures);
+    let block = policy::loud_block(&failures, &settings);
     hook.system.console.note(&block);
     hook.syslog.write(Severity::Error, &block);
     let fails = policy::fails_caller(&failures, &settings, &hook.system);
@@ -94,7 +94,7 @@ fn load_and_install(
         match install_for(&session, id, &target) {
             Ok(indexed) => to_index.retain(|waiting| !indexed || waiting != release),
             // The version before the upgrade is in use.
-            Err(error) if error.is_of_the_package() && session.tree().active(&id.name, &target).is_some() => {
+            Err(error) if waits_or_fails(&error) && session.tree().active(&id.name, &target).is_some() => {
                 session.tell(&error);
             }
             Err(error) => {
@@ -108,6 +108,10 @@ fn load_and_install(
     }
     to_index.iter().for_each(|release| index_after_removal(&session, release));
     Ok(failures)
+}
+
+fn waits_or_fails(error: &Error) -> bool {
+    error.is_of_the_package() || matches!(error, Error::DependencyMissing { .. })
 }
 
 /// Kernels of this machine for which the package brings what is built: they need no headers.

@@ -4,6 +4,7 @@ use crate::conf::{EvalContext, OnFailure, Settings, read_effective};
 use crate::model::remedy::Remedy;
 use crate::model::{Error, PackageId, Target};
 use crate::system::System;
+use crate::tree::Tree;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -40,14 +41,14 @@ pub(crate) fn fails_caller(failures: &[Failure], settings: &Settings, system: &S
 fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Option<String> {
     let kernel = settings.kernel(&failure.target.release);
     let view = EvalContext { package: Some(&failure.id), kernel: &kernel, arch: &failure.target.arch };
-    let conf = crate::tree::Tree::at(&settings.dkms_tree).source(&failure.id).join("dkms.conf");
+    let conf = Tree::at(&settings.dkms_tree).source(&failure.id).join("dkms.conf");
     let values = read_effective(&conf, view, settings, system).ok()?.values;
     values.get("on_failure").or_else(|| values.get("ON_FAILURE")).map(str::to_owned)
 }
 
 /// The block at the end, which is hard to overlook.
 #[must_use]
-pub(crate) fn loud_block(failures: &[Failure]) -> String {
+pub(crate) fn loud_block(failures: &[Failure], settings: &Settings) -> String {
     const RULE: &str = "==============================================================================";
     let mut text = format!("\n{RULE}\ndkms: these drivers could not be built:\n");
     for failure in failures {
@@ -59,7 +60,12 @@ pub(crate) fn loud_block(failures: &[Failure]) -> String {
         let retry = Remedy::Install { package: failure.id.clone(), target: failure.target.clone() };
         let _ = writeln!(text, "    retry:  {retry}");
     }
-    let _ =
-        write!(text, "\nHardware that depends on them will not work after you boot that kernel.\n{RULE}\n");
+    let tree = Tree::at(&settings.dkms_tree);
+    let is_in_use = |failure: &Failure| tree.active(&failure.id.name, &failure.target).is_some();
+    let consequence = match failures.iter().all(is_in_use) {
+        true => "An earlier build of them stays in use.",
+        false => "Hardware that depends on them will not work after you boot that kernel.",
+    };
+    let _ = write!(text, "\n{consequence}\n{RULE}\n");
     text
 }

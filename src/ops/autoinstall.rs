@@ -7,7 +7,7 @@ use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target}
 use crate::ops::boot_default::keep_complete;
 use crate::ops::finish::finish;
 use crate::ops::kept::drop_unused;
-use crate::ops::replaced::{bring_back, retire, usable};
+use crate::ops::replaced::{bring_back, complete, retire, usable};
 use crate::ops::schedule::{self, Ended, Ending};
 use crate::ops::stand_in::stand_in;
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
@@ -29,6 +29,8 @@ pub(crate) struct Report {
     /// Versions that do not build, with the reason and the older version that the kernel has in their place.
     pub replaced: Vec<(PackageId, Error, PackageId)>,
     pub blocked: Vec<(PackageId, Blocked)>,
+    /// Packages that failed or are blocked, and of which the kernel has an earlier build.
+    pub in_use: Vec<PackageName>,
     pub deferred: Vec<(PackageId, Vec<String>)>,
     /// Packages that could not be built because the kernel's headers are not there.
     pub without_headers: Vec<PackageId>,
@@ -57,6 +59,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
         let snapshot = session.tree().scan(&session.settings.source_tree);
         plan_autoinstall(gather(session, &snapshot, target, force))
     };
+    complete(session, target);
     let mut plan = plan_now();
     if bring_back_for(session, plan.failed.iter().map(|(id, _)| id), target) {
         plan = plan_now();
@@ -155,6 +158,11 @@ fn settle(
             None => report.failed.push((id, error)),
         }
     }
+    let missing = report.failed.iter().map(|(id, _)| id).chain(report.blocked.iter().map(|(id, _)| id));
+    let names = missing.map(|id| id.name.clone());
+    report.in_use = names.filter(|name| session.tree().active(name, target).is_some()).collect();
+    let has_failed = |name: &PackageName| report.failed.iter().any(|(id, _)| id.name == *name);
+    report.succeeded.retain(|name| !has_failed(name));
 }
 
 /// Registers the versions that upgrades replaced with ones that do not build. Tells whether there are any.

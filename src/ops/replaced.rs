@@ -194,6 +194,17 @@ fn give_back_all(session: &WriteSession<'_>, id: &PackageId) -> Result<()> {
     Ok(())
 }
 
+/// Gives versions that came back what a run that was killed did not give them, before it is compiled.
+pub(super) fn complete(session: &WriteSession<'_>, target: &Target) {
+    let store = session.tree().replaced();
+    let kept = store.names().into_iter().flat_map(|name| versions(session, &name));
+    for id in kept.filter(|id| session.tree().is_replaced(id)) {
+        if let Err(error) = give_back(session, &BuildId::new(id, target.clone())) {
+            session.tell(&error);
+        }
+    }
+}
+
 /// The build of a registered version, taken from what is kept where the tree has none.
 pub(super) fn give_back(session: &WriteSession<'_>, build: &BuildId) -> Result<Option<Built>> {
     if let Some(built) = session.tree().built(build) {
@@ -263,10 +274,14 @@ fn retire_versions(session: &WriteSession<'_>, name: &PackageName, registered: &
     };
     // A kernel that has none yet may want what it had.
     let is_needed = |id: &PackageId| targets_in_use(session, id).iter().any(is_lacking);
-    // Without its place in the tree it would be forgotten that it was tried, and each run would try it.
-    let was_tried = |id: &PackageId| {
-        session.tree().failures(id).iter().any(|(target, ..)| is_lacking(target))
-            || found(id).is_some_and(|package| package.builds.iter().any(|build| is_lacking(&build.target)))
+    // While no version builds for a kernel, those that were tried there keep their places: what is not in the tree is forgotten, and
+    // would be tried again in each run.
+    let has_failed = |package: &Package| {
+        session.tree().failures(&package.id).iter().any(|(target, ..)| is_lacking(target))
+    };
+    let is_waiting = registered.iter().any(has_failed);
+    let is_provided = |id: &PackageId| {
+        found(id).is_some_and(|package| package.builds.iter().any(|build| is_lacking(&build.target)))
     };
     // The same version may come again by its package. Then the copy waits until that works.
     let (again, kept): (Vec<_>, Vec<_>) = versions(session, name)
@@ -277,8 +292,8 @@ fn retire_versions(session: &WriteSession<'_>, name: &PackageName, registered: &
     }
     let is_back = |id: &PackageId| kept.contains(id) && session.tree().is_replaced(id);
     if registered.iter().any(|package| is_used(&package.id) && !is_back(&package.id)) {
-        let useless =
-            kept.iter().filter(|id| is_back(id) && !is_used(id) && !is_needed(id) && !was_tried(id));
+        let is_useless = |id: &PackageId| !is_used(id) && !is_needed(id) && !is_provided(id) && !is_waiting;
+        let useless = kept.iter().filter(|id| is_back(id) && is_useless(id));
         useless.into_iter().try_for_each(|id| unregister(session, id))?;
     }
     let keep_versions = session.settings.keep_versions;

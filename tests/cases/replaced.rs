@@ -485,3 +485,214 @@ fn builds_of_all_kernels_are_kept() {
     // Only the new version was compiled.
     assert_eq!(world.calls("make").len(), made + 2);
 }
+
+/// Whatever keeps the new version from working, the kernel keeps the build that it had, and nothing is compiled for that.
+#[rstest]
+#[case::no_headers("", "rm -r $DKMS_ROOT/lib/modules/*/build")]
+#[case::waits_for_another("BUILD_DEPENDS[0]=spl", "true")]
+#[case::needs_one_that_fails("BUILD_DEPENDS[0]=fails", "true")]
+#[case::disabled("", "dkms disable m/2.0")]
+#[case::invalid("DEST_MODULE_LOCATION[1]=/none", "true")]
+#[case::no_make("MAKE=no-such-program", "true")]
+fn kernel_keeps_its_build_whatever_the_reason(#[case] conf: &str, #[case] change: &str) {
+    let world = machine();
+    world.package("fails", "1.0").recipe(FAILS);
+    world.ok(&["add", "fails/1.0"]);
+    go(&world, "1.0", "upgrade").exits(0);
+    world.shell(change).exits(0);
+    world.package("m", "2.0").recipe("true").conf(conf);
+    let made = || world.calls("make").into_iter().filter(|call| call.contains("/m/1.0/")).count();
+    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''")
+        .complains("stays in use");
+    let installed = line("m/1.0", K, "installed");
+    assert!(world.status().contains(&installed), "{:?}", world.status());
+    for _ in 0..2 {
+        world.dkms(&["autoinstall"]).is_silent_about("on m will not work");
+        assert!(world.status().contains(&installed), "{:?}", world.status());
+    }
+    assert_eq!(made(), 1);
+}
+
+/// As a script may do it: it tries the new version in autoinstall alone.
+#[test]
+fn autoinstall_keeps_the_build_in_use_as_well() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.package("m", "2.0");
+    world.ok(&["add", "m/2.0"]);
+    fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap();
+    world.dkms(&["autoinstall"]).complains("m/1.0, which it replaced, stays in use there");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+}
+
+#[test]
+fn build_in_use_needs_not_be_current() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    // With another compiler or other headers it could not be built again.
+    fs::write(world.path(format!("{STORE}/m/1.0/source/recipe")), FAILS).unwrap();
+    come(&world, "2.0", FAILS).exits(0);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+}
+
+#[test]
+fn revision_that_fails_leaves_build_of_the_one_before() {
+    let world = machine();
+    let ended = upgrade(&world, "1.0", "1.0", FAILS);
+    ended.exits(0).complains("m/1.0 stays in use").is_silent_about("will not work");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+    let ended = world.dkms(&["autoinstall"]);
+    ended
+        .exits(11)
+        .complains(&format!("Kernel {K} keeps an earlier build of m."))
+        .is_silent_about("will not work");
+    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+}
+
+/// Each fails on the new kernel but the oldest one.
+#[test]
+fn versions_are_tried_until_one_builds() {
+    let world = machine();
+    world.write("/etc/dkms/framework.conf", "keep_versions=2\n");
+    upgrade(&world, "1.0", "2.0", ONLY_ON_FIRST).exits(0);
+    upgrade(&world, "2.0", "3.0", ONLY_ON_FIRST).exits(0);
+    world.kernel(NEW).headers();
+    world
+        .ok(&["autoinstall", "-k", NEW])
+        .complains("m/3.0 does not build for kernel 6.2.0-1-amd64; m/1.0 is used there");
+    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
+}
+
+/// A driver went into the kernel, and the last version says so.
+#[rstest]
+#[case::unwanted("true", "BUILD_EXCLUSIVE_KERNEL=\"^6\\.1\\..*\"")]
+#[case::fails(ONLY_ON_FIRST, "")]
+fn kernel_with_driver_of_its_own_is_left_alone(#[case] recipe: &str, #[case] conf: &str) {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.package("m", "2.0").recipe(recipe).conf(conf);
+    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
+    world.kernel(NEW).headers().module("kernel/drivers/misc/m.ko", "9.0", "THEIRS");
+    world.dkms(&["autoinstall", "-k", NEW]);
+    let made = world.calls("make").len();
+    for _ in 0..2 {
+        world.dkms(&["autoinstall", "-k", NEW]).is_silent_about("registered again");
+        world.ok(&["autoinstall"]);
+    }
+    assert_eq!(world.calls("make").len(), made);
+}
+
+/// A person has a version of their own, which is none of the package's business.
+#[test]
+fn own_older_version_takes_no_place() {
+    let world = World::new();
+    world.depmod_indexes();
+    world.package("m", "0.9");
+    world.ok(&["add", "m/0.9"]);
+    come(&world, "1.0", "true").exits(0);
+    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
+    let installed = line("m/1.0", K, "installed");
+    let expected = ["m/0.9: added".to_owned(), installed.clone(), "m/2.0: added".into()];
+    assert_eq!(world.status(), expected);
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.status(), expected);
+    upgrade(&world, "2.0", "2.1", "true").exits(0);
+    world.ok(&["rollback", "m"]);
+    world.ok(&["autoinstall"]);
+    assert!(world.status().contains(&installed), "{:?}", world.status());
+    go(&world, "2.1", "remove").exits(0);
+    assert_eq!(world.status(), ["m/0.9: added"]);
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
+
+/// Scripts that remove whatever is registered.
+#[test]
+fn nothing_comes_back_while_a_prerm_removes_it() {
+    let world = World::new();
+    world.depmod_indexes();
+    world.package("m", "0.9");
+    world.ok(&["add", "m/0.9"]);
+    come(&world, "1.0", "true").exits(0);
+    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
+    let all = "for v in 2.0 1.0 0.9; do dkms remove -m m -v $v --all; dkms status -m m; done";
+    let script_ = world.scratch("m-dkms.prerm");
+    script(&script_, all);
+    let ended = world.shell(&format!("DPKG_MAINTSCRIPT_PACKAGE=m-dkms {} upgrade", script_.display()));
+    ended.exits(0).is_silent_about("registered again");
+    assert_eq!(world.status(), Vec::<String>::new());
+    come(&world, "3.0", FAILS).exits(0);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/3.0: added".to_owned()]);
+}
+
+/// Its driver comes with another package now.
+#[test]
+fn what_went_in_favour_of_another_package_stays_away() {
+    let world = machine();
+    let prerm = world.prerm("remove", &["remove", "-m", "m", "-v", "1.0", "--all"]);
+    prerm.exits(0);
+    come(&world, "1.0", "true").exits(0);
+    let script_ = world.scratch("m-dkms.prerm");
+    script(&script_, "dkms remove -m m -v 1.0 --all");
+    let in_favour = "remove in-favour other-dkms 3";
+    world.shell(&format!("DPKG_MAINTSCRIPT_PACKAGE=m-dkms {} {in_favour}", script_.display())).exits(0);
+    world.hook("boot", &[]).exits(0);
+    world.ok(&["autoinstall"]);
+    assert_eq!(world.status(), Vec::<String>::new());
+    // It has the same one.
+    come(&world, "2.0", FAILS).exits(0).complains("m/1.0, which it replaced, stays in use there");
+}
+
+/// They remove their own version first, and may run twice.
+#[test]
+fn configuration_that_removes_first_keeps_what_is_kept() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.package("m", "2.0").recipe(FAILS);
+    let again = "dkms remove -m m -v 2.0 --all; dkms add -m m -v 2.0 && dkms install -m m -v 2.0";
+    for _ in 0..2 {
+        maintainer_script(&world, "postinst", "configure", again).exits(10);
+        assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+    }
+}
+
+/// Two upgrades come while it is not booted, and only what it used before works there.
+#[test]
+fn kernel_that_waits_has_its_version_kept() {
+    let world = machine();
+    world.kernel(NEW).headers();
+    world.ok(&["autoinstall", "-k", NEW]);
+    for (from, to) in [("1.0", "2.0"), ("2.0", "3.0")] {
+        go(&world, from, "upgrade").exits(0);
+        world.package("m", to).recipe(ONLY_ON_FIRST);
+        maintainer_script(&world, "postinst", "configure", &format!("dkms install m/{to} -k {K}")).exits(0);
+    }
+    assert_eq!(kept(&world), ["1.0", "2.0"]);
+    world.ok(&["autoinstall", "-k", NEW]).complains("m/1.0 is used there");
+    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
+}
+
+/// dpkg leaves a directory in which a person has files.
+#[test]
+fn rest_of_source_is_no_source() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    world.write("/usr/src/m-1.0/notes", "mine");
+    world.ok(&["rollback", "m"]).says("m/1.0 takes the place of m/2.0");
+    world.ok(&["install", "m/1.0"]);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
+}
+
+/// Given by hand, a directory is the version from now on.
+#[test]
+fn directory_replaces_version_that_stepped_in() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
+    let dir = world.scratch("mine");
+    world.package_in(&dir, "m", "1.0").recipe("echo mine >> m.ko.in");
+    world.ok(&["install", dir.to_str().unwrap(), "--force"]);
+    let module = fs::read(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"))).unwrap();
+    assert!(module.ends_with(b"mine\n"));
+    let source = fs::read_link(world.path("/var/lib/dkms/m/1.0/source")).unwrap();
+    assert_eq!(source, world.path("/usr/src/m-1.0"));
+}

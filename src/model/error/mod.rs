@@ -221,6 +221,8 @@ pub(crate) enum Error {
         release: KernelRelease,
         failed: Vec<(String, u8)>,
         unresolved: Vec<String>,
+        /// Those of them of which the kernel has an earlier build.
+        in_use: Vec<String>,
     },
     KernelRemovalFailed {
         target: Target,

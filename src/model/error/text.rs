@@ -305,18 +305,22 @@ impl fmt::Display for Error {
                 f,
                 "Problems with depmod detected for kernel {release}: {why}\nAutomatically uninstalling this version of the module."
             ),
-            Self::AutoinstallFailed { release, failed, unresolved } => {
+            Self::AutoinstallFailed { release, failed, unresolved, in_use } => {
                 f.write_str("One or more modules failed to install during autoinstall.")?;
-                let lost: Vec<&str> =
-                    failed.iter().map(|(name, _)| name).chain(unresolved).map(String::as_str).collect();
-                match lost.as_slice() {
-                    [] => Ok(()),
-                    lost => write!(
-                        f,
-                        "\nRefer to previous errors for more information.\nHardware that depends on {} will not work with kernel {release}.",
-                        lost.join(", ")
-                    ),
+                let names = failed.iter().map(|(name, _)| name).chain(unresolved);
+                let (kept, lost): (Vec<_>, Vec<_>) =
+                    names.map(String::as_str).partition(|name| in_use.iter().any(|kept| kept == name));
+                if !kept.is_empty() || !lost.is_empty() {
+                    f.write_str("\nRefer to previous errors for more information.")?;
                 }
+                if !lost.is_empty() {
+                    let lost = lost.join(", ");
+                    write!(f, "\nHardware that depends on {lost} will not work with kernel {release}.")?;
+                }
+                if !kept.is_empty() {
+                    write!(f, "\nKernel {release} keeps an earlier build of {}.", kept.join(", "))?;
+                }
+                Ok(())
             }
             Self::KernelRemovalFailed { target, failed } => {
                 write!(f, "Could not remove every module of kernel {target}:")?;
