@@ -169,17 +169,18 @@ fn wants(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
 /// # Errors
 /// The tree cannot be written.
 pub(crate) fn bring_back(session: &WriteSession<'_>, id: &PackageId) -> Result<Added> {
-    let added = match session.added(id) {
+    match session.added(id) {
         Ok(added) if !session.tree().is_replaced(id) => return Ok(added),
-        Ok(added) => added,
-        Err(_) => {
-            let added = session.writer.register(id, &session.tree().replaced().source(id))?;
-            let console = &session.system.console;
-            console.note(format!("{id}, which an upgrade had replaced, is registered again."));
-            added
-        }
-    };
-    give_back_all(session, id)?;
+        Ok(added) => return give_back_all(session, id).map(|()| added),
+        Err(_) => {}
+    }
+    let added = session.writer.register(id, &session.tree().replaced().source(id))?;
+    if let Err(error) = give_back_all(session, id) {
+        // Without its builds it would be compiled.
+        session.writer.forget(id)?;
+        return Err(error);
+    }
+    session.system.console.note(format!("{id}, which an upgrade had replaced, is registered again."));
     Ok(added)
 }
 
