@@ -85,9 +85,12 @@ fn what_is_signed_otherwise_is_signed_again_only(
     #[case] after: &str,
     #[case] why: &str,
     #[case] name: &str,
-    #[values(None, Some("xz"))] form: Option<&str>,
-    #[values("autoinstall", "hook", "boot", "install")] caller: &str,
+    #[values((None, "autoinstall"), (Some("xz"), "hook"), (None, "boot"), (Some("xz"), "install"))] how: (
+        Option<&str>,
+        &str,
+    ),
 ) {
+    let (form, caller) = how;
     let world = installed(before, form);
     let suffix = form.map(|form| format!(".{form}")).unwrap_or_default();
     world.ok(&["check"]).says("complete");
