@@ -13,6 +13,7 @@ FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 CARGO ?= cargo
 INSTALL ?= install
 DEB_DIR ?= target/deb
+DIST_DIR ?= target/dist
 
 # Where the release programs are taken from; a packager who has built them elsewhere sets PROGRAM_DIR and BUILT=yes.
 CARGO_TARGET_DIR ?= target
@@ -29,7 +30,7 @@ KERNEL_EVENTS = preinst postinst prerm header_postinst
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	$(wildcard tests/lib/*.sh tests/system/run tests/system/*.sh tests/compat/run tests/compat/*.sh \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
-	tests/fixtures/escape.sh tests/lib/need packaging/demo packaging/make-deb \
+	tests/fixtures/escape.sh tests/lib/need packaging/demo packaging/make-deb packaging/make-dist \
 	packaging/debian/dkms-autopkgtest packaging/debian/fill-scripts $(wildcard packaging/debian/*.in) \
 	$(wildcard src/archive/package/data/*.p*) $(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
 
@@ -39,7 +40,7 @@ SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
 # Snippets that a harness sources, in words that it defines.
 SHELL_SCENARIOS = $(wildcard tests/compat/scenarios/*.sh)
 
-.PHONY: all install deb check documents test test-slow demo bench lint fuzz clean
+.PHONY: all install deb dist check documents test test-slow demo bench lint fuzz clean
 
 all:
 ifneq ($(BUILT),yes)
@@ -85,6 +86,10 @@ install: all
 
 deb:
 	DEB_DIR="$(DEB_DIR)" PROGRAM_DIR="$(PROGRAM_DIR)" BUILT="$(BUILT)" ./packaging/make-deb
+
+# The tarball of a release.
+dist:
+	DIST_DIR="$(DIST_DIR)" ./packaging/make-dist
 
 # While writing: formatting, lints and the tests that take seconds.
 check:
