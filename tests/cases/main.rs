@@ -51,6 +51,7 @@ mod picture;
 mod preflight;
 mod preview;
 mod reference;
+mod release;
 mod remedies;
 mod replaced;
 mod resigning;
