@@ -106,6 +106,8 @@ fn load_and_install(
             }
         }
     }
+    // Other kernels get the new version when they are started, or when dkms is asked to.
+    stand_in_everywhere(&session, &id.name, Some(id));
     to_index.iter().for_each(|release| index_after_removal(&session, release));
     Ok(failures)
 }

@@ -108,15 +108,17 @@ fn version_facts(
         Err(error) => return Version::Unusable(error),
     };
     let built = session.tree().built(&id);
-    let built = built.is_some_and(|built| is_whole(session, &built) && staleness(session, &built).is_none());
+    let built = built.filter(|built| is_whole(session, built) && staleness(session, built).is_none());
     if let Some(error) = remembered_failure(session, &id)
-        .filter(|_| conf.autoinstall.is_yes() && !built && !force.overrides_memory())
+        .filter(|_| conf.autoinstall.is_yes() && built.is_none() && !force.overrides_memory())
     {
         return Version::Failed(error);
     }
-    if built && conf.autoinstall.is_yes() && force.is_plain() && is_provided(session, &id, &conf) {
+    let may_be_provided = conf.autoinstall.is_yes() && force.is_plain();
+    if built.as_ref().is_some_and(|built| may_be_provided && is_provided(session, built, &conf)) {
         return Version::Provided;
     }
+    let built = built.is_some();
     let can_be_made = built || package.source == SourceState::Added;
     let kernel = session.kernel(&target.release);
     Version::Known {

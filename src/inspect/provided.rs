@@ -4,15 +4,15 @@ use crate::conf::{Module, PackageConf};
 use crate::inspect::owner::recorded_owner;
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{ModuleFile, compare_modules, find_module_file};
-use crate::model::BuildId;
 use crate::plan::{buildable, is_obsolete};
 use crate::session::Session;
+use crate::tree::Built;
 use std::path::PathBuf;
 
 /// Whether the kernel has every module of a build already, as good or better, so that an installation would refuse them all.
-pub(crate) fn is_provided(session: &Session<'_>, id: &BuildId, conf: &PackageConf) -> bool {
+pub(crate) fn is_provided(session: &Session<'_>, built: &Built, conf: &PackageConf) -> bool {
+    let id = built.id();
     let kernel = session.kernel(&id.target.release);
-    let Some(built) = session.tree().built(id) else { return false };
     let forced = session.system.path("/usr/share/dkms/modules_to_force_install").is_dir();
     if forced || session.tree().active(id.name(), &id.target).is_some() || built.record().is_none() {
         return false;

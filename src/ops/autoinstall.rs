@@ -3,7 +3,7 @@
 use crate::inspect::pending::gather;
 use crate::install::install;
 use crate::install::work::InstallOptions;
-use crate::model::{AttemptResult, Error, PackageId, PackageName, Result, Target};
+use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::ops::boot_default::keep_complete;
 use crate::ops::finish::finish;
 use crate::ops::kept::drop_unused;
@@ -61,7 +61,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     };
     complete(session, target);
     let mut plan = plan_now();
-    if bring_back_for(session, plan.failed.iter().map(|(id, _)| id), target) {
+    if bring_back_for(session, plan.failed.iter(), target) {
         plan = plan_now();
     }
     note_rewritten(session);
@@ -120,23 +120,19 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.blocked = plan.blocked;
     report.deferred = plan.deferred;
     let disabled = plan.disabled.iter().map(|(id, _)| id);
-    keep_in_use(session, target, report.missing().chain(disabled).chain(replaced.iter().map(|(id, ..)| id)));
+    let missing = report.missing().chain(disabled).chain(replaced.iter().map(|(id, ..)| id));
+    let missing: Vec<PackageId> = missing.cloned().collect();
+    for id in missing {
+        if let Some(kept) = stand_in(session, &id.name, Some(&id), target) {
+            report.skipped.retain(|(skipped, _)| skipped.name != kept.name);
+            report.installed.push(kept);
+        }
+    }
     settle(session, target, replaced, &mut report);
     drop_unused(session);
     retire(session);
     keep_complete(session);
     Ok(report)
-}
-
-/// Where a version is missing, what the kernel used before an upgrade stays in use.
-fn keep_in_use<'a>(
-    session: &WriteSession<'_>,
-    target: &Target,
-    missing: impl Iterator<Item = &'a PackageId>,
-) {
-    for id in missing {
-        stand_in(session, &id.name, Some(id), target);
-    }
 }
 
 /// A version that does not build is a failure, unless the kernel has another one now.
@@ -168,10 +164,16 @@ fn settle(
 /// Registers the versions that upgrades replaced with ones that do not build. Tells whether there are any.
 fn bring_back_for<'a>(
     session: &WriteSession<'_>,
-    failed: impl Iterator<Item = &'a PackageId>,
+    failed: impl Iterator<Item = &'a (PackageId, Error)>,
     target: &Target,
 ) -> bool {
     let mut is_any = false;
+    // What may do better the next time is tried again then, and no other version.
+    let is_final = |id: &PackageId, error: &Error| {
+        let build = BuildId::new(id.clone(), target.clone());
+        matches!(error, Error::Broken { .. }) || session.tree().failure(&build).is_some()
+    };
+    let failed = failed.filter(|(id, error)| is_final(id, error)).map(|(id, _)| id);
     for id in failed.filter(|id| session.tree().active(&id.name, target).is_none()) {
         let found = usable(session, &id.name, target).find(|kept| session.added(kept).is_err());
         match found.map(|kept| bring_back(session, &kept)) {
@@ -198,10 +200,11 @@ pub(super) fn step_back<T>(
     let mut tried: Vec<PackageId> = ended.iter().map(|(id, _)| id.clone()).collect();
     for _ in 0..MOST_STEPS_BACK {
         let waits = |error: &Error| matches!(error, Error::DependencyMissing { .. });
-        let of_the_package = ended.iter().filter(|(_, result)| {
-            result.as_ref().is_err_and(|error| error.is_of_the_package() && !error.is_declined())
+        let of_the_package = ended.iter().filter_map(|(id, result)| {
+            let error = result.as_ref().err()?;
+            (error.is_of_the_package() && !error.is_declined()).then(|| (id.clone(), error.clone()))
         });
-        bring_back_for(session, of_the_package.map(|(id, _)| id), target);
+        bring_back_for(session, of_the_package.collect::<Vec<_>>().iter(), target);
         let failed = ended.iter().filter(|(_, result)| {
             result.as_ref().is_err_and(|error| error.is_of_the_package() || waits(error))
         });

@@ -6,7 +6,7 @@ use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::ops::Failures;
 use crate::ops::kept::drop_package;
 use crate::ops::remains::gather_remains;
-use crate::ops::replaced::{follow_removal, keep_replaced};
+use crate::ops::replaced::{follow_removal, forget_use, keep_replaced};
 use crate::ops::stand_in::stand_in_everywhere;
 use crate::plan::request::Targets;
 use crate::session::WriteSession;
@@ -52,12 +52,15 @@ pub(crate) fn remove_all(
         gather_remains(session, package)?;
     }
     let script = package_script();
+    // A script that removes it for one kernel may be that kernel's.
+    let is_whole_removal = *targets == Targets::AllBuilt;
     let targets = match removal_targets(session, package, targets) {
         Ok(targets) => targets,
         Err(error) => {
             session.writer.tidy(&package.name);
             // Its package's own version was removed by hand before. What stepped in for it goes all the same.
             if script == Some(PackageScript::Removal)
+                && is_whole_removal
                 && let Some(older) = follow_removal(session, package, script)
             {
                 remove_all(session, &older, &Targets::AllBuilt, false)?;
@@ -83,8 +86,11 @@ pub(crate) fn remove_all(
     }
     session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
     // One at a time: its own removal is followed by the next one's.
-    if let Some(older) = follow_removal(session, package, script) {
+    if is_whole_removal && let Some(older) = follow_removal(session, package, script) {
         return remove_all(session, &older, &Targets::AllBuilt, false);
+    }
+    if script == Some(PackageScript::InFavour) {
+        forget_use(session, &package.name);
     }
     // rpm removes the old version when the new one is there, whether that works or not.
     if script == Some(PackageScript::Cleanup) && !is_replaced {

@@ -4,13 +4,15 @@
 //! They are in a tree of their own, where sources are directories. A version that comes back is registered with a link to there.
 //! A build with an installation record was in use on its kernel.
 
-use crate::conf::Strictness;
+use crate::conf::{PackageConf, Strictness};
 use crate::inspect::installed::is_whole;
-use crate::model::{BuildId, BuildState, PackageId, PackageName, Result, SourceState, Target};
+use crate::model::{
+    BuildId, BuildState, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
+};
 use crate::plan::buildable;
 use crate::session::WriteSession;
-use crate::system::files;
 use crate::system::package_script::PackageScript;
+use crate::system::{dir, files};
 use crate::tree::{Added, Build, Built, InstallRecord, Package};
 use std::cmp::Reverse;
 use std::path::Path;
@@ -89,21 +91,28 @@ fn worth_keeping(session: &WriteSession<'_>, package: &Package) -> Vec<(Built, b
 fn add_builds(session: &WriteSession<'_>, package: &Package, in_use: bool) -> Result<()> {
     let store = session.tree().replaced();
     let dir = store.version_dir(&package.id);
+    files::remove_leftovers(&dir);
     for (built, is_installed) in worth_keeping(session, package) {
         let in_use = in_use && is_installed;
         let is_there = store.built(built.id()).is_some();
         if is_there && (!in_use || in_use_before(session, built.id()).is_some()) {
             continue;
         }
-        let staged = files::temporary_dir(&dir, files::TEMPORARY)?;
-        copy_build(&built, &staged, in_use)?;
-        let place = store.out_dir(built.id());
-        files::create_dirs(place.parent().unwrap_or(&dir))?;
-        if let Some(old) = files::publish_dir(&staged, &place)? {
-            files::remove_tree(&old)?;
-        }
+        add_build(&built, &dir, &store.out_dir(built.id()), in_use)?;
     }
     Ok(())
+}
+
+fn add_build(built: &Built, dir: &Path, place: &Path, in_use: bool) -> Result<()> {
+    let staged = files::temporary_dir(dir, files::TEMPORARY)?;
+    let added = copy_build(built, &staged, in_use)
+        .and_then(|()| Ok(files::create_dirs(place.parent().unwrap_or(dir))?))
+        .and_then(|()| Ok(files::publish_dir(&staged, place)?))
+        .and_then(|old| old.map_or(Ok(()), |old| Ok(files::remove_tree(&old)?)));
+    if added.is_err() {
+        files::remove_tree(&staged)?;
+    }
+    added
 }
 
 fn place(top: &Path, target: &Target) -> std::path::PathBuf {
@@ -122,16 +131,13 @@ pub(super) fn in_use_before(session: &WriteSession<'_>, build: &BuildId) -> Opti
     InstallRecord::read(built.dir()).is_some().then_some(built)
 }
 
-/// The versions of a package that are kept: first those that were in use, and each from the one that was replaced last. After a
-/// downgrade that is not the highest.
+/// The versions of a package that are kept, from the one that was replaced last. After a downgrade that is not the highest.
 pub(super) fn versions(session: &WriteSession<'_>, name: &PackageName) -> Vec<PackageId> {
     let store = session.tree().replaced();
     let since =
         |id: &PackageId| fs_err::metadata(store.version_dir(id)).and_then(|data| data.modified()).ok();
     let mut found = store.versions_of(name, store.root());
-    found.sort_by_cached_key(|package| {
-        Reverse((!targets_in_use(session, &package.id).is_empty(), since(&package.id)))
-    });
+    found.sort_by_cached_key(|package| Reverse(since(&package.id)));
     found.into_iter().map(|package| package.id).collect()
 }
 
@@ -154,13 +160,19 @@ pub(crate) fn usable<'a>(
     target: &'a Target,
 ) -> impl Iterator<Item = PackageId> + use<'a> {
     let found = versions(session, name).into_iter().filter(|_| session.settings.keep_versions > 0);
-    found.filter(|id| session.disabling(id, target).is_none() && wants(session, id, target))
+    let is_wanted =
+        |id: &PackageId| kept_conf(session, id, target).is_ok_and(|conf| wants(session, &conf, target));
+    found.filter(move |id| session.disabling(id, target).is_none() && is_wanted(id))
 }
 
-fn wants(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
-    let conf = session.conf(id, &session.tree().replaced().conf_path(id), target, Strictness::Lenient);
-    let kernel = session.kernel(&target.release);
-    conf.is_ok_and(|conf| buildable(&conf, target, kernel.config()).package.is_none())
+/// What the dkms.conf of a version says that is kept.
+pub(super) fn kept_conf(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<PackageConf> {
+    session.conf(id, &session.tree().replaced().conf_path(id), target, Strictness::Lenient)
+}
+
+/// Whether a kernel is one that a version is for.
+pub(super) fn wants(session: &WriteSession<'_>, conf: &PackageConf, target: &Target) -> bool {
+    buildable(conf, target, session.kernel(&target.release).config()).package.is_none()
 }
 
 /// Registers a version that is kept, with its builds for the kernels that are still here. One that was added by itself stays as
@@ -198,9 +210,15 @@ fn give_back_all(session: &WriteSession<'_>, id: &PackageId) -> Result<()> {
 /// Gives versions that came back what a run that was killed did not give them, before it is compiled.
 pub(super) fn complete(session: &WriteSession<'_>, target: &Target) {
     let store = session.tree().replaced();
-    let kept = store.names().into_iter().flat_map(|name| versions(session, &name));
-    for id in kept.filter(|id| session.tree().is_replaced(id)) {
-        if let Err(error) = give_back(session, &BuildId::new(id, target.clone())) {
+    let versions = |name: PackageName| {
+        let entries = dir::entries(store.name_dir(&name)).into_iter();
+        let versions = entries.filter_map(|entry| PackageVersion::new(entry.file_name().to_str()?).ok());
+        versions.map(move |version| PackageId::new(name.clone(), version))
+    };
+    for id in store.names().into_iter().flat_map(versions) {
+        if session.tree().is_replaced(&id)
+            && let Err(error) = give_back(session, &BuildId::new(id, target.clone()))
+        {
             session.tell(&error);
         }
     }
@@ -211,7 +229,8 @@ pub(super) fn give_back(session: &WriteSession<'_>, build: &BuildId) -> Result<O
     if let Some(built) = session.tree().built(build) {
         return Ok(Some(built));
     }
-    let Some(kept) = session.tree().replaced().built(build) else { return Ok(None) };
+    let kept = session.tree().replaced().built(build).filter(|kept| is_whole(session, kept));
+    let Some(kept) = kept else { return Ok(None) };
     let staged = session.writer.stage(build)?;
     files::copy_tree(kept.dir(), &staged)?;
     InstallRecord::delete(&staged)?;
@@ -222,27 +241,48 @@ pub(super) fn give_back(session: &WriteSession<'_>, build: &BuildId) -> Result<O
 /// script of the package registered anything. Only where no upgrade can be under way.
 pub(crate) fn take_up_given_up(session: &WriteSession<'_>) {
     for name in session.tree().replaced().names() {
-        let is_registered = !session.tree().versions_of(&name, &session.settings.source_tree).is_empty();
-        let mut kept = versions(session, &name);
-        kept.retain(|id| !targets_in_use(session, id).is_empty());
-        if is_registered || session.settings.keep_versions == 0 {
+        let registered = session.tree().versions_of(&name, &session.settings.source_tree);
+        if !registered.is_empty() || session.settings.keep_versions == 0 {
             continue;
         }
+        let mut kept = versions(session, &name);
+        kept.retain(|id| !targets_in_use(session, id).is_empty());
         // Its package may be here as before.
         let own = kept.iter().find(|id| session.source_dir(id).join("dkms.conf").is_file());
         let Some(id) = own.or(kept.first()) else { continue };
         let registered = match own {
-            Some(id) => {
-                session.writer.register(id, &session.source_dir(id)).and_then(|_| give_back_all(session, id))
-            }
+            Some(id) => session
+                .writer
+                .register(id, &session.source_dir(id))
+                .and_then(|_| give_back_all(session, id))
+                .map(|()| {
+                    let console = &session.system.console;
+                    console.note(format!(
+                        "{id} is registered again: an upgrade removed it, and brought no other version."
+                    ));
+                }),
             None => bring_back(session, id).map(|_| ()),
         };
-        match registered {
-            Ok(()) => session.system.console.note(format!(
-                "{id} is registered again: an upgrade removed it, and brought no other version."
-            )),
-            Err(error) => session.tell(&error),
+        if let Err(error) = registered {
+            session.tell(&error);
         }
+    }
+}
+
+/// Forgets that kernels used versions of a package: it makes room for another one.
+pub(crate) fn forget_use(session: &WriteSession<'_>, name: &PackageName) {
+    for id in versions(session, name) {
+        for target in targets_in_use(session, &id) {
+            forget_use_of(session, &BuildId::new(id.clone(), target));
+        }
+    }
+}
+
+fn forget_use_of(session: &WriteSession<'_>, build: &BuildId) {
+    if let Some(kept) = session.tree().replaced().built(build)
+        && let Err(error) = InstallRecord::delete(kept.dir())
+    {
+        session.system.console.warn(error.to_string());
     }
 }
 
@@ -273,6 +313,15 @@ fn retire_versions(session: &WriteSession<'_>, name: &PackageName, registered: &
     let is_lacking = |target: &Target| {
         session.kernel(&target.release).exists() && session.tree().active(name, target).is_none()
     };
+    // Where a version of the package itself was installed since, the kernel used that one last.
+    for id in versions(session, name) {
+        for target in targets_in_use(session, &id) {
+            let active = session.tree().active(name, &target).map(|active| active.id().package.clone());
+            if active.is_some_and(|active| active != id && !session.tree().is_replaced(&active)) {
+                forget_use_of(session, &BuildId::new(id.clone(), target));
+            }
+        }
+    }
     // A kernel that has none yet may want what it had.
     let is_needed = |id: &PackageId| targets_in_use(session, id).iter().any(is_lacking);
     // While no version builds for a kernel, those that were tried there keep their places: what is not in the tree is forgotten, and
@@ -322,6 +371,8 @@ fn unregister(session: &WriteSession<'_>, id: &PackageId) -> Result<()> {
             session.writer.discard(built)?;
         }
     }
+    // It is the one that was in use last.
+    files::touch(&session.tree().replaced().version_dir(id))?;
     session.writer.forget(id).map(|_| ())
 }
 

@@ -1,11 +1,15 @@
 //! A version that was in use on a kernel stays in use there while no newer one works.
 
+use crate::inspect::installed::is_whole;
+use crate::inspect::provided::is_provided;
 use crate::install::install;
 use crate::install::work::InstallOptions;
 use crate::model::{AttemptResult, BuildId, PackageId, PackageName, Result, Target};
 use crate::ops::finish::finish;
 use crate::ops::history::attempt;
-use crate::ops::replaced::{bring_back, give_back, in_use_before, targets_in_use, versions};
+use crate::ops::replaced::{
+    bring_back, give_back, in_use_before, kept_conf, targets_in_use, versions, wants,
+};
 use crate::plan::request::Force;
 use crate::session::WriteSession;
 
@@ -24,6 +28,7 @@ pub(crate) fn stand_in(
         return None;
     }
     let found = versions(session, name).into_iter().find(|id| may_stand_in(session, id, target))?;
+    let is_new = session.added(&found).is_err();
     if let Err(error) = put_back(session, &found, target) {
         session.tell(&error);
         return None;
@@ -32,6 +37,7 @@ pub(crate) fn stand_in(
         Some(newer) => format!(
             "{newer} is not installed for kernel {target}; {found}, which it replaced, stays in use there."
         ),
+        None if is_new => return Some(found),
         None => format!("{found} stays in use for kernel {target} as it was built before the upgrade."),
     });
     Some(found)
@@ -39,10 +45,15 @@ pub(crate) fn stand_in(
 
 fn may_stand_in(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
     let build = BuildId::new(id.clone(), target.clone());
+    let Some(kept) = in_use_before(session, &build) else { return false };
     // A version that came again by its package may have a build of its own, which is not installed for a reason.
     let has_own =
         session.tree().is_added(id, &session.settings.source_tree) && session.tree().built(&build).is_some();
-    in_use_before(session, &build).is_some() && !has_own && session.disabling(id, target).is_none()
+    let conf = || kept_conf(session, id, target).ok();
+    !has_own
+        && is_whole(session, &kept)
+        && session.disabling(id, target).is_none()
+        && conf().is_some_and(|conf| wants(session, &conf, target) && !is_provided(session, &kept, &conf))
 }
 
 fn put_back(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<()> {

@@ -29,12 +29,12 @@ pub(crate) fn package_script() -> Option<PackageScript> {
 
 fn from_words(words: &[&str]) -> Option<PackageScript> {
     (0..words.len()).find_map(|at| match words[at..] {
-        [script, argument, ref more @ ..] if script.ends_with(".prerm") || script.ends_with("/prerm") => {
+        [script, argument, ref more @ ..] if is_removal_script(script) => {
             match (argument, more) {
                 // A package that is deconfigured mostly comes back.
                 ("upgrade" | "failed-upgrade" | "deconfigure", _) => Some(PackageScript::Upgrade),
                 ("remove", ["in-favour", ..]) => Some(PackageScript::InFavour),
-                ("remove", _) => Some(PackageScript::Removal),
+                ("remove" | "purge", _) => Some(PackageScript::Removal),
                 _ => None,
             }
         }
@@ -45,6 +45,12 @@ fn from_words(words: &[&str]) -> Option<PackageScript> {
         },
         _ => None,
     })
+}
+
+fn is_removal_script(path: &str) -> bool {
+    ["prerm", "postrm"]
+        .iter()
+        .any(|name| path.strip_suffix(name).is_some_and(|start| start.ends_with(['.', '/'])))
 }
 
 #[cfg(test)]
@@ -58,6 +64,7 @@ mod tests {
     #[case::removal(&["/bin/bash", "/var/lib/dpkg/info/x-dkms.prerm", "remove"], Some(PackageScript::Removal))]
     #[case::for_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "deconfigure", "in-favour", "y"], Some(PackageScript::Upgrade))]
     #[case::by_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "remove", "in-favour", "y", "2"], Some(PackageScript::InFavour))]
+    #[case::after_removal(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postrm", "purge"], Some(PackageScript::Removal))]
     #[case::configuration(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postinst", "configure", "1"], None)]
     #[case::rpm_upgrade(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "1"], Some(PackageScript::Cleanup))]
     #[case::rpm_removal(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "0"], Some(PackageScript::Removal))]

@@ -696,3 +696,110 @@ fn directory_replaces_version_that_stepped_in() {
     let source = fs::read_link(world.path("/var/lib/dkms/m/1.0/source")).unwrap();
     assert_eq!(source, world.path("/usr/src/m-1.0"));
 }
+
+/// What a person says of a kernel counts more than what was there.
+#[rstest]
+#[case::excluded("echo 'BUILD_EXCLUSIVE_KERNEL=\"^5\\..*\"' > $DKMS_ROOT/etc/dkms/m.conf")]
+#[case::disabled("dkms disable m")]
+fn nothing_stands_in_against_a_persons_word(#[case] word: &str) {
+    let world = machine();
+    world.shell(word).exits(0);
+    upgrade(&world, "1.0", "2.0", "true").is_silent_about("stays in use");
+    for _ in 0..2 {
+        world.ok(&["autoinstall"]).is_silent_about("registered again");
+        assert_eq!(world.status(), ["m/2.0: added"]);
+    }
+}
+
+/// The new version worked, so that the old one is not what the kernel used last.
+#[rstest]
+#[case::disabled("dkms disable m/2.0 && dkms uninstall m/2.0")]
+#[case::excluded(
+    "dkms uninstall m/2.0; echo 'BUILD_EXCLUSIVE_KERNEL=\"^5\\..*\"' > $DKMS_ROOT/etc/dkms/m-2.0.conf"
+)]
+fn version_that_was_done_with_does_not_stand_in(#[case] word: &str) {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    world.shell(word).exits(0);
+    world.ok(&["autoinstall"]).is_silent_about("registered again");
+    assert_eq!(world.status(), [line("m/2.0", K, "built")]);
+}
+
+/// Scripts of a kernel remove what is built for it.
+#[test]
+fn removal_for_one_kernel_leaves_the_others_alone() {
+    let world = machine();
+    world.kernel(NEW).headers();
+    world.ok(&["autoinstall", "-k", NEW]);
+    upgrade(&world, "1.0", "2.0", ONLY_ON_FIRST).exits(0);
+    world.ok(&["autoinstall", "-k", NEW]);
+    world.prerm("remove", &["remove", "-m", "m", "-v", "2.0", "-k", K]).exits(0);
+    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
+}
+
+/// An upgrade does not build for every kernel.
+#[test]
+fn kernels_that_wait_keep_what_they_have() {
+    let world = machine();
+    let waits = "5.10.0-1-amd64";
+    for kernel in [waits, NEW] {
+        world.kernel(kernel).headers();
+        world.ok(&["autoinstall", "-k", kernel]);
+    }
+    upgrade(&world, "1.0", "2.0", "true").exits(0);
+    assert!(world.status().contains(&line("m/1.0", waits, "installed")), "{:?}", world.status());
+    for kernel in [waits, NEW] {
+        world.ok(&["autoinstall", "-k", kernel]);
+    }
+    let expected = [waits, K, NEW].map(|kernel| line("m/2.0", kernel, "installed"));
+    assert_eq!(world.status(), expected);
+}
+
+/// No build of the new version is remembered as failed, so each run tries it again, and nothing else.
+#[test]
+fn failure_that_may_pass_brings_nothing_back() {
+    let world = machine();
+    let killed = "[ $kernelver = 6.1.0-1-amd64 ] || kill -9 $$";
+    upgrade(&world, "1.0", "2.0", killed).exits(0);
+    world.kernel(NEW).headers();
+    for _ in 0..2 {
+        world.dkms(&["autoinstall", "-k", NEW]).exits(11).is_silent_about("registered again");
+    }
+}
+
+#[rstest]
+#[case::no_headers("", "rm -r $DKMS_ROOT/lib/modules/*/build")]
+#[case::waits_for_another("BUILD_DEPENDS[0]=spl", "true")]
+fn check_knows_that_a_build_stands_in(#[case] conf: &str, #[case] change: &str) {
+    let world = machine();
+    world.write("/etc/dkms/framework.conf", "boot_default=keep-complete\n");
+    go(&world, "1.0", "upgrade").exits(0);
+    world.shell(change).exits(0);
+    world.package("m", "2.0").conf(conf);
+    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''");
+    let checked = world.dkms(&["check", "--format", "json"]).stdout;
+    assert!(checked.contains("\"stale\"") && !checked.contains("\"missing\""), "{checked}");
+}
+
+#[test]
+fn kernel_that_got_the_driver_itself_keeps_its_own() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.kernel(K).module("kernel/drivers/misc/m.ko", "9.0", "THEIRS");
+    world.package("m", "2.0").conf(UNWANTED);
+    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
+    for _ in 0..2 {
+        world.ok(&["autoinstall"]).is_silent_about("Error!").is_silent_about("registered again");
+    }
+    assert_eq!(world.status(), ["m/2.0: added"]);
+}
+
+#[test]
+fn build_that_was_damaged_does_not_stand_in() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.write(&format!("{STORE}/m/1.0/{K}/{}/module/m.ko", *crate::world::A), "garbage");
+    come(&world, "2.0", FAILS).exits(0);
+    let module = fs::read(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")));
+    assert!(module.is_ok_and(|module| module != b"garbage"), "it was compiled");
+}

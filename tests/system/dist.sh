@@ -33,3 +33,4 @@ assert_equal "nothing but the crates and these dates is added" "Only in $source:
 # Where cargo finds no crates but those of the tarball.
 build() { (cd "$source" && CARGO_HOME=$work/home CARGO_TARGET_DIR=$work/target unshare -n cargo check -q --locked --offline --bins); }
 assert_status "the programs build without network" 0 build
+assert_done

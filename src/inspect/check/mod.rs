@@ -165,9 +165,13 @@ fn check_packages(
     let mut add = |kind, id: &PackageId, why: String, remedy: Option<Remedy>| {
         check.findings.push(Finding { kind, package: Some(id.to_string()), module: None, why, remedy });
     };
+    // What the kernel has of the package works, if it is not what it should be.
+    let kind_of = |id: &PackageId| match session.tree().active(&id.name, &target) {
+        Some(_) => Kind::Stale,
+        None => Kind::Missing,
+    };
     for (id, error) in &plan.failed {
-        let stays = session.tree().active(&id.name, &target).is_some();
-        let kind = if stays { Kind::Stale } else { Kind::Missing };
+        let kind = kind_of(id);
         match error {
             // What made it fail is in the reason; when that is fixed, this tries again.
             Error::FailedBefore { reason, at, .. } => {
@@ -177,10 +181,10 @@ fn check_packages(
         }
     }
     for (id, why) in &plan.blocked {
-        add(Kind::Missing, id, why.to_string(), after(why, id, snapshot, &target));
+        add(kind_of(id), id, why.to_string(), after(why, id, snapshot, &target));
     }
     for (id, names) in &plan.deferred {
-        add(Kind::Missing, id, unregistered(names), None);
+        add(kind_of(id), id, unregistered(names), None);
     }
     let headers = || header_package::install_command(kernel, session.system).map(Remedy::InstallHeaders);
     for step in &plan.steps {
@@ -202,7 +206,7 @@ fn check_packages(
                 let since = session.tree().pending_since(&target).map(|since| format!(" since {since}"));
                 let since = since.unwrap_or_default();
                 let why = format!("it waits for the headers of kernel {}{since}", target.release);
-                add(Kind::Missing, id, why, headers());
+                add(kind_of(id), id, why, headers());
             }
             (Need::Build | Need::Rebuild(_) | Need::Sign(_), _) => {
                 let first: Vec<PackageId> = planned(plan, &step.after);
@@ -211,7 +215,7 @@ fn check_packages(
                     false => Remedy::InstallAfter { first, package: id.clone(), target: target.clone() },
                 };
                 let off = if is_switched_off(session.system) { SWITCHED_OFF } else { "" };
-                add(Kind::Missing, id, format!("it is not built{off}"), Some(remedy));
+                add(kind_of(id), id, format!("it is not built{off}"), Some(remedy));
             }
         }
     }
