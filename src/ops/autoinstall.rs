@@ -130,7 +130,7 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     }
     settle(session, target, replaced, &mut report);
     drop_unused(session);
-    retire(session);
+    retire(session, !report.installed.is_empty());
     keep_complete(session);
     Ok(report)
 }

@@ -91,7 +91,7 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
         is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
     });
-    retire(session);
+    retire(session, true);
     keep_complete(session);
     ended?;
     match refusal.filter(|_| !is_wanted) {

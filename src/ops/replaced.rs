@@ -13,7 +13,7 @@ use crate::plan::buildable;
 use crate::session::WriteSession;
 use crate::system::package_script::PackageScript;
 use crate::system::{dir, files};
-use crate::tree::{Added, Build, Built, InstallRecord, Package};
+use crate::tree::{Added, Build, Built, InstallRecord, Package, Tree};
 use std::cmp::Reverse;
 use std::path::Path;
 use std::time::Duration;
@@ -207,15 +207,17 @@ fn give_back_all(session: &WriteSession<'_>, id: &PackageId) -> Result<()> {
     Ok(())
 }
 
+/// What is kept of a package, without a look into it.
+fn names_of_versions(store: &Tree, name: &PackageName) -> Vec<PackageId> {
+    let entries = dir::entries(store.name_dir(name)).into_iter();
+    let versions = entries.filter_map(|entry| PackageVersion::new(entry.file_name().to_str()?).ok());
+    versions.map(|version| PackageId::new(name.clone(), version)).collect()
+}
+
 /// Gives versions that came back what a run that was killed did not give them, before it is compiled.
 pub(super) fn complete(session: &WriteSession<'_>, target: &Target) {
     let store = session.tree().replaced();
-    let versions = |name: PackageName| {
-        let entries = dir::entries(store.name_dir(&name)).into_iter();
-        let versions = entries.filter_map(|entry| PackageVersion::new(entry.file_name().to_str()?).ok());
-        versions.map(move |version| PackageId::new(name.clone(), version))
-    };
-    for id in store.names().into_iter().flat_map(versions) {
+    for id in store.names().iter().flat_map(|name| names_of_versions(&store, name)) {
         if session.tree().is_replaced(&id)
             && let Err(error) = give_back(session, &BuildId::new(id, target.clone()))
         {
@@ -287,13 +289,22 @@ fn forget_use_of(session: &WriteSession<'_>, build: &BuildId) {
 }
 
 /// Puts in order what is kept: versions that came back leave the tree when newer ones are installed and no kernel uses them any
-/// more; and what is too much, or belongs to a package that has not been here for long, goes.
-pub(crate) fn retire(session: &WriteSession<'_>) {
+/// more; and what is too much, or belongs to a package that has not been here for long, goes. `has_changed`: whether this run
+/// installed something.
+pub(crate) fn retire(session: &WriteSession<'_>, has_changed: bool) {
     let store = session.tree().replaced();
     if !store.root().is_dir() {
         return;
     }
     for name in store.names() {
+        let kept = names_of_versions(&store, &name);
+        if !has_changed
+            && kept.len() <= session.settings.keep_versions
+            && session.tree().name_dir(&name).is_dir()
+            && !kept.iter().any(|id| session.tree().is_replaced(id))
+        {
+            continue;
+        }
         files::remove_leftovers(&store.name_dir(&name));
         let result = match session.tree().versions_of(&name, &session.settings.source_tree) {
             registered if registered.is_empty() => drop_abandoned(session, &name),
