@@ -121,18 +121,22 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.deferred = plan.deferred;
     let disabled = plan.disabled.iter().map(|(id, _)| id);
     let missing = report.missing().chain(disabled).chain(replaced.iter().map(|(id, ..)| id));
-    let missing: Vec<PackageId> = missing.cloned().collect();
+    keep_in_use(session, target, missing.cloned().collect(), &mut report);
+    settle(session, target, replaced, &mut report);
+    drop_unused(session);
+    retire(session, !report.installed.is_empty());
+    keep_complete(session);
+    Ok(report)
+}
+
+/// Where a version is missing, what the kernel used before an upgrade stays in use.
+fn keep_in_use(session: &WriteSession<'_>, target: &Target, missing: Vec<PackageId>, report: &mut Report) {
     for id in missing {
         if let Some(kept) = stand_in(session, &id.name, Some(&id), target) {
             report.skipped.retain(|(skipped, _)| skipped.name != kept.name);
             report.installed.push(kept);
         }
     }
-    settle(session, target, replaced, &mut report);
-    drop_unused(session);
-    retire(session, !report.installed.is_empty());
-    keep_complete(session);
-    Ok(report)
 }
 
 /// A version that does not build is a failure, unless the kernel has another one now.
