@@ -7,7 +7,7 @@ use crate::ops::Failures;
 use crate::ops::kept::drop_package;
 use crate::ops::remains::gather_remains;
 use crate::ops::replaced::{follow_removal, forget_use, keep_replaced};
-use crate::ops::stand_in::stand_in_everywhere;
+use crate::ops::stand_in::{install_built, stand_in_everywhere};
 use crate::plan::request::Targets;
 use crate::session::WriteSession;
 use crate::system::package_script::{PackageScript, package_script};
@@ -95,7 +95,11 @@ pub(crate) fn remove_all(
     // rpm removes the old version when the new one is there, whether that works or not.
     if script == Some(PackageScript::Cleanup) && !is_replaced {
         let registered = session.tree().versions_of(&package.name, &session.settings.source_tree);
-        stand_in_everywhere(session, &package.name, registered.first().map(|newer| &newer.id));
+        let own = registered.iter().find(|other| !session.tree().is_replaced(&other.id));
+        if let Some(own) = own {
+            install_built(session, own);
+        }
+        stand_in_everywhere(session, &package.name, own.map(|own| &own.id));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::ops::replaced::{
 };
 use crate::plan::request::Force;
 use crate::session::WriteSession;
+use crate::tree::{Built, Package};
 
 /// Where a kernel has no version of a package, puts back the build that it used before an upgrade, as it is: nothing is compiled.
 /// `newer` is what would be there if it could. Returns the version that is used now.
@@ -59,19 +60,45 @@ fn may_stand_in(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> 
 fn put_back(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<()> {
     bring_back(session, id)?;
     let build = BuildId::new(id.clone(), target.clone());
-    let Some(built) = give_back(session, &build)? else { return Ok(()) };
-    let work = || install(session, built, &InstallOptions::default());
-    let installed = attempt(session, &build, AttemptResult::Installed, work)?;
-    finish(session, target, vec![installed], &Force::default())
+    match give_back(session, &build)? {
+        Some(built) => install_for(session, built, &build),
+        None => Ok(()),
+    }
 }
 
-/// The same for every kernel that used a version of the package.
+/// Installs a version for the kernels that used another one and have none now, as far as it is built. One that is lower than what
+/// was there was refused its place before.
+pub(crate) fn install_built(session: &WriteSession<'_>, package: &Package) {
+    let name = &package.id.name;
+    for target in targets_in_use_of(session, name) {
+        let build = package.build_id(&target);
+        let built = session.tree().built(&build).filter(|built| is_whole(session, built));
+        if let Some(built) = built.filter(|_| session.tree().active(name, &target).is_none())
+            && session.disabling(&package.id, &target).is_none()
+            && let Err(error) = install_for(session, built, &build)
+        {
+            session.tell(&error);
+        }
+    }
+}
+
+fn install_for(session: &WriteSession<'_>, built: Built, build: &BuildId) -> Result<()> {
+    let work = || install(session, built, &InstallOptions::default());
+    let installed = attempt(session, build, AttemptResult::Installed, work)?;
+    finish(session, &build.target, vec![installed], &Force::default())
+}
+
+/// Puts back what was in use on every kernel that used a version of the package and has none.
 pub(crate) fn stand_in_everywhere(session: &WriteSession<'_>, name: &PackageName, newer: Option<&PackageId>) {
+    for target in targets_in_use_of(session, name) {
+        stand_in(session, name, newer, &target);
+    }
+}
+
+fn targets_in_use_of(session: &WriteSession<'_>, name: &PackageName) -> Vec<Target> {
     let mut targets: Vec<Target> =
         versions(session, name).iter().flat_map(|id| targets_in_use(session, id)).collect();
     targets.sort();
     targets.dedup();
-    for target in &targets {
-        stand_in(session, name, newer, target);
-    }
+    targets
 }

@@ -803,3 +803,16 @@ fn build_that_was_damaged_does_not_stand_in() {
     let module = fs::read(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")));
     assert!(module.is_ok_and(|module| module != b"garbage"), "it was compiled");
 }
+
+/// rpm removes the higher version when the lower one is built and was refused its place.
+#[test]
+fn downgrade_with_rpm_installs_what_it_brought() {
+    let world = World::new();
+    world.depmod_indexes();
+    come(&world, "2.0", "true").exits(0);
+    world.package("m", "1.0").recipe("true");
+    maintainer_script(&world, "postinst", "configure", "dkms install -m m -v 1.0");
+    let ended = preun(&world, 1, "dkms remove -m m -v 2.0 --all");
+    ended.exits(0).is_silent_about("stays in use");
+    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
+}
