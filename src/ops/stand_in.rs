@@ -28,20 +28,10 @@ pub(crate) fn stand_in(
     {
         return None;
     }
-    let found = versions(session, name).into_iter().find(|id| may_stand_in(session, id, target))?;
-    let is_new = session.added(&found).is_err();
-    if let Err(error) = put_back(session, &found, target) {
-        session.tell(&error);
-        return None;
-    }
-    session.system.console.note(match newer.filter(|newer| **newer != found) {
-        Some(newer) => format!(
-            "{newer} is not installed for kernel {target}; {found}, which it replaced, stays in use there."
-        ),
-        None if is_new => return Some(found),
-        None => format!("{found} stays in use for kernel {target} as it was built before the upgrade."),
-    });
-    Some(found)
+    versions(session, name).into_iter().find(|id| {
+        may_stand_in(session, id, target)
+            && put_back(session, id, newer, target).inspect_err(|error| session.tell(error)).is_ok()
+    })
 }
 
 fn may_stand_in(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> bool {
@@ -57,13 +47,27 @@ fn may_stand_in(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> 
         && conf().is_some_and(|conf| wants(session, &conf, target) && !is_provided(session, &kept, &conf))
 }
 
-fn put_back(session: &WriteSession<'_>, id: &PackageId, target: &Target) -> Result<()> {
+fn put_back(
+    session: &WriteSession<'_>,
+    id: &PackageId,
+    newer: Option<&PackageId>,
+    target: &Target,
+) -> Result<()> {
+    let is_new = session.added(id).is_err();
     bring_back(session, id)?;
     let build = BuildId::new(id.clone(), target.clone());
-    match give_back(session, &build)? {
-        Some(built) => install_for(session, built, &build),
-        None => Ok(()),
+    if let Some(built) = give_back(session, &build)? {
+        install_for(session, built, &build)?;
     }
+    let text = match newer.filter(|newer| *newer != id) {
+        Some(newer) => format!(
+            "{newer} is not installed for kernel {target}; {id}, which it replaced, stays in use there."
+        ),
+        None if is_new => return Ok(()),
+        None => format!("{id} stays in use for kernel {target} as it was built before the upgrade."),
+    };
+    session.system.console.note(text);
+    Ok(())
 }
 
 /// Installs a version for the kernels that used another one and have none now, as far as it is built. One that is lower than what
