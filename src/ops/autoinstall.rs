@@ -7,7 +7,7 @@ use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result
 use crate::ops::boot_default::keep_complete;
 use crate::ops::finish::finish;
 use crate::ops::kept::drop_unused;
-use crate::ops::replaced::{bring_back, complete, retire, usable};
+use crate::ops::replaced::{bring_back, complete, forget_superseded, retire, usable};
 use crate::ops::schedule::{self, Ended, Ending};
 use crate::ops::stand_in::stand_in;
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
@@ -124,6 +124,9 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     keep_in_use(session, target, missing.cloned().collect(), &mut report);
     settle(session, target, replaced, &mut report);
     drop_unused(session);
+    if !report.installed.is_empty() {
+        forget_superseded(session);
+    }
     retire(session, !report.installed.is_empty());
     keep_complete(session);
     Ok(report)

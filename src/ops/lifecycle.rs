@@ -16,7 +16,7 @@ use crate::ops::boot_default::keep_complete;
 use crate::ops::finish::finish;
 use crate::ops::history::attempt;
 use crate::ops::kept::take_kept;
-use crate::ops::replaced::{bring_back, retire, usable};
+use crate::ops::replaced::{bring_back, forget_superseded, retire, usable};
 use crate::ops::stand_in::stand_in;
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
@@ -91,6 +91,10 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
         is_wanted = true;
         finish(session, target, installed.into_iter().collect(), &job.force)
     });
+    // A person may try a version, and take it away again.
+    if !session.system.is_by_hand() {
+        forget_superseded(session);
+    }
     retire(session, true);
     keep_complete(session);
     ended?;
@@ -110,7 +114,9 @@ fn leave_to_replaced(session: &WriteSession<'_>, failed: &PackageId, target: &Ta
         return;
     }
     let is_used = stand_in(session, &failed.name, Some(failed), target).is_some();
-    if !is_used && error.is_of_the_package() && !error.is_declined() {
+    // What is not remembered may do better the next time.
+    let is_remembered = session.tree().failure(&BuildId::new(failed.clone(), target.clone())).is_some();
+    if !is_used && is_remembered && error.is_of_the_package() && !error.is_declined() {
         build_replaced(session, failed, target);
     }
 }
@@ -176,6 +182,8 @@ pub(crate) fn match_kernel(
         installed.extend(failures.note(session, result).flatten());
     }
     failures.note(session, finish(session, target, installed, force));
+    forget_superseded(session);
+    retire(session, true);
     keep_complete(session);
     failures.result()
 }

@@ -6,7 +6,9 @@ use crate::model::{BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::ops::Failures;
 use crate::ops::kept::drop_package;
 use crate::ops::remains::gather_remains;
-use crate::ops::replaced::{follow_removal, forget_use, keep_replaced};
+use crate::ops::replaced::{
+    follow_removal, forget_superseded, forget_use, forget_use_of, keep_replaced, retire,
+};
 use crate::ops::stand_in::{install_built, stand_in_everywhere};
 use crate::plan::request::Targets;
 use crate::session::WriteSession;
@@ -23,9 +25,19 @@ pub(crate) fn uninstall_all(
     targets: &Targets,
 ) -> Result<()> {
     let targets = removal_targets(session, package, targets)?;
+    forget_use_by_hand(session, package, &targets);
     each_kernel(session, &targets, |target| {
         uninstall_if_installed(session, package, target, RemoveCaller::Command)
     })
+}
+
+/// What a person takes away does not come back.
+fn forget_use_by_hand(session: &WriteSession<'_>, package: &PackageId, targets: &[Target]) {
+    if session.system.is_by_hand() {
+        targets.iter().for_each(|target| {
+            forget_use_of(session, &BuildId::new(package.clone(), target.clone()));
+        });
+    }
 }
 
 /// The action `unbuild`.
@@ -34,6 +46,7 @@ pub(crate) fn uninstall_all(
 /// The package is not in the tree, or a file could not be removed.
 pub(crate) fn unbuild_all(session: &WriteSession<'_>, package: &PackageId, targets: &Targets) -> Result<()> {
     let targets = removal_targets(session, package, targets)?;
+    forget_use_by_hand(session, package, &targets);
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))
 }
 
@@ -52,15 +65,12 @@ pub(crate) fn remove_all(
         gather_remains(session, package)?;
     }
     let script = package_script();
-    // A script that removes it for one kernel may be that kernel's.
-    let is_whole_removal = *targets == Targets::AllBuilt;
     let targets = match removal_targets(session, package, targets) {
         Ok(targets) => targets,
         Err(error) => {
             session.writer.tidy(&package.name);
             // Its package's own version was removed by hand before. What stepped in for it goes all the same.
             if script == Some(PackageScript::Removal)
-                && is_whole_removal
                 && let Some(older) = follow_removal(session, package, script)
             {
                 remove_all(session, &older, &Targets::AllBuilt, false)?;
@@ -75,6 +85,7 @@ pub(crate) fn remove_all(
         ));
         return Ok(());
     }
+    forget_use_by_hand(session, package, &targets);
     let is_replaced = session.tree().is_replaced(package);
     if let Some(script) = script.filter(|script| *script != PackageScript::Removal) {
         keep_replaced(session, package, script != PackageScript::InFavour);
@@ -86,7 +97,7 @@ pub(crate) fn remove_all(
     }
     session.system.console.say(format!("Deleting module {package} completely from the DKMS tree."));
     // One at a time: its own removal is followed by the next one's.
-    if is_whole_removal && let Some(older) = follow_removal(session, package, script) {
+    if let Some(older) = follow_removal(session, package, script) {
         return remove_all(session, &older, &Targets::AllBuilt, false);
     }
     if script == Some(PackageScript::InFavour) {
@@ -95,11 +106,12 @@ pub(crate) fn remove_all(
     // rpm removes the old version when the new one is there, whether that works or not.
     if script == Some(PackageScript::Cleanup) && !is_replaced {
         let registered = session.tree().versions_of(&package.name, &session.settings.source_tree);
-        let own = registered.iter().find(|other| !session.tree().is_replaced(&other.id));
-        if let Some(own) = own {
-            install_built(session, own);
-        }
-        stand_in_everywhere(session, &package.name, own.map(|own| &own.id));
+        let own: Vec<_> =
+            registered.into_iter().filter(|other| !session.tree().is_replaced(&other.id)).collect();
+        own.iter().for_each(|own| install_built(session, own));
+        stand_in_everywhere(session, &package.name, own.first().map(|own| &own.id));
+        forget_superseded(session);
+        retire(session, true);
     }
     Ok(())
 }

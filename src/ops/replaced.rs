@@ -8,6 +8,7 @@ use crate::conf::{PackageConf, Strictness};
 use crate::inspect::installed::is_whole;
 use crate::model::{
     BuildId, BuildState, PackageId, PackageName, PackageVersion, Result, SourceState, Target,
+    compare_versions,
 };
 use crate::plan::buildable;
 use crate::session::WriteSession;
@@ -25,7 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// because an upgrade does not depend on it. `in_use`: whether what is installed now stays in use where nothing newer works.
 pub(crate) fn keep_replaced(session: &WriteSession<'_>, id: &PackageId, in_use: bool) {
     let package = session.tree().package(id.clone(), &session.settings.source_tree);
-    let is_worth_it = |package: &Package| package.source == SourceState::Added && !package.builds.is_empty();
+    // One that was left for an older version, as by dkms rollback, is nothing to go back to.
+    let is_wanted = |build: &Build| session.disabling(id, &build.target).is_none();
+    let is_worth_it =
+        |package: &Package| package.source == SourceState::Added && package.builds.iter().any(is_wanted);
     let Some(package) = package.filter(|package| session.settings.keep_versions > 0 && is_worth_it(package))
     else {
         return;
@@ -280,7 +284,21 @@ pub(crate) fn forget_use(session: &WriteSession<'_>, name: &PackageName) {
     }
 }
 
-fn forget_use_of(session: &WriteSession<'_>, build: &BuildId) {
+/// Forgets that kernels used what they have a newer version of now: that is what they used last.
+pub(crate) fn forget_superseded(session: &WriteSession<'_>) {
+    let store = session.tree().replaced();
+    for id in store.names().iter().flat_map(|name| names_of_versions(&store, name)) {
+        for target in targets_in_use(session, &id) {
+            let active = session.tree().active(&id.name, &target).map(|active| active.id().package.clone());
+            if active.is_some_and(|active| active != id && !session.tree().is_replaced(&active)) {
+                forget_use_of(session, &BuildId::new(id.clone(), target));
+            }
+        }
+    }
+}
+
+/// Forgets that a kernel used a build: a person took it away.
+pub(crate) fn forget_use_of(session: &WriteSession<'_>, build: &BuildId) {
     if let Some(kept) = session.tree().replaced().built(build)
         && let Err(error) = InstallRecord::delete(kept.dir())
     {
@@ -324,15 +342,6 @@ fn retire_versions(session: &WriteSession<'_>, name: &PackageName, registered: &
     let is_lacking = |target: &Target| {
         session.kernel(&target.release).exists() && session.tree().active(name, target).is_none()
     };
-    // Where a version of the package itself was installed since, the kernel used that one last.
-    for id in versions(session, name) {
-        for target in targets_in_use(session, &id) {
-            let active = session.tree().active(name, &target).map(|active| active.id().package.clone());
-            if active.is_some_and(|active| active != id && !session.tree().is_replaced(&active)) {
-                forget_use_of(session, &BuildId::new(id.clone(), target));
-            }
-        }
-    }
     // A kernel that has none yet may want what it had.
     let is_needed = |id: &PackageId| targets_in_use(session, id).iter().any(is_lacking);
     // While no version builds for a kernel, those that were tried there keep their places: what is not in the tree is forgotten, and
@@ -382,8 +391,6 @@ fn unregister(session: &WriteSession<'_>, id: &PackageId) -> Result<()> {
             session.writer.discard(built)?;
         }
     }
-    // It is the one that was in use last.
-    files::touch(&session.tree().replaced().version_dir(id))?;
     session.writer.forget(id).map(|_| ())
 }
 
@@ -396,13 +403,19 @@ pub(crate) fn follow_removal(
 ) -> Option<PackageId> {
     let store = session.tree().replaced();
     let registered = session.tree().versions_of(&removed.name, &session.settings.source_tree);
+    let is_back = |package: &Package| session.tree().is_replaced(&package.id);
+    let is_newer = |package: &Package| {
+        !is_back(package) && compare_versions(package.id.version.as_str(), removed.version.as_str()).is_gt()
+    };
     let gone = match script {
-        Some(PackageScript::Removal) => {
-            let mut ids = registered.into_iter().map(|package| package.id);
-            if let Some(next) = ids.find(|id| session.tree().is_replaced(id)) {
-                return Some(next);
-            }
-            store.name_dir(&removed.name)
+        // What is kept belongs to a newer one.
+        Some(PackageScript::Removal) if registered.iter().any(is_newer) => store.version_dir(removed),
+        Some(PackageScript::Removal) => match registered.iter().find(|package| is_back(package)) {
+            Some(next) => return Some(next.id.clone()),
+            None => store.name_dir(&removed.name),
+        },
+        Some(PackageScript::InFavour) if registered.iter().all(is_back) => {
+            return registered.first().map(|next| next.id.clone());
         }
         // It has just been put there.
         Some(PackageScript::Upgrade | PackageScript::Cleanup | PackageScript::InFavour) => return None,

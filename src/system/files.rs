@@ -279,11 +279,6 @@ pub(crate) fn make_link(target: &Path, link: &Path) -> io::Result<()> {
     symlink(target, link)
 }
 
-/// Gives a file or directory the present as its time.
-pub(crate) fn touch(path: &Path) -> io::Result<()> {
-    std::fs::File::open(path)?.set_modified(std::time::SystemTime::now()).map_err(|e| named(path, e))
-}
-
 /// Deletes a file or link; that it is gone already is fine.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     ignore_missing(fs_err::remove_file(path))

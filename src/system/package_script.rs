@@ -47,10 +47,11 @@ fn from_words(words: &[&str]) -> Option<PackageScript> {
     })
 }
 
+/// Scripts of kernels remove what is built for them, which is no driver package's going.
 fn is_removal_script(path: &str) -> bool {
-    ["prerm", "postrm"]
-        .iter()
-        .any(|name| path.strip_suffix(name).is_some_and(|start| start.ends_with(['.', '/'])))
+    let is_of_kernel = path.rsplit('/').next().is_some_and(|name| name.starts_with("linux-"));
+    let is_named = |name: &str| path.strip_suffix(name).is_some_and(|start| start.ends_with(['.', '/']));
+    !is_of_kernel && ["prerm", "postrm"].into_iter().any(is_named)
 }
 
 #[cfg(test)]
@@ -65,6 +66,7 @@ mod tests {
     #[case::for_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "deconfigure", "in-favour", "y"], Some(PackageScript::Upgrade))]
     #[case::by_another_package(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.prerm", "remove", "in-favour", "y", "2"], Some(PackageScript::InFavour))]
     #[case::after_removal(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postrm", "purge"], Some(PackageScript::Removal))]
+    #[case::of_kernel(&["/bin/sh", "/var/lib/dpkg/info/linux-image-6.1.0-1-amd64.prerm", "remove"], None)]
     #[case::configuration(&["/bin/sh", "/var/lib/dpkg/info/x-dkms.postinst", "configure", "1"], None)]
     #[case::rpm_upgrade(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "1"], Some(PackageScript::Cleanup))]
     #[case::rpm_removal(&["/bin/sh", "/var/tmp/rpm-tmp.XkzQ4v", "0"], Some(PackageScript::Removal))]

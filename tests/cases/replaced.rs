@@ -639,6 +639,14 @@ fn what_went_in_favour_of_another_package_stays_away() {
     world.hook("boot", &[]).exits(0);
     world.ok(&["autoinstall"]);
     assert_eq!(world.status(), Vec::<String>::new());
+    // Neither does what stood in.
+    come(&world, "1.0", "true").exits(0);
+    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
+    script(&script_, "dkms remove -m m -v 2.0 --all");
+    world.shell(&format!("DPKG_MAINTSCRIPT_PACKAGE=m-dkms {} {in_favour}", script_.display())).exits(0);
+    assert_eq!(world.status(), Vec::<String>::new());
+    world.hook("boot", &[]).exits(0);
+    assert_eq!(world.status(), Vec::<String>::new());
     // It has the same one.
     come(&world, "2.0", FAILS).exits(0).complains("m/1.0, which it replaced, stays in use there");
 }
@@ -733,8 +741,55 @@ fn removal_for_one_kernel_leaves_the_others_alone() {
     world.ok(&["autoinstall", "-k", NEW]);
     upgrade(&world, "1.0", "2.0", ONLY_ON_FIRST).exits(0);
     world.ok(&["autoinstall", "-k", NEW]);
-    world.prerm("remove", &["remove", "-m", "m", "-v", "2.0", "-k", K]).exits(0);
-    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
+    let script_ = world.scratch(&format!("linux-image-{K}.prerm"));
+    script(&script_, &format!("dkms remove m/2.0 -k {K}"));
+    let package = format!("DPKG_MAINTSCRIPT_PACKAGE=linux-image-{K}");
+    world.shell(&format!("{package} {} remove", script_.display())).exits(0);
+    assert_eq!(world.status(), [line("m/1.0", K, "built"), line("m/1.0", NEW, "installed")]);
+    // The package's own scripts may go from kernel to kernel, too.
+    come(&world, "3.0", "true").exits(0);
+    world.prerm("remove", &["remove", "-m", "m", "-v", "3.0", "-k", K]).exits(0);
+    assert_eq!((world.status(), kept(&world)), (Vec::new(), Vec::new()));
+}
+
+/// It was removed long ago, and its rest is purged.
+#[test]
+fn older_package_of_the_name_takes_nothing_with_it() {
+    let world = machine();
+    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
+    world.prerm("remove", &["remove", "-m", "m", "-v", "0.5", "--all"]).exits(3);
+    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
+    assert_eq!(kept(&world), ["1.0"]);
+}
+
+#[rstest]
+#[case::remove("dkms remove m/1.0 -k 6.1.0-1-amd64")]
+#[case::uninstall("dkms uninstall m/1.0")]
+#[case::unbuild("dkms unbuild m/1.0")]
+fn what_a_person_takes_away_does_not_come_back(#[case] command: &str) {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.package("m", "2.0").conf(UNWANTED);
+    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
+    world.shell(command).exits(0);
+    world.ok(&["autoinstall"]);
+    world.hook("boot", &[]);
+    assert!(!world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
+}
+
+/// What stands in comes back when the trial is over.
+#[test]
+fn trial_by_hand_ends_where_it_began() {
+    let world = machine();
+    go(&world, "1.0", "upgrade").exits(0);
+    world.package("m", "2.0").conf(UNWANTED);
+    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
+    world.package("m", "3.0");
+    world.ok(&["install", "m/3.0"]);
+    world.ok(&["remove", "m/3.0", "--all"]);
+    world.ok(&["autoinstall"]);
+    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
 }
 
 /// An upgrade does not build for every kernel.

@@ -200,7 +200,7 @@ fn check_packages(
             }
             (Need::Install, false) => {
                 let off = if is_switched_off(session.system) { SWITCHED_OFF } else { "" };
-                add(Kind::Missing, id, format!("it is built, and not installed{off}"), Some(install(id)));
+                add(kind_of(id), id, format!("it is built, and not installed{off}"), Some(install(id)));
             }
             (Need::Build | Need::Rebuild(_) | Need::Sign(_), _) if !kernel.has_headers() => {
                 let since = session.tree().pending_since(&target).map(|since| format!(" since {since}"));
