@@ -44,6 +44,8 @@ pub(crate) fn install(
     if !kernel.exists() {
         return Err(Error::KernelMissing { path: kernel.dir.clone() });
     }
+    // A module of the kernel that is not seen would not be put aside.
+    kernel.modules().whole()?;
     let own_conf = session.tree().conf_path(&id.package);
     let conf =
         session.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;

@@ -3,6 +3,7 @@
 use crate::model::module_name::SUFFIXES;
 use crate::system::dir;
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Every regular module file below a directory, without following links.
@@ -10,10 +11,12 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ModuleIndex {
     by_name: HashMap<String, Vec<PathBuf>>,
     compressed: [bool; 4],
+    /// Why the first directory was left out that could not be read.
+    unreadable: Option<(io::ErrorKind, String)>,
 }
 
 impl ModuleIndex {
-    /// Walks `dir`; what cannot be read is left out.
+    /// Walks `dir`; what cannot be read is left out, see [`ModuleIndex::whole`].
     #[must_use]
     pub(crate) fn scan(dir: &Path) -> Self {
         let mut index = Self::default();
@@ -22,12 +25,32 @@ impl ModuleIndex {
     }
 
     fn walk(&mut self, dir: &Path) {
-        for entry in dir::entries(dir) {
+        let entries = match dir::read(dir) {
+            Ok(entries) => entries,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.unreadable.get_or_insert((error.kind(), error.to_string()));
+                }
+                return;
+            }
+        };
+        for entry in entries {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.walk(&entry.path()),
                 Ok(kind) if kind.is_file() => self.add(&entry.path()),
                 _ => {}
             }
+        }
+    }
+
+    /// For a change that must not overlook a module.
+    ///
+    /// # Errors
+    /// A directory could not be read.
+    pub(crate) fn whole(&self) -> io::Result<&Self> {
+        match &self.unreadable {
+            Some((kind, why)) => Err(io::Error::new(*kind, why.clone())),
+            None => Ok(self),
         }
     }
 
@@ -82,5 +105,14 @@ mod tests {
         assert_eq!(index.find("a"), [sub.join("a.ko")]);
         assert_eq!(index.find("b"), [sub.join("b.ko.xz")]);
         assert_eq!(index.compression_suffix(), ".xz");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(ModuleIndex::scan(&file).whole().is_err());
+        assert!(ModuleIndex::scan(&dir.path().join("none")).whole().is_ok());
     }
 }

@@ -116,7 +116,8 @@ impl Scenario {
                         let world = (self.prepare)();
                         let injection = format!("-einject={}:{effect}:when={}", point.call, point.number);
                         let traced = format!("-etrace={}", point.call);
-                        let options = ["-o".to_owned(), "/dev/null".to_owned(), traced, injection];
+                        let log = world.scratch("injected");
+                        let options = ["-o".to_owned(), log.display().to_string(), traced, injection];
                         let ended = world.traced(&options, self.program, self.args);
                         if !disturbed(&ended) {
                             continue;
@@ -124,7 +125,10 @@ impl Scenario {
                         tried.fetch_add(1, Ordering::Relaxed);
                         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&world)));
                         if let Err(why) = result {
-                            tell(&format!("at {point:?}\n{ended:?}"));
+                            let text = std::fs::read_to_string(&log).unwrap_or_default();
+                            let calls = text.lines().filter(|line| line.contains("INJECTED"));
+                            let calls: Vec<&str> = calls.collect();
+                            tell(&format!("at {point:?}\n{ended:?}\n{}", calls.join("\n")));
                             std::panic::resume_unwind(why);
                         }
                     }
