@@ -142,7 +142,7 @@ fn signal_ends_programs_and_restores_the_tree(#[case] signal: i32, #[case] args:
         world.names("/lib/modules"),
     );
     let running = waiting_build(&world, args);
-    assert!(waits(&world));
+    wait_until("its program runs", || waits(&world));
     let number = nix::sys::signal::Signal::try_from(signal).unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid().try_into().unwrap()), number).unwrap();
     let ended = running.wait();
