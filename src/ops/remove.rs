@@ -33,7 +33,7 @@ pub(crate) fn uninstall_all(
 
 /// What a person takes away does not come back.
 fn forget_use_by_hand(session: &WriteSession<'_>, package: &PackageId, targets: &[Target]) {
-    if session.system.is_by_hand() {
+    if session.system.is_by_hand() && package_script().is_none() {
         targets.iter().for_each(|target| {
             forget_use_of(session, &BuildId::new(package.clone(), target.clone()));
         });
