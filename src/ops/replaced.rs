@@ -51,35 +51,12 @@ fn keep(session: &WriteSession<'_>, package: &Package, in_use: bool) -> Result<(
     files::remove_leftovers(&dir);
     let staged = files::temporary_dir(&dir, files::TEMPORARY)?;
     let kept = copy(session, package, &staged, in_use)
-        .and_then(|()| note_owner(session, &staged))
         .and_then(|()| Ok(files::publish_dir(&staged, &store.version_dir(&package.id))?))
         .and_then(|old| old.map_or(Ok(()), |old| Ok(files::remove_tree(&old)?)));
     if kept.is_err() {
         files::remove_tree(&staged)?;
     }
     kept
-}
-
-/// In the directory of a version: the package of dpkg that brought it.
-const OWNER: &str = ".package";
-
-fn note_owner(session: &WriteSession<'_>, dir: &Path) -> Result<()> {
-    match session.system.variable("DPKG_MAINTSCRIPT_PACKAGE") {
-        Some(name) => Ok(files::stage_file(&dir.join(OWNER), name.as_bytes(), 0o644)?),
-        None => Ok(()),
-    }
-}
-
-/// Whether the package of a version is here, as far as that is known: dpkg has a list of what each one brought.
-fn has_owner(session: &WriteSession<'_>, id: &PackageId) -> bool {
-    let noted = fs_err::read_to_string(session.tree().replaced().version_dir(id).join(OWNER));
-    let lists = session.system.path("/var/lib/dpkg/info");
-    let Some(name) = noted.ok().filter(|_| lists.is_dir()) else { return true };
-    let is_its_list = |file: &str| {
-        let rest = file.strip_prefix(name.as_str()).and_then(|rest| rest.strip_suffix(".list"));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    };
-    dir::entries(lists).iter().any(|entry| entry.file_name().to_str().is_some_and(is_its_list))
 }
 
 fn copy(session: &WriteSession<'_>, package: &Package, to: &Path, in_use: bool) -> Result<()> {
@@ -275,7 +252,7 @@ pub(crate) fn take_up_given_up(session: &WriteSession<'_>) {
             continue;
         }
         let mut kept = versions(session, &name);
-        kept.retain(|id| !targets_in_use(session, id).is_empty() && has_owner(session, id));
+        kept.retain(|id| !targets_in_use(session, id).is_empty());
         // Its package may be here as before.
         let own = kept.iter().find(|id| session.source_dir(id).join("dkms.conf").is_file());
         let Some(id) = own.or(kept.first()) else { continue };

@@ -871,16 +871,3 @@ fn downgrade_with_rpm_installs_what_it_brought() {
     ended.exits(0).is_silent_about("stays in use");
     assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
 }
-
-/// Unpacked, never configured, and removed: dpkg calls no script then.
-#[rstest]
-#[case::removed("other-dkms.list", false)]
-#[case::there("m-dkms.list", true)]
-#[case::of_an_architecture("m-dkms:amd64.list", true)]
-fn what_has_no_package_any_more_is_not_taken_up(#[case] list: &str, #[case] expected: bool) {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.write(&format!("/var/lib/dpkg/info/{list}"), "");
-    world.hook("boot", &[]).exits(0);
-    assert_eq!(!world.status().is_empty(), expected);
-}
