@@ -9,7 +9,8 @@ use super::regenerate::{self, When};
 use super::{Hook, run};
 use crate::conf::{Overrides, Settings};
 use crate::inspect::pending::is_switched_off;
-use crate::ops::{self, replaced};
+use crate::ops;
+use crate::ops::replaced::{self, given_up};
 use crate::tree::Tree;
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ pub(super) fn boot() -> ExitCode {
 
 /// No upgrade outlives a boot. One that was given up may have left a package out of the tree.
 fn take_up_given_up(hook: &mut Hook, settings: &Settings) {
-    if is_switched_off(&hook.system) || !Tree::at(&settings.dkms_tree).replaced().root().is_dir() {
+    if is_switched_off(&hook.system) || given_up(&Tree::at(&settings.dkms_tree)).is_empty() {
         return;
     }
     match ops::change(settings, &hook.system) {

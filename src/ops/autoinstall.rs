@@ -9,7 +9,7 @@ use crate::ops::finish::finish;
 use crate::ops::kept::drop_unused;
 use crate::ops::replaced::{bring_back, complete, forget_superseded, retire, usable};
 use crate::ops::schedule::{self, Ended, Ending};
-use crate::ops::stand_in::stand_in;
+use crate::ops::stand_in::{conclude, put_back};
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
@@ -121,25 +121,21 @@ pub(crate) fn autoinstall(session: &WriteSession<'_>, target: &Target, force: &F
     report.deferred = plan.deferred;
     let disabled = plan.disabled.iter().map(|(id, _)| id);
     let missing = report.missing().chain(disabled).chain(replaced.iter().map(|(id, ..)| id));
-    keep_in_use(session, target, missing.cloned().collect(), &mut report);
+    keep_in_use(session, target, &missing.cloned().collect::<Vec<_>>(), &mut report);
     settle(session, target, replaced, &mut report);
     drop_unused(session);
-    if !report.installed.is_empty() {
-        forget_superseded(session);
-    }
+    forget_superseded(session, report.installed.iter().map(|id| &id.name));
     retire(session, !report.installed.is_empty());
     keep_complete(session);
     Ok(report)
 }
 
 /// Where a version is missing, what the kernel used before an upgrade stays in use.
-fn keep_in_use(session: &WriteSession<'_>, target: &Target, missing: Vec<PackageId>, report: &mut Report) {
-    for id in missing {
-        if let Some(kept) = stand_in(session, &id.name, Some(&id), target) {
-            report.skipped.retain(|(skipped, _)| skipped.name != kept.name);
-            report.installed.push(kept);
-        }
-    }
+fn keep_in_use(session: &WriteSession<'_>, target: &Target, missing: &[PackageId], report: &mut Report) {
+    let put_back = missing.iter().filter_map(|id| put_back(session, &id.name, Some(id), target)).collect();
+    let ids = conclude(session, target, put_back);
+    report.skipped.retain(|(skipped, _)| ids.iter().all(|id| id.name != skipped.name));
+    report.installed.extend(ids);
 }
 
 /// A version that does not build is a failure, unless the kernel has another one now.

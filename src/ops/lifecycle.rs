@@ -17,7 +17,7 @@ use crate::ops::finish::finish;
 use crate::ops::history::attempt;
 use crate::ops::kept::take_kept;
 use crate::ops::replaced::{bring_back, forget_superseded, retire, usable};
-use crate::ops::stand_in::stand_in;
+use crate::ops::stand_in::{in_use_instead, stand_in};
 use crate::plan::autoinstall::Stale;
 use crate::plan::lifecycle::{BuildFacts, BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Force, Job, Subject};
@@ -93,7 +93,7 @@ pub(crate) fn install_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     });
     // A person may try a version, and take it away again.
     if !session.system.is_by_hand() {
-        forget_superseded(session);
+        forget_superseded(session, [&added.id().name]);
     }
     retire(session, true);
     keep_complete(session);
@@ -129,11 +129,7 @@ fn build_replaced(session: &WriteSession<'_>, newer: &PackageId, target: &Target
             .and_then(|added| install_one(session, &job, &added, target))
             .and_then(|installed| finish(session, target, installed.into_iter().collect(), &job.force));
         match back {
-            Ok(()) => {
-                return session.system.console.note(format!(
-                    "{newer} is not installed for kernel {target}; {id}, which it replaced, stays in use there."
-                ));
-            }
+            Ok(()) => return session.system.console.note(in_use_instead(&id, newer, target)),
             Err(error) => session.tell(&error),
         }
     }
@@ -169,6 +165,7 @@ pub(crate) fn match_kernel(
         return Ok(());
     }
     require_headers(session, &target.release)?;
+    let names: Vec<PackageName> = ids.iter().map(|id| id.name.clone()).collect();
     let mut failures = Failures::default();
     let mut installed = Vec::new();
     for id in ids {
@@ -182,7 +179,7 @@ pub(crate) fn match_kernel(
         installed.extend(failures.note(session, result).flatten());
     }
     failures.note(session, finish(session, target, installed, force));
-    forget_superseded(session);
+    forget_superseded(session, &names);
     retire(session, true);
     keep_complete(session);
     failures.result()

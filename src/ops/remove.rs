@@ -25,15 +25,20 @@ pub(crate) fn uninstall_all(
     targets: &Targets,
 ) -> Result<()> {
     let targets = removal_targets(session, package, targets)?;
-    forget_use_by_hand(session, package, &targets);
+    forget_use_by_hand(session, package, &targets, package_script());
     each_kernel(session, &targets, |target| {
         uninstall_if_installed(session, package, target, RemoveCaller::Command)
     })
 }
 
 /// What a person takes away does not come back.
-fn forget_use_by_hand(session: &WriteSession<'_>, package: &PackageId, targets: &[Target]) {
-    if session.system.is_by_hand() && package_script().is_none() {
+fn forget_use_by_hand(
+    session: &WriteSession<'_>,
+    package: &PackageId,
+    targets: &[Target],
+    script: Option<PackageScript>,
+) {
+    if session.system.is_by_hand() && script.is_none() {
         targets.iter().for_each(|target| {
             forget_use_of(session, &BuildId::new(package.clone(), target.clone()));
         });
@@ -46,7 +51,7 @@ fn forget_use_by_hand(session: &WriteSession<'_>, package: &PackageId, targets: 
 /// The package is not in the tree, or a file could not be removed.
 pub(crate) fn unbuild_all(session: &WriteSession<'_>, package: &PackageId, targets: &Targets) -> Result<()> {
     let targets = removal_targets(session, package, targets)?;
-    forget_use_by_hand(session, package, &targets);
+    forget_use_by_hand(session, package, &targets, package_script());
     each_kernel(session, &targets, |target| unbuild(session, package, target, RemoveCaller::Command))
 }
 
@@ -85,7 +90,7 @@ pub(crate) fn remove_all(
         ));
         return Ok(());
     }
-    forget_use_by_hand(session, package, &targets);
+    forget_use_by_hand(session, package, &targets, script);
     let is_replaced = session.tree().is_replaced(package);
     if let Some(script) = script.filter(|script| *script != PackageScript::Removal) {
         keep_replaced(session, package, script != PackageScript::InFavour);
@@ -110,7 +115,7 @@ pub(crate) fn remove_all(
             registered.into_iter().filter(|other| !session.tree().is_replaced(&other.id)).collect();
         own.iter().for_each(|own| install_built(session, own));
         stand_in_everywhere(session, &package.name, own.first().map(|own| &own.id));
-        forget_superseded(session);
+        forget_superseded(session, [&package.name]);
         retire(session, true);
     }
     Ok(())

@@ -190,13 +190,18 @@ pub(crate) fn bring_back(session: &WriteSession<'_>, id: &PackageId) -> Result<A
         Ok(added) => return give_back_all(session, id).map(|()| added),
         Err(_) => {}
     }
-    let added = session.writer.register(id, &session.tree().replaced().source(id))?;
+    let added = register(session, id, &session.tree().replaced().source(id))?;
+    session.system.console.note(format!("{id}, which an upgrade had replaced, is registered again."));
+    Ok(added)
+}
+
+fn register(session: &WriteSession<'_>, id: &PackageId, source: &Path) -> Result<Added> {
+    let added = session.writer.register(id, source)?;
     if let Err(error) = give_back_all(session, id) {
         // Without its builds it would be compiled.
         session.writer.forget(id)?;
         return Err(error);
     }
-    session.system.console.note(format!("{id}, which an upgrade had replaced, is registered again."));
     Ok(added)
 }
 
@@ -246,33 +251,40 @@ pub(super) fn give_back(session: &WriteSession<'_>, build: &BuildId) -> Result<O
 /// Registers versions that an upgrade removed and did not replace: it was given up, or the new version cannot be used, and no
 /// script of the package registered anything. Only where no upgrade can be under way.
 pub(crate) fn take_up_given_up(session: &WriteSession<'_>) {
-    for name in session.tree().replaced().names() {
-        let registered = session.tree().versions_of(&name, &session.settings.source_tree);
-        if !registered.is_empty() || session.settings.keep_versions == 0 {
-            continue;
-        }
+    if session.settings.keep_versions == 0 {
+        return;
+    }
+    for name in given_up(session.tree()) {
         let mut kept = versions(session, &name);
         kept.retain(|id| !targets_in_use(session, id).is_empty());
         // Its package may be here as before.
         let own = kept.iter().find(|id| session.source_dir(id).join("dkms.conf").is_file());
-        let Some(id) = own.or(kept.first()) else { continue };
-        let registered = match own {
-            Some(id) => session
-                .writer
-                .register(id, &session.source_dir(id))
-                .and_then(|_| give_back_all(session, id))
-                .map(|()| {
-                    let console = &session.system.console;
-                    console.note(format!(
-                        "{id} is registered again: an upgrade removed it, and brought no other version."
-                    ));
-                }),
-            None => bring_back(session, id).map(|_| ()),
+        let registered = match (own, kept.first()) {
+            (Some(id), _) => register(session, id, &session.source_dir(id)).map(|_| {
+                session.system.console.note(format!(
+                    "{id} is registered again: an upgrade removed it, and brought no other version."
+                ));
+            }),
+            (None, Some(id)) => bring_back(session, id).map(|_| ()),
+            (None, None) => Ok(()),
         };
         if let Err(error) = registered {
             session.tell(&error);
         }
     }
+}
+
+/// Packages of which versions are kept and none is registered. Reads little, and needs no lock.
+#[must_use]
+pub(crate) fn given_up(tree: &Tree) -> Vec<PackageName> {
+    let mut names = tree.replaced().names();
+    names.retain(|name| !is_registered(tree, name));
+    names
+}
+
+fn is_registered(tree: &Tree, name: &PackageName) -> bool {
+    let versions = names_of_versions(tree, name);
+    versions.iter().any(|id| tree.source(id).symlink_metadata().is_ok() || tree.has_builds(id))
 }
 
 /// Forgets that kernels used versions of a package: it makes room for another one.
@@ -285,9 +297,12 @@ pub(crate) fn forget_use(session: &WriteSession<'_>, name: &PackageName) {
 }
 
 /// Forgets that kernels used what they have a newer version of now: that is what they used last.
-pub(crate) fn forget_superseded(session: &WriteSession<'_>) {
+pub(crate) fn forget_superseded<'a>(
+    session: &WriteSession<'_>,
+    names: impl IntoIterator<Item = &'a PackageName>,
+) {
     let store = session.tree().replaced();
-    for id in store.names().iter().flat_map(|name| names_of_versions(&store, name)) {
+    for id in names.into_iter().flat_map(|name| names_of_versions(&store, name)) {
         for target in targets_in_use(session, &id) {
             let active = session.tree().active(&id.name, &target).map(|active| active.id().package.clone());
             if active.is_some_and(|active| active != id && !session.tree().is_replaced(&active)) {
@@ -318,7 +333,7 @@ pub(crate) fn retire(session: &WriteSession<'_>, has_changed: bool) {
         let kept = names_of_versions(&store, &name);
         if !has_changed
             && kept.len() <= session.settings.keep_versions
-            && session.tree().name_dir(&name).is_dir()
+            && is_registered(session.tree(), &name)
             && !kept.iter().any(|id| session.tree().is_replaced(id))
         {
             continue;
@@ -350,7 +365,7 @@ fn retire_versions(session: &WriteSession<'_>, name: &PackageName, registered: &
         session.tree().failures(&package.id).iter().any(|(target, ..)| is_lacking(target))
     };
     let is_waiting = registered.iter().any(has_failed);
-    let is_provided = |id: &PackageId| {
+    let has_spare_build = |id: &PackageId| {
         found(id).is_some_and(|package| package.builds.iter().any(|build| is_lacking(&build.target)))
     };
     // The same version may come again by its package. Then the copy waits until that works.
@@ -362,7 +377,8 @@ fn retire_versions(session: &WriteSession<'_>, name: &PackageName, registered: &
     }
     let is_back = |id: &PackageId| kept.contains(id) && session.tree().is_replaced(id);
     if registered.iter().any(|package| is_used(&package.id) && !is_back(&package.id)) {
-        let is_useless = |id: &PackageId| !is_used(id) && !is_needed(id) && !is_provided(id) && !is_waiting;
+        let is_useless =
+            |id: &PackageId| !is_used(id) && !is_needed(id) && !has_spare_build(id) && !is_waiting;
         let useless = kept.iter().filter(|id| is_back(id) && is_useless(id));
         useless.into_iter().try_for_each(|id| unregister(session, id))?;
     }
