@@ -60,6 +60,7 @@ mod rpm_upgrade;
 mod screens;
 mod signing;
 mod stale;
+mod stand_in;
 mod status;
 mod tarballs;
 

@@ -5,48 +5,55 @@ use crate::world::{Ended, K, World, line, script};
 use rstest::rstest;
 use std::fs;
 
-const NEW: &str = "6.2.0-1-amd64";
-const ONLY_ON_FIRST: &str = "[ $kernelver = 6.1.0-1-amd64 ] || exit 2";
-const FAILS: &str = "echo 'm.c:3:1: error: no such thing'; exit 2";
-const STORE: &str = "/var/lib/dkms/.replaced";
+pub(crate) const NEW: &str = "6.2.0-1-amd64";
+pub(crate) const ONLY_ON_FIRST: &str = "[ $kernelver = 6.1.0-1-amd64 ] || exit 2";
+pub(crate) const FAILS: &str = "echo 'm.c:3:1: error: no such thing'; exit 2";
+pub(crate) const STORE: &str = "/var/lib/dkms/.replaced";
 
 /// A script of the package m-dkms, as dpkg calls it.
-fn maintainer_script(world: &World, name: &str, argument: &str, line: &str) -> Ended {
-    let file = world.scratch(&format!("m-dkms.{name}"));
+pub(crate) fn maintainer_script(world: &World, name: &str, arguments: &str, line: &str) -> Ended {
+    script_of(world, "m-dkms", name, arguments, line)
+}
+
+pub(crate) fn script_of(world: &World, package: &str, name: &str, arguments: &str, line: &str) -> Ended {
+    let file = world.scratch(&format!("{package}.{name}"));
     script(&file, line);
-    world.shell(&format!(
-        "DPKG_MAINTSCRIPT_PACKAGE=m-dkms DPKG_MAINTSCRIPT_NAME={name} {} {argument}",
-        file.display()
-    ))
+    let variables = format!("DPKG_MAINTSCRIPT_PACKAGE={package} DPKG_MAINTSCRIPT_NAME={name}");
+    world.shell(&format!("{variables} {} {arguments}", file.display()))
 }
 
 /// The %preun of an old package, as rpm calls it when the new one is there.
-fn preun(world: &World, left: u32, args: &str) -> Ended {
+pub(crate) fn preun(world: &World, left: u32, args: &str) -> Ended {
     let file = tempfile::Builder::new().prefix("rpm-tmp.").tempfile_in("/var/tmp").unwrap();
     fs::write(&file, format!("{args}\n")).unwrap();
     world.shell(&format!("sh {} {left}; exit $?", file.path().display()))
 }
 
-/// A package comes: its source, and what its script calls.
-fn come(world: &World, version: &str, recipe: &str) -> Ended {
-    world.package("m", version).recipe(recipe);
+/// What the script of a package calls when it has come.
+pub(crate) fn configure(world: &World, version: &str) -> Ended {
     maintainer_script(world, "postinst", "configure", &format!("$common_postinst m {version} '' '' ''"))
 }
 
+/// A package comes: its source, and what its script calls.
+pub(crate) fn come(world: &World, version: &str, recipe: &str) -> Ended {
+    world.package("m", version).recipe(recipe);
+    configure(world, version)
+}
+
 /// Its prerm, and then dpkg deletes its files.
-fn go(world: &World, version: &str, argument: &str) -> Ended {
+pub(crate) fn go(world: &World, version: &str, argument: &str) -> Ended {
     let ended = world.prerm(argument, &["remove", "-m", "m", "-v", version, "--all"]);
     fs::remove_dir_all(world.path(format!("/usr/src/m-{version}"))).unwrap();
     ended
 }
 
-fn upgrade(world: &World, from: &str, to: &str, recipe: &str) -> Ended {
+pub(crate) fn upgrade(world: &World, from: &str, to: &str, recipe: &str) -> Ended {
     go(world, from, "upgrade").exits(0);
     come(world, to, recipe)
 }
 
 /// The versions of m that are kept.
-fn kept(world: &World) -> Vec<String> {
+pub(crate) fn kept(world: &World) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(world.path(format!("{STORE}/m")))
         .into_iter()
         .flatten()
@@ -57,7 +64,7 @@ fn kept(world: &World) -> Vec<String> {
 }
 
 /// m/1.0 is installed by its package.
-fn machine() -> World {
+pub(crate) fn machine() -> World {
     let world = World::new();
     world.depmod_indexes();
     come(&world, "1.0", "true").exits(0);
@@ -343,81 +350,6 @@ fn disk_without_room_refuses_no_upgrade() {
     assert_eq!(world.status(), [line("m/2.0", K, "installed")]);
 }
 
-const UNWANTED: &str = "BUILD_EXCLUSIVE_KERNEL=\"^5\\\\..*\"";
-
-/// What does not want a kernel leaves it to the version before as well, and nothing is tried at each run.
-#[rstest]
-#[case::directive("true", UNWANTED)]
-#[case::script("true", "PRE_BUILD=no.sh")]
-fn version_before_stays_where_new_one_is_unwanted(#[case] recipe: &str, #[case] conf: &str) {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.package("m", "2.0").recipe(recipe).conf(conf).script("no.sh", "exit 77");
-    let ended = maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''");
-    ended.exits(0).complains("m/1.0, which it replaced, stays in use there");
-    let expected = [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()];
-    assert_eq!(world.status(), expected);
-    world.ok(&["autoinstall"]);
-    // What has a reason not to want a kernel says more than the version before knows: only what was in use stays.
-    world.kernel(NEW).headers();
-    for _ in 0..2 {
-        world.ok(&["autoinstall", "-k", NEW]).is_silent_about("registered again");
-        assert_eq!(world.status(), expected);
-    }
-    world.ok(&["check", "-k", K]);
-}
-
-/// It would only be a name in the list.
-#[test]
-fn version_that_is_unwanted_too_stays_where_it_is() {
-    let world = machine();
-    world.write("/etc/dkms/m-1.0.conf", "BUILD_EXCLUSIVE_KERNEL=\"^6\\.1\\..*\"\n");
-    upgrade(&world, "1.0", "2.0", ONLY_ON_FIRST).exits(0);
-    world.kernel(NEW).headers();
-    for _ in 0..2 {
-        world.dkms(&["autoinstall", "-k", NEW]).exits(11).is_silent_about("registered again");
-        assert_eq!(world.status(), [line("m/2.0", K, "installed")]);
-    }
-}
-
-/// Works on one kernel in its new version only, and on another one in none.
-#[test]
-fn failure_of_old_version_is_not_tried_again() {
-    let world = machine();
-    upgrade(&world, "1.0", "2.0", ONLY_ON_FIRST).exits(0);
-    let source = world.path(format!("{STORE}/m/1.0/source/recipe"));
-    fs::write(source, FAILS).unwrap();
-    world.kernel(NEW).headers();
-    world.dkms(&["autoinstall", "-k", NEW]).exits(11);
-    let made = world.calls("make").len();
-    world.dkms(&["autoinstall", "-k", NEW]).exits(11).is_silent_about("registered again");
-    world.ok(&["autoinstall", "-k", K]);
-    world.dkms(&["autoinstall", "-k", NEW]).exits(11);
-    assert_eq!(world.calls("make").len(), made);
-}
-
-/// Who goes back to an older version has a driver in any case, and the older one as soon as it works.
-#[rstest]
-#[case::older("2.0", "1.0")]
-#[case::candidate("1.0", "1.0~rc1")]
-fn version_before_stays_where_downgrade_fails(#[case] from: &str, #[case] to: &str) {
-    let world = World::new();
-    world.depmod_indexes();
-    come(&world, from, "true").exits(0);
-    upgrade(&world, from, to, FAILS).exits(0).complains("stays in use there");
-    let status = world.status();
-    assert!(status.contains(&line(&format!("m/{from}"), K, "installed")), "{status:?}");
-    world.ok(&["autoinstall"]).is_silent_about("Building");
-    assert_eq!(world.status(), status);
-    // On a kernel that comes now the older one is tried first.
-    world.kernel(NEW).headers();
-    world.write(&format!("/usr/src/m-{to}/recipe"), "true");
-    world.ok(&["autoinstall", "-k", NEW]);
-    assert!(world.status().contains(&line(&format!("m/{to}"), NEW, "installed")), "{:?}", world.status());
-    upgrade(&world, to, to, "true").exits(0);
-    assert!(world.status().contains(&line(&format!("m/{to}"), K, "installed")), "{:?}", world.status());
-}
-
 #[test]
 fn package_goes_although_its_version_went_before() {
     let world = machine();
@@ -486,103 +418,6 @@ fn builds_of_all_kernels_are_kept() {
     assert_eq!(world.calls("make").len(), made + 2);
 }
 
-/// Whatever keeps the new version from working, the kernel keeps the build that it had, and nothing is compiled for that.
-#[rstest]
-#[case::no_headers("", "rm -r $DKMS_ROOT/lib/modules/*/build")]
-#[case::waits_for_another("BUILD_DEPENDS[0]=spl", "true")]
-#[case::needs_one_that_fails("BUILD_DEPENDS[0]=fails", "true")]
-#[case::disabled("", "dkms disable m/2.0")]
-#[case::invalid("DEST_MODULE_LOCATION[1]=/none", "true")]
-#[case::no_make("MAKE=no-such-program", "true")]
-fn kernel_keeps_its_build_whatever_the_reason(#[case] conf: &str, #[case] change: &str) {
-    let world = machine();
-    world.package("fails", "1.0").recipe(FAILS);
-    world.ok(&["add", "fails/1.0"]);
-    go(&world, "1.0", "upgrade").exits(0);
-    world.shell(change).exits(0);
-    world.package("m", "2.0").recipe("true").conf(conf);
-    let made = || world.calls("make").into_iter().filter(|call| call.contains("/m/1.0/")).count();
-    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''")
-        .complains("stays in use");
-    let installed = line("m/1.0", K, "installed");
-    assert!(world.status().contains(&installed), "{:?}", world.status());
-    for _ in 0..2 {
-        world.dkms(&["autoinstall"]).is_silent_about("on m will not work");
-        assert!(world.status().contains(&installed), "{:?}", world.status());
-    }
-    assert_eq!(made(), 1);
-}
-
-/// As a script may do it: it tries the new version in autoinstall alone.
-#[test]
-fn autoinstall_keeps_the_build_in_use_as_well() {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.package("m", "2.0");
-    world.ok(&["add", "m/2.0"]);
-    fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap();
-    world.dkms(&["autoinstall"]).complains("m/1.0, which it replaced, stays in use there");
-    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
-}
-
-#[test]
-fn build_in_use_needs_not_be_current() {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    // With another compiler or other headers it could not be built again.
-    fs::write(world.path(format!("{STORE}/m/1.0/source/recipe")), FAILS).unwrap();
-    come(&world, "2.0", FAILS).exits(0);
-    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
-}
-
-#[test]
-fn revision_that_fails_leaves_build_of_the_one_before() {
-    let world = machine();
-    let ended = upgrade(&world, "1.0", "1.0", FAILS);
-    ended.exits(0).complains("m/1.0 stays in use").is_silent_about("will not work");
-    assert_eq!(world.status(), [line("m/1.0", K, "installed")]);
-    let ended = world.dkms(&["autoinstall"]);
-    ended
-        .exits(11)
-        .complains(&format!("Kernel {K} keeps an earlier build of m."))
-        .is_silent_about("will not work");
-    upgrade(&world, "1.0", "2.0", FAILS).exits(0);
-    assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
-}
-
-/// Each fails on the new kernel but the oldest one.
-#[test]
-fn versions_are_tried_until_one_builds() {
-    let world = machine();
-    world.write("/etc/dkms/framework.conf", "keep_versions=2\n");
-    upgrade(&world, "1.0", "2.0", ONLY_ON_FIRST).exits(0);
-    upgrade(&world, "2.0", "3.0", ONLY_ON_FIRST).exits(0);
-    world.kernel(NEW).headers();
-    world
-        .ok(&["autoinstall", "-k", NEW])
-        .complains("m/3.0 does not build for kernel 6.2.0-1-amd64; m/1.0 is used there");
-    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
-}
-
-/// A driver went into the kernel, and the last version says so.
-#[rstest]
-#[case::unwanted("true", "BUILD_EXCLUSIVE_KERNEL=\"^6\\.1\\..*\"")]
-#[case::fails(ONLY_ON_FIRST, "")]
-fn kernel_with_driver_of_its_own_is_left_alone(#[case] recipe: &str, #[case] conf: &str) {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.package("m", "2.0").recipe(recipe).conf(conf);
-    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
-    world.kernel(NEW).headers().module("kernel/drivers/misc/m.ko", "9.0", "THEIRS");
-    world.dkms(&["autoinstall", "-k", NEW]);
-    let made = world.calls("make").len();
-    for _ in 0..2 {
-        world.dkms(&["autoinstall", "-k", NEW]).is_silent_about("registered again");
-        world.ok(&["autoinstall"]);
-    }
-    assert_eq!(world.calls("make").len(), made);
-}
-
 /// A person has a version of their own, which is none of the package's business.
 #[test]
 fn own_older_version_takes_no_place() {
@@ -616,10 +451,7 @@ fn nothing_comes_back_while_a_prerm_removes_it() {
     come(&world, "1.0", "true").exits(0);
     upgrade(&world, "1.0", "2.0", FAILS).exits(0);
     let all = "for v in 2.0 1.0 0.9; do dkms remove -m m -v $v --all; dkms status -m m; done";
-    let script_ = world.scratch("m-dkms.prerm");
-    script(&script_, all);
-    let ended = world.shell(&format!("DPKG_MAINTSCRIPT_PACKAGE=m-dkms {} upgrade", script_.display()));
-    ended.exits(0).is_silent_about("registered again");
+    maintainer_script(&world, "prerm", "upgrade", all).exits(0).is_silent_about("registered again");
     assert_eq!(world.status(), Vec::<String>::new());
     come(&world, "3.0", FAILS).exits(0);
     assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/3.0: added".to_owned()]);
@@ -629,21 +461,15 @@ fn nothing_comes_back_while_a_prerm_removes_it() {
 #[test]
 fn what_went_in_favour_of_another_package_stays_away() {
     let world = machine();
-    let prerm = world.prerm("remove", &["remove", "-m", "m", "-v", "1.0", "--all"]);
-    prerm.exits(0);
-    come(&world, "1.0", "true").exits(0);
-    let script_ = world.scratch("m-dkms.prerm");
-    script(&script_, "dkms remove -m m -v 1.0 --all");
     let in_favour = "remove in-favour other-dkms 3";
-    world.shell(&format!("DPKG_MAINTSCRIPT_PACKAGE=m-dkms {} {in_favour}", script_.display())).exits(0);
+    maintainer_script(&world, "prerm", in_favour, "dkms remove -m m -v 1.0 --all").exits(0);
     world.hook("boot", &[]).exits(0);
     world.ok(&["autoinstall"]);
     assert_eq!(world.status(), Vec::<String>::new());
     // Neither does what stood in.
     come(&world, "1.0", "true").exits(0);
     upgrade(&world, "1.0", "2.0", FAILS).exits(0);
-    script(&script_, "dkms remove -m m -v 2.0 --all");
-    world.shell(&format!("DPKG_MAINTSCRIPT_PACKAGE=m-dkms {} {in_favour}", script_.display())).exits(0);
+    maintainer_script(&world, "prerm", in_favour, "dkms remove -m m -v 2.0 --all").exits(0);
     assert_eq!(world.status(), Vec::<String>::new());
     world.hook("boot", &[]).exits(0);
     assert_eq!(world.status(), Vec::<String>::new());
@@ -662,22 +488,6 @@ fn configuration_that_removes_first_keeps_what_is_kept() {
         maintainer_script(&world, "postinst", "configure", again).exits(10);
         assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
     }
-}
-
-/// Two upgrades come while it is not booted, and only what it used before works there.
-#[test]
-fn kernel_that_waits_has_its_version_kept() {
-    let world = machine();
-    world.kernel(NEW).headers();
-    world.ok(&["autoinstall", "-k", NEW]);
-    for (from, to) in [("1.0", "2.0"), ("2.0", "3.0")] {
-        go(&world, from, "upgrade").exits(0);
-        world.package("m", to).recipe(ONLY_ON_FIRST);
-        maintainer_script(&world, "postinst", "configure", &format!("dkms install m/{to} -k {K}")).exits(0);
-    }
-    assert_eq!(kept(&world), ["1.0", "2.0"]);
-    world.ok(&["autoinstall", "-k", NEW]).complains("m/1.0 is used there");
-    assert!(world.status().contains(&line("m/1.0", NEW, "installed")), "{:?}", world.status());
 }
 
 /// dpkg leaves a directory in which a person has files.
@@ -705,34 +515,6 @@ fn directory_replaces_version_that_stepped_in() {
     assert_eq!(source, world.path("/usr/src/m-1.0"));
 }
 
-/// What a person says of a kernel counts more than what was there.
-#[rstest]
-#[case::excluded("echo 'BUILD_EXCLUSIVE_KERNEL=\"^5\\..*\"' > $DKMS_ROOT/etc/dkms/m.conf")]
-#[case::disabled("dkms disable m")]
-fn nothing_stands_in_against_a_persons_word(#[case] word: &str) {
-    let world = machine();
-    world.shell(word).exits(0);
-    upgrade(&world, "1.0", "2.0", "true").is_silent_about("stays in use");
-    for _ in 0..2 {
-        world.ok(&["autoinstall"]).is_silent_about("registered again");
-        assert_eq!(world.status(), ["m/2.0: added"]);
-    }
-}
-
-/// The new version worked, so that the old one is not what the kernel used last.
-#[rstest]
-#[case::disabled("dkms disable m/2.0 && dkms uninstall m/2.0")]
-#[case::excluded(
-    "dkms uninstall m/2.0; echo 'BUILD_EXCLUSIVE_KERNEL=\"^5\\..*\"' > $DKMS_ROOT/etc/dkms/m-2.0.conf"
-)]
-fn version_that_was_done_with_does_not_stand_in(#[case] word: &str) {
-    let world = machine();
-    upgrade(&world, "1.0", "2.0", "true").exits(0);
-    world.shell(word).exits(0);
-    world.ok(&["autoinstall"]).is_silent_about("registered again");
-    assert_eq!(world.status(), [line("m/2.0", K, "built")]);
-}
-
 /// Scripts of a kernel remove what is built for it.
 #[test]
 fn removal_for_one_kernel_leaves_the_others_alone() {
@@ -741,10 +523,8 @@ fn removal_for_one_kernel_leaves_the_others_alone() {
     world.ok(&["autoinstall", "-k", NEW]);
     upgrade(&world, "1.0", "2.0", ONLY_ON_FIRST).exits(0);
     world.ok(&["autoinstall", "-k", NEW]);
-    let script_ = world.scratch(&format!("linux-image-{K}.prerm"));
-    script(&script_, &format!("dkms remove m/2.0 -k {K}"));
-    let package = format!("DPKG_MAINTSCRIPT_PACKAGE=linux-image-{K}");
-    world.shell(&format!("{package} {} remove", script_.display())).exits(0);
+    let kernel = format!("linux-image-{K}");
+    script_of(&world, &kernel, "prerm", "remove", &format!("dkms remove m/2.0 -k {K}")).exits(0);
     assert_eq!(world.status(), [line("m/1.0", K, "built"), line("m/1.0", NEW, "installed")]);
     // The package's own scripts may go from kernel to kernel, too.
     come(&world, "3.0", "true").exits(0);
@@ -760,103 +540,6 @@ fn older_package_of_the_name_takes_nothing_with_it() {
     world.prerm("remove", &["remove", "-m", "m", "-v", "0.5", "--all"]).exits(3);
     assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
     assert_eq!(kept(&world), ["1.0"]);
-}
-
-#[rstest]
-#[case::remove("dkms remove m/1.0 -k 6.1.0-1-amd64")]
-#[case::uninstall("dkms uninstall m/1.0")]
-#[case::unbuild("dkms unbuild m/1.0")]
-fn what_a_person_takes_away_does_not_come_back(#[case] command: &str) {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.package("m", "2.0").conf(UNWANTED);
-    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
-    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
-    world.shell(command).exits(0);
-    world.ok(&["autoinstall"]);
-    world.hook("boot", &[]);
-    assert!(!world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
-}
-
-/// What stands in comes back when the trial is over.
-#[test]
-fn trial_by_hand_ends_where_it_began() {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.package("m", "2.0").conf(UNWANTED);
-    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
-    world.package("m", "3.0");
-    world.ok(&["install", "m/3.0"]);
-    world.ok(&["remove", "m/3.0", "--all"]);
-    world.ok(&["autoinstall"]);
-    assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
-}
-
-/// An upgrade does not build for every kernel.
-#[test]
-fn kernels_that_wait_keep_what_they_have() {
-    let world = machine();
-    let waits = "5.10.0-1-amd64";
-    for kernel in [waits, NEW] {
-        world.kernel(kernel).headers();
-        world.ok(&["autoinstall", "-k", kernel]);
-    }
-    upgrade(&world, "1.0", "2.0", "true").exits(0);
-    assert!(world.status().contains(&line("m/1.0", waits, "installed")), "{:?}", world.status());
-    for kernel in [waits, NEW] {
-        world.ok(&["autoinstall", "-k", kernel]);
-    }
-    let expected = [waits, K, NEW].map(|kernel| line("m/2.0", kernel, "installed"));
-    assert_eq!(world.status(), expected);
-}
-
-/// No build of the new version is remembered as failed, so each run tries it again, and nothing else.
-#[test]
-fn failure_that_may_pass_brings_nothing_back() {
-    let world = machine();
-    let killed = "[ $kernelver = 6.1.0-1-amd64 ] || kill -9 $$";
-    upgrade(&world, "1.0", "2.0", killed).exits(0);
-    world.kernel(NEW).headers();
-    for _ in 0..2 {
-        world.dkms(&["autoinstall", "-k", NEW]).exits(11).is_silent_about("registered again");
-    }
-}
-
-#[rstest]
-#[case::no_headers("", "rm -r $DKMS_ROOT/lib/modules/*/build")]
-#[case::waits_for_another("BUILD_DEPENDS[0]=spl", "true")]
-fn check_knows_that_a_build_stands_in(#[case] conf: &str, #[case] change: &str) {
-    let world = machine();
-    world.write("/etc/dkms/framework.conf", "boot_default=keep-complete\n");
-    go(&world, "1.0", "upgrade").exits(0);
-    world.shell(change).exits(0);
-    world.package("m", "2.0").conf(conf);
-    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''");
-    let checked = world.dkms(&["check", "--format", "json"]).stdout;
-    assert!(checked.contains("\"stale\"") && !checked.contains("\"missing\""), "{checked}");
-}
-
-#[test]
-fn kernel_that_got_the_driver_itself_keeps_its_own() {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.kernel(K).module("kernel/drivers/misc/m.ko", "9.0", "THEIRS");
-    world.package("m", "2.0").conf(UNWANTED);
-    maintainer_script(&world, "postinst", "configure", "$common_postinst m 2.0 '' '' ''").exits(0);
-    for _ in 0..2 {
-        world.ok(&["autoinstall"]).is_silent_about("Error!").is_silent_about("registered again");
-    }
-    assert_eq!(world.status(), ["m/2.0: added"]);
-}
-
-#[test]
-fn build_that_was_damaged_does_not_stand_in() {
-    let world = machine();
-    go(&world, "1.0", "upgrade").exits(0);
-    world.write(&format!("{STORE}/m/1.0/{K}/{}/module/m.ko", *crate::world::A), "garbage");
-    come(&world, "2.0", FAILS).exits(0);
-    let module = fs::read(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")));
-    assert!(module.is_ok_and(|module| module != b"garbage"), "it was compiled");
 }
 
 /// rpm removes the higher version when the lower one is built and was refused its place.
