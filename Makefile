@@ -52,6 +52,7 @@ install: all
 		$(DESTDIR)$(SYSCONFDIR)/dkms/framework.conf.d
 	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms $(DESTDIR)$(SBINDIR)/dkms
 	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms-hooks $(DESTDIR)$(LIBDIR)/dkms-hooks
+	$(INSTALL) -m 755 $(PROGRAM_DIR)/dkms-cc $(DESTDIR)$(LIBDIR)/dkms-cc
 	for program in $(HOOK_PROGRAMS); do ln -sf dkms-hooks $(DESTDIR)$(LIBDIR)/$$program || exit 1; done
 	$(INSTALL) -m 755 packaging/debian/dkms-autopkgtest $(DESTDIR)$(LIBDIR)/dkms-autopkgtest
 	for event in $(KERNEL_EVENTS); do \

@@ -5,9 +5,10 @@
 //! there ends with it. Where namespaces are not allowed, the build happens at `T/M/V/build` itself and sees the source.
 
 use crate::build::isolation;
-use crate::build::jobs::SharedJobs;
+use crate::build::jobs::{Shared, SharedJobs};
 use crate::build::preparation::Preparation;
-use crate::conf::{Isolation, IsolationPolicy};
+use crate::build::probes::{CommonProbes, Probes};
+use crate::conf::{Isolation, IsolationPolicy, Script};
 use crate::model::{BuildId, Error, Result, millis};
 use crate::programs::log::was_without_room;
 use crate::session::WriteSession;
@@ -15,6 +16,7 @@ use crate::session::environment::ProgramEnvironment;
 use crate::system::files;
 use crate::system::handover;
 use crate::system::process::{Command, namespaces_allowed, walls};
+use crate::system::regex;
 use crate::system::sandbox::{Bind, Ids, Outline, Sandbox, Wall};
 use crate::tree::IsolationRecord;
 use std::ffi::OsString;
@@ -42,6 +44,8 @@ pub(crate) struct BuildDir<'a> {
     confinement: Option<(Outline, Sandbox)>,
     /// Why it runs without walls, where they were tried first.
     fallback: Option<String>,
+    /// What answers questions to compilers, where something does.
+    probes: Option<Probes>,
     began: Instant,
     stage: PathBuf,
     source: PathBuf,
@@ -60,7 +64,7 @@ impl<'a> BuildDir<'a> {
     pub(crate) fn create(
         session: &WriteSession<'_>,
         preparation: &Preparation,
-        jobs: Option<&'a SharedJobs>,
+        Shared { jobs, probes: common }: Shared<'a>,
         policy: &IsolationPolicy,
     ) -> Result<Self> {
         let id = &preparation.id;
@@ -85,6 +89,10 @@ impl<'a> BuildDir<'a> {
         for dir in binds.iter().map(|bind| &bind.from).chain([&real, &out, &modules, &scratch]) {
             files::create_dirs(dir)?;
         }
+        let (conf, release) = (&preparation.conf, id.target.release.as_str());
+        let lines = [conf.make_command(|expr| regex::matches(expr, release)), conf.script(Script::PreBuild)];
+        let lines: Vec<&str> = lines.into_iter().flatten().collect();
+        let probes = Probes::prepare(session, &preparation.environment, &lines, (&stage, &scratch), common);
         let mut place = Self {
             id: id.clone(),
             owner: id.package.to_string(),
@@ -97,6 +105,7 @@ impl<'a> BuildDir<'a> {
             jobs,
             confinement: None,
             fallback: None,
+            probes,
             began: Instant::now(),
             stage,
             source,
@@ -104,6 +113,13 @@ impl<'a> BuildDir<'a> {
         };
         if policy.isolation != Isolation::Off {
             place.confine(isolation::outline(session, preparation, policy), &scratch)?;
+        }
+        if let Some(probes) = &place.probes {
+            let sandbox = place.confinement.as_ref().map(|(_, sandbox)| sandbox);
+            probes.give(sandbox.and_then(|sandbox| sandbox.walls.user()))?;
+            let has_own_files = sandbox.is_some_and(|sandbox| sandbox.walls.has(Wall::Files));
+            let scratch = if has_own_files { Path::new("/tmp") } else { &scratch };
+            probes.enter(&mut place.environment, scratch, session.system);
         }
         Ok(place)
     }
@@ -115,7 +131,9 @@ impl<'a> BuildDir<'a> {
         } else {
             self.binds.clone()
         };
-        let outline = outline.write(own).scratch(scratch.to_owned()).log(self.shown.join("make.log"));
+        let shown = self.probes.iter().flat_map(Probes::shown);
+        let outline =
+            outline.show(shown).write(own).scratch(scratch.to_owned()).log(self.shown.join("make.log"));
         let mut walls = walls().clone();
         // Some file systems have one owner for everything.
         if walls.user().is_some_and(|owner| handover::set_owner(scratch, owner.numbers()).is_err()) {
@@ -139,6 +157,13 @@ impl<'a> BuildDir<'a> {
     pub(crate) fn without_walls(mut self, why: String) -> Self {
         self.fallback = Some(why);
         self
+    }
+
+    /// Lets the builds that come after it know what this one asked of compilers.
+    pub(crate) fn share_answers(&self, session: &WriteSession<'_>, common: Option<&CommonProbes>) {
+        if let (Some(probes), Some(common)) = (&self.probes, common) {
+            probes.learn(session, common);
+        }
     }
 
     /// What the record of the build says about its walls.

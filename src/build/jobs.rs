@@ -1,5 +1,6 @@
 //! The compile jobs of a run: one pool of tokens that every make shares (GNU make's jobserver).
 
+use crate::build::probes::CommonProbes;
 use crate::model::Result;
 use crate::system::process::Command;
 use jobserver::{Acquired, Client};
@@ -8,6 +9,13 @@ use std::time::Duration;
 
 /// How long a build that waits for its token may take to get one that is there.
 const GRACE: Duration = Duration::from_millis(200);
+
+/// What builds of one run share.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shared<'a> {
+    pub jobs: Option<&'a SharedJobs>,
+    pub probes: Option<&'a CommonProbes>,
+}
 
 /// A pool of as many tokens as jobs may run. A build holds one while it runs; its make takes more as it needs them.
 #[derive(Debug)]

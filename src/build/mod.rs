@@ -8,6 +8,7 @@ pub(crate) mod jobs;
 pub(crate) mod make;
 pub(crate) mod modules;
 pub(crate) mod preparation;
+pub(crate) mod probes;
 pub(crate) mod resign;
 mod scripts;
 pub(crate) mod sign;
@@ -43,13 +44,13 @@ pub(crate) fn build(
     session: &WriteSession<'_>,
     added: &Added,
     id: &BuildId,
-    options: BuildOptions<'_>,
+    mut options: BuildOptions<'_>,
 ) -> Result<Built> {
     session.go_on()?;
     let began = Instant::now();
     let preparation = prepare(session, added, id, &options)?;
     let under_way = session.writer.journal.begin(Entry::Build { build: Key::from_build(id) })?;
-    let (shared, mut turn) = options.jobs.unzip();
+    let (shared, mut turn) = (options.shared, options.turn.take());
     let policy = isolation::policy(session, &preparation);
     isolation::tell_if_off(session);
     let mut place = BuildDir::create(session, &preparation, shared, &policy)?;
@@ -94,6 +95,7 @@ pub(crate) fn build(
     let result = if result.is_err() { session.go_on().and(result) } else { result };
     drop(shown);
     let walls = place.isolation();
+    place.share_answers(session, shared.probes);
     let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
     // The directory of a failed build stays for its author; an interrupted one tells nothing.
     let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };

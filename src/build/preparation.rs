@@ -1,6 +1,6 @@
 //! What is known of a build before anything is written. Whether it is refused is decided in `plan::refusal`.
 
-use crate::build::jobs::{SharedJobs, Turn};
+use crate::build::jobs::{Shared, Turn};
 use crate::build::signer::signer;
 use crate::conf::{PackageConf, Strictness};
 use crate::inspect::inputs::{
@@ -25,8 +25,10 @@ pub(crate) struct BuildOptions<'a> {
     /// Read in place of the package's own dkms.conf.
     pub conf: Option<&'a Path>,
     pub force: Force,
-    /// The build's turn among others that run at the same time, and what they share.
-    pub jobs: Option<(&'a SharedJobs, Turn<'a>)>,
+    /// The build's turn among others that run at the same time.
+    pub turn: Option<Turn<'a>>,
+    /// What it shares with them.
+    pub shared: Shared<'a>,
 }
 
 /// What is known of a build before anything is written.

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const GENERAL: [&str; 23] = [
+const GENERAL: [&str; 24] = [
     "source_tree",
     "dkms_tree",
     "install_tree",
@@ -37,6 +37,7 @@ const GENERAL: [&str; 23] = [
     "preflight",
     "boot_default",
     "keep_versions",
+    "probe_cache",
 ];
 /// Also in the administrator's files for one package.
 pub(super) const ISOLATION: [&str; 2] = ["build_isolation", "build_paths"];
@@ -179,6 +180,8 @@ pub(crate) struct Settings {
     pub require_signature: bool,
     /// Whether the machine is not shut down while packages are built.
     pub inhibit_shutdown: bool,
+    /// Whether what kbuild asks of compilers is answered from a table.
+    pub probe_cache: bool,
     pub kernel_source_dir: Option<PathBuf>,
     pub kernel_config: Option<PathBuf>,
     pub directives: Vec<(String, String)>,
@@ -229,6 +232,7 @@ impl Settings {
             makes_keys: true,
             require_signature: text("require_signature").is_some(),
             inhibit_shutdown: text("inhibit_shutdown").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
+            probe_cache: text("probe_cache").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
             kernel_source_dir: overrides.kernel_source_dir.as_deref().map(absolute),
             kernel_config: overrides.kernel_config.as_deref().map(absolute),
             directives: overrides.directives,

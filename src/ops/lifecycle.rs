@@ -234,7 +234,8 @@ fn build_for(
     if let Some(why) = why {
         session.system.console.note(format!("{id} is rebuilt: {why}."));
     }
-    let options = BuildOptions { conf: job.conf.as_deref(), force: job.force.clone(), jobs: None };
+    let options =
+        BuildOptions { conf: job.conf.as_deref(), force: job.force.clone(), ..BuildOptions::default() };
     build(session, added, id, options)
 }
 

@@ -2,8 +2,9 @@
 //! depends on.
 
 use crate::build::build;
-use crate::build::jobs::SharedJobs;
+use crate::build::jobs::{Shared, SharedJobs};
 use crate::build::preparation::BuildOptions;
+use crate::build::probes::CommonProbes;
 use crate::build::resign::sign_if_pending;
 use crate::model::{AttemptResult, BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::ops::history::note;
@@ -52,13 +53,15 @@ pub(crate) fn run<T>(
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     // A single build gets its -j on the command line, where every make understands it.
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
+    let probes = if builds > 1 { CommonProbes::new(session, builds) } else { None };
     session.system.console.expect_work(builds);
     if builds > 1 && session.system.console.terminal().is_live {
         let log = session.tree().root().join("PACKAGE/VERSION/build/make.log");
         session.system.console.say(format!("Logs: {} (to follow one: dkms log -f PACKAGE)", log.display()));
     }
     let at_once = builds_at_once(limit, memory::available(session.system));
-    let run = Run { session, target, force, jobs: jobs.as_ref(), at_once };
+    let shared = Shared { jobs: jobs.as_ref(), probes: probes.as_ref() };
+    let run = Run { session, target, force, shared, at_once };
     let mut ended = run.all(longest_first(session, steps), ending);
     // Reports and exit codes must not depend on which build was faster.
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
@@ -85,7 +88,7 @@ struct Run<'a> {
     session: &'a WriteSession<'a>,
     target: &'a Target,
     force: &'a Force,
-    jobs: Option<&'a SharedJobs>,
+    shared: Shared<'a>,
     at_once: usize,
 }
 
@@ -184,9 +187,9 @@ impl Run<'_> {
         if let Need::Rebuild(why) = &step.need {
             self.session.system.console.note(format!("{id} is rebuilt: {why}."));
         }
-        let jobs = self.jobs.map(|jobs| Ok::<_, Error>((jobs, jobs.take()?))).transpose()?;
+        let turn = self.shared.jobs.map(SharedJobs::take).transpose()?;
         let added = self.session.added(&step.id)?;
-        let options = BuildOptions { conf: None, force: self.force.clone(), jobs };
+        let options = BuildOptions { conf: None, force: self.force.clone(), turn, shared: self.shared };
         build(self.session, &added, &id, options)
     }
 }

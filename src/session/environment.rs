@@ -68,10 +68,22 @@ impl ProgramEnvironment {
         }
     }
 
+    /// A variable of the programs, exported or inherited.
+    #[must_use]
+    pub(crate) fn value(&self, name: &str, system: &System) -> Option<String> {
+        self.exported.get(name).cloned().or_else(|| system.inherited_env().get(name).cloned())
+    }
+
+    /// Where programs are looked for.
+    #[must_use]
+    pub(crate) fn path(&self, system: &System) -> String {
+        let inherited = || system.variable("PATH").unwrap_or_default().to_owned();
+        self.exported.get("PATH").cloned().unwrap_or_else(inherited)
+    }
+
     /// Adds a word to a variable, also to an inherited one.
     pub(crate) fn append(&mut self, name: &str, word: &str, system: &System) {
-        let inherited = || system.inherited_env().get(name).cloned();
-        let value = match self.exported.get(name).cloned().or_else(inherited).filter(|v| !v.is_empty()) {
+        let value = match self.value(name, system).filter(|value| !value.is_empty()) {
             Some(value) => format!("{value} {word}"),
             None => word.to_owned(),
         };

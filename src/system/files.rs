@@ -470,6 +470,20 @@ pub(crate) fn is_full(dir: &Path) -> bool {
     })
 }
 
+/// Whether a file system starts no programs (mount(8), noexec).
+#[must_use]
+pub(crate) fn forbids_programs(dir: &Path) -> bool {
+    let flags = nix::sys::statvfs::statvfs(dir).map(|data| data.flags());
+    flags.is_ok_and(|flags| flags.contains(nix::sys::statvfs::FsFlags::ST_NOEXEC))
+}
+
+/// Whether this process may write a file of this size (setrlimit(2), RLIMIT_FSIZE): a larger one would end it.
+#[must_use]
+pub(crate) fn is_within_limit(size: usize) -> bool {
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE);
+    limit.is_ok_and(|(soft, _)| size as u64 <= soft)
+}
+
 /// Leaves of a file that is larger than any that people read the two ends that [`read_ends`] returns.
 ///
 /// # Errors

@@ -50,6 +50,7 @@ mod pending;
 mod picture;
 mod preflight;
 mod preview;
+mod probes;
 mod reference;
 mod release;
 mod remedies;

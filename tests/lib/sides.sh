@@ -39,6 +39,7 @@ side_lower() {
         else
             mkdir -p "$ours/upper/usr/sbin" "$ours/upper/var/lib/dkms" "$ours/upper/etc/dkms/framework.conf.d" "$ours/root"
             install -m 755 "$DKMS_BIN" "$ours/upper/usr/sbin/dkms"
+            install -D -m 755 "$(dirname "$DKMS_BIN")/dkms-cc" "$ours/upper/usr/lib/dkms/dkms-cc"
             base=$ours/upper:$base
         fi
     fi

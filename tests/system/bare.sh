@@ -35,7 +35,7 @@ mount --bind "$ROOT_CACHE" "$root/root/project/target/roots"
 # What apt downloads here is its own: the lock on the shared store is not known inside.
 umount "$root/var/cache/apt/archives"
 dpkg-deb --extract "$DKMS_DEB" "$root/root/deb"
-cp "$root/root/deb/usr/sbin/dkms" "$root/root/deb/usr/lib/dkms/dkms-hooks" "$root/root/programs/"
+cp "$root/root/deb/usr/sbin/dkms" "$root/root/deb/usr/lib/dkms/dkms-hooks" "$root/root/deb/usr/lib/dkms/dkms-cc" "$root/root/programs/"
 
 # within WORDS...: in the clone, as a newcomer's shell has it.
 within() {

@@ -19,7 +19,7 @@ version=$(sed -n 's/^pkgver=//p' "$top/packaging/arch/PKGBUILD")
 # The programs are those of the Debian package.
 dpkg-deb --extract "$DKMS_DEB" "$work/deb"
 mkdir "$work/build" "$work/programs"
-cp "$work/deb/usr/sbin/dkms" "$work/deb/usr/lib/dkms/dkms-hooks" "$work/programs/"
+cp "$work/deb/usr/sbin/dkms" "$work/deb/usr/lib/dkms/dkms-hooks" "$work/deb/usr/lib/dkms/dkms-cc" "$work/programs/"
 tar -c -C "$top" --exclude=./target --exclude=./.git --transform "s|^\.|dkms-rs-$version|" . | gzip -1 >"$work/build/dkms-rs-$version.tar.gz"
 cp "$top/packaging/arch/PKGBUILD" "$work/build/"
 # makepkg refuses to be root.

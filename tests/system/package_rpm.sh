@@ -20,7 +20,7 @@ version=$(sed -n 's/^Version: *//p' "$spec")
 # The programs are those of the Debian package.
 dpkg-deb --extract "$DKMS_DEB" "$work/deb"
 mkdir -p "$work/programs" "$work/SOURCES"
-cp "$work/deb/usr/sbin/dkms" "$work/deb/usr/lib/dkms/dkms-hooks" "$work/programs/"
+cp "$work/deb/usr/sbin/dkms" "$work/deb/usr/lib/dkms/dkms-hooks" "$work/deb/usr/lib/dkms/dkms-cc" "$work/programs/"
 tar -c -C "$top" --exclude=./target --exclude=./.git --transform "s|^\.|dkms-rs-$version|" . |
     gzip -1 >"$work/SOURCES/dkms-rs-$version.tar.gz"
 
