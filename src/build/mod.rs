@@ -236,7 +236,7 @@ fn make(
         build: place.id.clone(),
         log: session.tree().failure_log(&place.id.package),
         command: line,
-        first_error: crate::programs::log::first_error(log.path()),
+        first_error: crate::programs::log::first_error(log.path(), &place.shown),
     })
 }
 

@@ -37,5 +37,9 @@ pub(crate) fn run_build_script(
         return Ok(());
     }
     step.failed(format!("bad exit status: {}", status.code()));
-    Err(Error::ScriptFailed { script: script.directive(), status: status.code().max(1), log: None })
+    Err(Error::ScriptFailed {
+        script: script.directive(),
+        status: status.code().max(1),
+        log: Some(session.tree().failure_log(&build.id.package)),
+    })
 }

@@ -1,5 +1,6 @@
 //! What `check` prints: a line for each kernel and for each thing that is wrong with it, or JSON.
 
+use crate::cli::hints::hint_unknown;
 use crate::conf::{Isolation, default_isolation};
 use crate::inspect::check::{CheckOptions, Finding, KernelCheck, Kernels, check};
 use crate::kernel::boot_loader::BootLoader;
@@ -61,6 +62,7 @@ pub(crate) fn print(
         }
         ConfFormat::Text => {
             checks.iter().for_each(|check| tell(check, session));
+            targets.iter().for_each(|target| hint_unknown(&target.release, session.settings, session.system));
             if let Some(release) = kept_default {
                 session.system.console.say(format!(
                     "{release} stays the boot loader's default until a newer kernel has its drivers (boot_default)"
@@ -150,7 +152,7 @@ fn tell_finding(finding: &Finding, session: &Session<'_>) {
     let who = if who.is_empty() { String::new() } else { format!("{}  ", who.join(", ")) };
     console.say(format!("  {who}{}", finding.why));
     if let Some(remedy) = &finding.remedy {
-        let fix = if remedy.is_command() { "fix: " } else { "" };
+        let fix = remedy.label();
         let then = remedy.afterwards().map(|then| format!(", {then}")).unwrap_or_default();
         console.say(format!("      {fix}{remedy}{then}"));
     }

@@ -1,6 +1,7 @@
 //! `dkms history`: what was tried, what set it off, and how it ended.
 
 use super::table::{self, Cell};
+use crate::cli::hints::hint_packages;
 use crate::model::{Attempt, AttemptResult, KernelRelease};
 use crate::ops::history;
 use crate::plan::request::{ConfFormat, PackageQuery};
@@ -34,7 +35,11 @@ pub(crate) fn print(
         return console.say(serde_json::to_string_pretty(&document).unwrap_or_default());
     }
     if attempts.is_empty() {
-        return console.say("No attempt is recorded.");
+        console.say("No attempt is recorded.");
+        if let Some(wanted) = package {
+            hint_packages(wanted.name.as_str(), session.settings, session.system);
+        }
+        return;
     }
     let heading = ["TIME", "TRIGGER", "PACKAGE", "KERNEL", "TOOK", "RESULT"];
     let rows: Vec<Vec<Cell>> = attempts.iter().map(row).collect();

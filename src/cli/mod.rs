@@ -8,6 +8,7 @@ mod conf_view;
 mod documents;
 mod exit_codes;
 mod fsck_view;
+mod hints;
 mod history_view;
 mod identity;
 #[cfg(test)]
@@ -30,17 +31,14 @@ pub(crate) use action::Action;
 pub(crate) use run::perform;
 
 use crate::conf::Settings;
-use crate::inspect::check::Kernels;
-use crate::kernel::header_package;
 use crate::model::similar::most_similar;
-use crate::model::{Error, ExitCode, KernelRelease, PackageId, PackageName};
+use crate::model::{Error, ExitCode};
 use crate::ops::notice;
 use crate::plan::request::Request;
-use crate::system::process::quote;
 use crate::system::syslog::{Severity, Syslog};
 use crate::system::{System, prepare_process, signals};
-use crate::tree::Tree;
 use args::Arguments;
+use hints::hint;
 use line::Line;
 use results::Results;
 use std::time::{Duration, Instant};
@@ -73,8 +71,7 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tell(&error, system);
-            hint(&error, &settings, system);
-            hint_directory(&error, &args, system);
+            hint(&error, &args, &settings, system);
             error.exit_code()
         }
     }
@@ -192,71 +189,4 @@ fn meant_word(word: &str) -> Option<&'static str> {
             .find(|known| known.eq_ignore_ascii_case(word))
             .or_else(|| most_similar(&word.to_ascii_lowercase(), action::words())),
     })
-}
-
-/// What helps with an error, where this machine has to be asked for it.
-fn hint(error: &Error, settings: &Settings, system: &System) {
-    if let Error::Reported(error) = error {
-        hint(error, settings, system);
-    }
-    if let Error::HeadersMissing { release, kernel_exists, .. } = error {
-        if !kernel_exists {
-            hint_kernels(release.as_str(), settings, system);
-        } else if let Some(command) = header_package::install_command(&settings.kernel(release), system) {
-            system.console.note(format!("To install them: {command}"));
-        }
-    }
-    if let Error::KernelMissing { path } = error {
-        let release = path.file_name().unwrap_or_default().to_string_lossy();
-        hint_kernels(&release, settings, system);
-    }
-    if let Error::SourceMissing { path } = error {
-        let dir = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = dir.rsplit_once('-').and_then(|(name, _)| PackageName::new(name).ok());
-        name.iter().for_each(|name| hint_packages(name, settings, system));
-    }
-    if let Error::NotInTree(PackageId { name, .. }) | Error::NameNotInTree(name) = error {
-        hint_packages(name, settings, system);
-    }
-}
-
-/// What takes the content of a directory over, for the author of a package that is added already.
-fn hint_directory(error: &Error, args: &Arguments, system: &System) {
-    if let (Error::AlreadyAdded(_), Some(dir), Some(action)) = (error, &args.source_dir, args.action) {
-        let dir = quote(dir);
-        system
-            .console
-            .note(format!("To take over what {dir} holds now: dkms {} --force {dir}", action.word()));
-    }
-}
-
-/// The versions of a package that there are, where another was named; or a package with a similar name.
-fn hint_packages(name: &PackageName, settings: &Settings, system: &System) {
-    let snapshot = Tree::at(&settings.dkms_tree).scan(&settings.source_tree);
-    let versions = snapshot.versions(name);
-    let known: Vec<String> = versions.iter().map(|package| package.id.to_string()).collect();
-    let names = snapshot.names();
-    if !known.is_empty() {
-        system.console.note(format!("Registered: {}", known.join(", ")));
-    } else if let Some(similar) = most_similar(name.as_str(), names.iter().map(|known| known.as_str())) {
-        system.console.note(format!("Did you mean {similar}?"));
-    }
-}
-
-/// The kernels that there are, where one was named that is not.
-fn hint_kernels(release: &str, settings: &Settings, system: &System) {
-    let kernels = Kernels::read(settings, system);
-    let shown = |known: &KernelRelease| {
-        let mark = if kernels.running.as_ref() == Some(known) { " (running)" } else { "" };
-        format!("{known}{mark}")
-    };
-    if let Some(similar) = most_similar(release, kernels.all.iter().map(KernelRelease::as_str)) {
-        system.console.note(format!("Did you mean {similar}?"));
-    }
-    let all: Vec<String> = kernels.all.iter().map(shown).collect();
-    if !all.is_empty() {
-        system
-            .console
-            .note(format!("There is no kernel {release} here; the kernels are {}.", all.join(", ")));
-    }
 }

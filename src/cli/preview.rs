@@ -29,6 +29,10 @@ pub(crate) fn why(session: &Session<'_>, wanted: &PackageQuery, target: &Target)
     if !snapshot.packages.iter().any(|package| wanted.is(&package.id)) {
         return Err(Error::NameNotInTree(wanted.name.clone()));
     }
+    let kernel = session.kernel(&target.release);
+    if !kernel.exists() {
+        return Err(Error::KernelMissing { path: kernel.dir.clone() });
+    }
     if let Some(installed) = session.tree().active(&wanted.name, target) {
         session.system.console.say(format!("{} is installed for kernel {target}.", installed.id().package));
     }

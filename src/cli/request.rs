@@ -4,6 +4,7 @@ use super::action::Action;
 use super::args::Arguments;
 use crate::archive::tarball::is_rpm;
 use crate::conf::{Settings, is_kernel_pattern};
+use crate::model::remedy::Remedy;
 use crate::model::{Arch, ArchiveProblem, Error, KernelRelease, PackageName, Result, Target};
 use crate::plan::request::{
     Change, ConfFormat, Content, Extent, Filter, Force, Headers, Job, PackageQuery, Removal, Request,
@@ -140,7 +141,9 @@ impl Checker<'_> {
                 // Triggers of old packages pass words; a person who does expects one package alone.
                 if let Some(module) = self.args.module.as_ref().filter(|module| !module.is_empty()) {
                     let text = format!("{} works on every package, {module} is ignored.", self.action.word());
-                    self.system.console.warn(format!("{text} One package: dkms install {module}"));
+                    let one = PackageName::parse(module).map(Remedy::InstallNewest);
+                    let one = one.map(|remedy| format!(" One package: {remedy}")).unwrap_or_default();
+                    self.system.console.warn(format!("{text}{one}"));
                 }
                 Ok(Request::Autoinstall { target, force: self.force() })
             }

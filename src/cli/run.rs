@@ -9,6 +9,7 @@ use crate::archive::source::AddOptions;
 use crate::archive::{package, tarball};
 use crate::build::preparation::headers_missing;
 use crate::build::signer::generate_mok;
+use crate::cli::hints::hint_unregistered;
 use crate::conf::Settings;
 use crate::inspect::check::CheckOptions;
 use crate::inspect::pending::is_switched_off;
@@ -54,7 +55,10 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         Request::Rollback { package, targets } => {
             rollback(package, targets, &ops::change(settings, system)?)?;
         }
-        Request::Switch(switch) => switch_to(switch, &ops::change(settings, system)?)?,
+        Request::Switch(switch) => {
+            switch_to(switch, &ops::change(settings, system)?)?;
+            hint_unregistered(switch.package.name.as_str(), settings, system);
+        }
         Request::Preflight { headers, releases, arch, force, format } => {
             let wanted = Preflight { headers, releases, arch: arch.as_ref(), force };
             return preflight_view::print(&wanted, *format, settings, system);

@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::ops::lifecycle;
 use crate::ops::stand_in::stand_in_everywhere;
-use crate::ops::{self, remove};
+use crate::ops::{self, notice, remove};
 use crate::plan::request::Job;
 use crate::plan::request::{Force, Subject};
 use crate::session::WriteSession;
@@ -43,6 +43,9 @@ fn work(hook: &mut Hook) -> Result<u8> {
     let upgrade = !hook.arg(4).is_empty();
     let releases = kernels::choose(&settings, &hook.system, upgrade);
     let failures = load_and_install(hook, &id, &releases, &settings)?;
+    let failed: Vec<(Target, PackageId)> =
+        failures.iter().map(|failure| (failure.target.clone(), failure.id.clone())).collect();
+    notice::note_failed(&failed, &settings, &hook.system);
     if failures.is_empty() {
         return Ok(0);
     }

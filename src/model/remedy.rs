@@ -1,6 +1,6 @@
 //! Commands that are printed with a problem. Each one fixes what it is printed for; a test runs every kind.
 
-use super::{KernelRelease, PackageId, Target};
+use super::{KernelRelease, PackageId, PackageName, Target};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(crate) enum Remedy {
     /// Builds what is missing or stale, and installs it.
     Install { package: PackageId, target: Target },
+    /// The same, for what failed: when its cause is gone.
+    TryAgain { package: PackageId, target: Target },
     /// The same, after the packages that it depends on.
     InstallAfter { first: Vec<PackageId>, package: PackageId, target: Target },
     /// No longer leaves a package alone, and installs it.
@@ -27,6 +29,28 @@ pub(crate) enum Remedy {
     TrustCertificate(PathBuf),
     /// The certificate was imported, and has to be confirmed.
     ConfirmCertificate,
+    /// Registers a package whose source is in its place.
+    Add(PackageId),
+    /// Replaces the source of a package by what a directory holds; `dir` is one word of a shell line.
+    TakeOver { action: &'static str, dir: String },
+    /// Makes what is to be packed.
+    Build { package: PackageId, target: Option<Target> },
+    /// Unpacks an archive into the tree; one word of a shell line.
+    Load(String),
+    /// Repairs what the tree says.
+    RepairTree,
+    /// Removes a package whose source is gone.
+    RemoveAll(PackageId),
+    /// Takes a package from a kernel that it is to be left alone on.
+    Uninstall { package: PackageId, target: Target },
+    /// Installs a package on kernels that lack it.
+    InstallOn { package: PackageId, targets: Vec<Target> },
+    /// Installs the newest version of a package.
+    InstallNewest(PackageName),
+    /// Takes a rule back that leaves a package alone.
+    EnableRule(String),
+    /// The version before a rollback.
+    UndoRollback { from: PackageId, target: Target },
     /// There is nothing to run: the kernel that works is the way out.
     KeepKernel(KernelRelease),
 }
@@ -37,6 +61,7 @@ impl Remedy {
     pub(crate) fn is_command(&self) -> bool {
         match self {
             Self::Install { .. }
+            | Self::TryAgain { .. }
             | Self::InstallAfter { .. }
             | Self::Enable { .. }
             | Self::InstallAgain { .. }
@@ -44,8 +69,48 @@ impl Remedy {
             | Self::InstallHeaders(_)
             | Self::Index(_)
             | Self::MakeImage(_)
+            | Self::Add(_)
+            | Self::TakeOver { .. }
+            | Self::Build { .. }
+            | Self::Load(_)
+            | Self::RepairTree
+            | Self::RemoveAll(_)
+            | Self::Uninstall { .. }
+            | Self::InstallOn { .. }
+            | Self::InstallNewest(_)
+            | Self::EnableRule(_)
+            | Self::UndoRollback { .. }
             | Self::TrustCertificate(_) => true,
             Self::ConfirmCertificate | Self::KeepKernel(_) => false,
+        }
+    }
+
+    /// What stands before it.
+    #[must_use]
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::TryAgain { .. } => "when that is fixed: ",
+            Self::ConfirmCertificate | Self::KeepKernel(_) => "",
+            Self::Install { .. }
+            | Self::InstallAfter { .. }
+            | Self::Enable { .. }
+            | Self::InstallAgain { .. }
+            | Self::BuildAgain { .. }
+            | Self::InstallHeaders(_)
+            | Self::Index(_)
+            | Self::MakeImage(_)
+            | Self::Add(_)
+            | Self::TakeOver { .. }
+            | Self::Build { .. }
+            | Self::Load(_)
+            | Self::RepairTree
+            | Self::RemoveAll(_)
+            | Self::Uninstall { .. }
+            | Self::InstallOn { .. }
+            | Self::InstallNewest(_)
+            | Self::EnableRule(_)
+            | Self::UndoRollback { .. }
+            | Self::TrustCertificate(_) => "fix: ",
         }
     }
 
@@ -55,6 +120,7 @@ impl Remedy {
         match self {
             Self::TrustCertificate(_) => Some("then reboot and choose \"Enroll MOK\""),
             Self::Install { .. }
+            | Self::TryAgain { .. }
             | Self::InstallAfter { .. }
             | Self::Enable { .. }
             | Self::InstallAgain { .. }
@@ -62,6 +128,17 @@ impl Remedy {
             | Self::InstallHeaders(_)
             | Self::Index(_)
             | Self::MakeImage(_)
+            | Self::Add(_)
+            | Self::TakeOver { .. }
+            | Self::Build { .. }
+            | Self::Load(_)
+            | Self::RepairTree
+            | Self::RemoveAll(_)
+            | Self::Uninstall { .. }
+            | Self::InstallOn { .. }
+            | Self::InstallNewest(_)
+            | Self::EnableRule(_)
+            | Self::UndoRollback { .. }
             | Self::ConfirmCertificate
             | Self::KeepKernel(_) => None,
         }
@@ -70,11 +147,12 @@ impl Remedy {
 
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let install = |package: &PackageId, target: &Target| {
-            format!("dkms install {package} -k {}/{}", target.release, target.arch)
-        };
+        let on = |target: &Target| format!("-k {}/{}", target.release, target.arch);
+        let install = |package: &PackageId, target: &Target| format!("dkms install {package} {}", on(target));
         match self {
-            Self::Install { package, target } => f.write_str(&install(package, target)),
+            Self::Install { package, target } | Self::TryAgain { package, target } => {
+                f.write_str(&install(package, target))
+            }
             Self::InstallAfter { first, package, target } => {
                 let all = first.iter().chain([package]).map(|package| install(package, target));
                 f.write_str(&all.collect::<Vec<_>>().join(" && "))
@@ -83,15 +161,32 @@ impl fmt::Display for Remedy {
                 write!(f, "dkms enable {rule} -k '{kernels}' && {}", install(package, target))
             }
             Self::InstallAgain { package, target } => {
-                write!(f, "dkms install --force {package} -k {}/{}", target.release, target.arch)
+                write!(f, "dkms install --force {package} {}", on(target))
             }
             Self::BuildAgain { package, target } => {
-                let place = format!("{package} -k {}/{}", target.release, target.arch);
+                let place = format!("{package} {}", on(target));
                 write!(f, "dkms build --force {place} && dkms install --force {place}")
             }
             Self::InstallHeaders(command) | Self::MakeImage(command) => f.write_str(command),
             Self::Index(release) => write!(f, "depmod {release}"),
             Self::TrustCertificate(certificate) => write!(f, "mokutil --import {}", certificate.display()),
+            Self::Add(package) => write!(f, "dkms add {package}"),
+            Self::TakeOver { action, dir } => write!(f, "dkms {action} --force {dir}"),
+            Self::Build { package, target: None } => write!(f, "dkms build {package}"),
+            Self::Build { package, target: Some(target) } => write!(f, "dkms build {package} {}", on(target)),
+            Self::Load(archive) => write!(f, "dkms ldtarball {archive}"),
+            Self::RepairTree => f.write_str("dkms fsck --repair"),
+            Self::RemoveAll(package) => write!(f, "dkms remove {package} --all"),
+            Self::Uninstall { package, target } => write!(f, "dkms uninstall {package} {}", on(target)),
+            Self::InstallOn { package, targets } => {
+                write!(f, "dkms install {package}")?;
+                targets.iter().try_for_each(|target| write!(f, " {}", on(target)))
+            }
+            Self::InstallNewest(name) => write!(f, "dkms install {name}"),
+            Self::EnableRule(rule) => write!(f, "dkms enable {rule}"),
+            Self::UndoRollback { from, target } => {
+                write!(f, "dkms enable {from} -k {} && {}", target.release, install(from, target))
+            }
             Self::ConfirmCertificate => f.write_str("reboot and choose \"Enroll MOK\""),
             Self::KeepKernel(release) => write!(f, "keep booting {release}, or install a newer driver"),
         }

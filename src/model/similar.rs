@@ -1,11 +1,12 @@
 //! The known word that a mistyped one was probably meant for.
 
-/// The most similar of some known words, if one is similar enough to be suggested: a third of its letters may be wrong.
+/// The most similar of some known words, if one is similar enough to be suggested: a third of its letters may be wrong, and
+/// one of a short word.
 #[must_use]
 pub(crate) fn most_similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let ranked = known.into_iter().map(|known| (distance(word, known), known));
     let near =
-        ranked.filter(|(distance, known)| *distance > 0 && *distance <= known.chars().count().div_ceil(3));
+        ranked.filter(|(distance, known)| *distance > 0 && *distance <= (known.chars().count() / 3).max(1));
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
@@ -37,6 +38,8 @@ mod tests {
     #[case("instal", Some("install"))]
     #[case("isntall", Some("install"))]
     #[case("unistall", Some("uninstall"))]
+    #[case("ad", Some("add"))]
+    #[case("bdb", None)]
     #[case("INSTALL", None)]
     #[case("frobnicate", None)]
     #[case("", None)]

@@ -2,6 +2,7 @@
 
 use crate::conf::{DISABLED_FILE, with_rule, without_rules};
 use crate::inspect::check::Kernels;
+use crate::model::remedy::Remedy;
 use crate::model::{Error, PackageId, Result, Target};
 use crate::ops::boot_default::keep_complete;
 use crate::plan::request::{PackageQuery, Switch, SwitchTo};
@@ -31,7 +32,8 @@ pub(crate) fn switch_to(switch: &Switch, session: &WriteSession<'_>) -> Result<(
                 return Err(nothing_to_enable(switch, session));
             }
             write(&text, session)?;
-            console.say(format!("{package} is enabled{shown}. To install it now: dkms autoinstall"));
+            console.say(format!("{package} is enabled{shown}."));
+            tell_how_to_install(switch, session);
             tell_what_else_disables(switch, session);
         }
     }
@@ -87,12 +89,36 @@ fn tell_what_stays(switch: &Switch, session: &WriteSession<'_>) {
         for build in &package.builds {
             let is_meant = session.disabled().of(&package.id).any(|rule| rule.is_for(&build.target.release));
             if is_meant && session.tree().installed(&package.build_id(&build.target)).is_some() {
-                let (id, target) = (&package.id, &build.target);
-                console.say(format!(
-                    "It stays installed for kernel {target}. To remove it: dkms uninstall {id} -k {}/{}",
-                    target.release, target.arch
-                ));
+                let target = build.target.clone();
+                let text = format!("It stays installed for kernel {target}. To remove it");
+                let remedy = Remedy::Uninstall { package: package.id.clone(), target };
+                console.say(format!("{text}: {remedy}"));
             }
+        }
+    }
+}
+
+/// The kernels that lack it can have it now.
+fn tell_how_to_install(switch: &Switch, session: &WriteSession<'_>) {
+    // What is disabled now, after the change.
+    let look = Session::look(session.settings, session.system);
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let kernels = Kernels::read(session.settings, session.system).all;
+    let targets = kernels.iter().map(|release| session.settings.usual_target(release, session.system));
+    let targets: Vec<Target> = targets.filter_map(Result::ok).collect();
+    let is_meant = |id: &&PackageId| switch.package.is(id);
+    for name in snapshot.names() {
+        let versions = snapshot.versions(name);
+        let Some(id) = versions.iter().map(|package| &package.id).find(is_meant) else { continue };
+        let lacks = |target: &&Target| {
+            session.tree().active(name, target).is_none()
+                && session.kernel(&target.release).has_headers()
+                && look.disabling(id, target).is_none()
+        };
+        let lacking: Vec<Target> = targets.iter().filter(lacks).cloned().collect();
+        if !lacking.is_empty() {
+            let remedy = Remedy::InstallOn { package: id.clone(), targets: lacking };
+            session.system.console.say(format!("To install it now: {remedy}"));
         }
     }
 }
@@ -127,8 +153,10 @@ fn nothing_to_enable(switch: &Switch, session: &WriteSession<'_>) -> Error {
     let other = ids.iter().find_map(|id| session.disabled().of(id).next());
     let text = match (other, disabling_file(switch, session)) {
         (Some(rule), _) => format!(
-            "There is no such rule for {package}, but one for {} (kernels {}).\nTry: dkms enable {}",
-            rule.package, rule.kernels, rule.package
+            "There is no such rule for {package}, but one for {} (kernels {}).\nTry: {}",
+            rule.package,
+            rule.kernels,
+            Remedy::EnableRule(rule.package.clone())
         ),
         (None, Some(file)) => format!(
             "{package} is disabled in {}, which dkms does not edit.\nRemove the line with \"disabled\" there.",

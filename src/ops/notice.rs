@@ -2,7 +2,7 @@
 //! dkms-notify.service on a desktop, and an entry in the journal.
 
 use crate::conf::{Disabled, EvalContext, Settings};
-use crate::model::{KernelRelease, PackageName, Target};
+use crate::model::{KernelRelease, PackageId, PackageName, Target};
 use crate::plan::preflight::Forecast;
 use crate::system::journal::{self, Priority};
 use crate::system::{System, files};
@@ -24,6 +24,18 @@ pub(crate) fn note(target: &Target, missing: &[String], settings: &Settings, sys
     notices.insert(target.release.to_string(), missing.to_vec());
     publish(&before, &current(notices, settings, system), system);
     forget_foreseen(settings, system);
+}
+
+/// Adds a package that could not be installed to what its kernel lacks.
+pub(crate) fn note_failed(failed: &[(Target, PackageId)], settings: &Settings, system: &System) {
+    let before = read(system);
+    let mut notices = before.clone();
+    for (target, id) in failed {
+        let missing = notices.entry(target.release.to_string()).or_default();
+        missing.retain(|noted| noted.split('/').next() != Some(id.name.as_str()));
+        missing.push(id.to_string());
+    }
+    publish(&before, &current(notices, settings, system), system);
 }
 
 /// Drops what is not missing any more.
@@ -49,7 +61,7 @@ pub(crate) fn publish_forecast(missed: &[Missed<'_>], held: bool, system: &Syste
         };
         let fields = [("DKMS_KERNEL", release.as_str()), ("DKMS_PACKAGES", packages.as_str())];
         journal::send(system, journal::KERNEL_WOULD_LACK, Priority::Error, &text, &fields);
-        format!("dkms: {text} (see: dkms help preflight)\n")
+        format!("dkms: {text} (see: dkms preflight --next)\n")
     };
     write_message(FORESEEN, &missed.iter().map(line).collect::<String>(), system);
 }

@@ -1,6 +1,7 @@
 //! The action rollback: an older version takes the place of the installed one, and stays.
 
 use crate::conf::with_rule;
+use crate::model::remedy::Remedy;
 use crate::model::{
     BuildId, BuildState, Error, PackageId, PackageName, Result, SourceState, Target, compare_versions,
 };
@@ -23,7 +24,8 @@ pub(crate) fn rollback(package: &PackageName, targets: &[Target], session: &Writ
     let targets = if targets.is_empty() { having } else { targets.to_vec() };
     if targets.is_empty() {
         return Err(nothing(format!(
-            "No kernel has {package}.\nInstall a version of it: dkms install {package}"
+            "No kernel has {package}.\nInstall a version of it: {}",
+            Remedy::InstallNewest(package.clone())
         )));
     }
     let mut failures = Failures::default();
@@ -82,11 +84,11 @@ fn go_back(package: &PackageName, target: &Target, session: &WriteSession<'_>) -
         write(&before, session)?;
         return Err(error);
     }
-    let place = format!("-k {}/{}", target.release, target.arch);
-    session.system.console.say(format!(
-        "{to} takes the place of {from} on kernel {target}.\nTo undo: dkms enable {from} -k {} && dkms install {from} {place}",
-        target.release
-    ));
+    let undo = Remedy::UndoRollback { from: from.clone(), target: target.clone() };
+    session
+        .system
+        .console
+        .say(format!("{to} takes the place of {from} on kernel {target}.\nTo undo: {undo}"));
     Ok(())
 }
 

@@ -150,9 +150,18 @@ impl Run<'_> {
             Some(Error::NothingInstalled { refused, .. }) => self.tell_provided(id, refused),
             Some(error) if error.is_refusal() => self.session.tell_of(id, error),
             Some(error) => {
-                self.session.tell_briefly_of(id, error);
+                let why = match error {
+                    // Its own failure was told.
+                    Error::DependencyMissing { missing, .. } => {
+                        format!("needs {}, which could not be installed", missing.join(" "))
+                    }
+                    error => {
+                        self.session.tell_briefly_of(id, error);
+                        error.in_one_line()
+                    }
+                };
                 let failed = terminal.paint(Colour::Bad, "FAILED");
-                console.say_painted(&failed.plain(&format!(" {id} {}", error.in_one_line())));
+                console.say_painted(&failed.plain(&format!(" {id} {why}")));
             }
         }
         let id = BuildId::new(id.clone(), self.target.clone());

@@ -87,9 +87,10 @@ pub(crate) fn was_without_room(log: &Path) -> bool {
     NO_ROOM.iter().any(|words| text.contains(words))
 }
 
-/// The first line of a log in which a compiler or make says what is wrong.
+/// The first line of a log in which a compiler or make says what is wrong; files in the build directory without its name, which
+/// makes lines longer than a screen.
 #[must_use]
-pub(crate) fn first_error(log: &Path) -> Option<String> {
+pub(crate) fn first_error(log: &Path, build_dir: &Path) -> Option<String> {
     let bytes = files::read_ends(log).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let find = |marks: &[&str]| {
@@ -103,7 +104,8 @@ pub(crate) fn first_error(log: &Path) -> Option<String> {
     let line = find(&[": error:", ": fatal error:"])
         .or_else(missing)
         .or_else(|| find(&["error: ", "ERROR: ", ": not found", "command not found", "*** ", "Error "]))?;
-    let line: String = line.trim().chars().take(300).collect();
+    let line = line.trim().replace(&format!("{}/", build_dir.display()), "");
+    let line: String = line.chars().take(300).collect();
     Some(shown_in_line(&line).into_owned())
 }
 
@@ -144,7 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("make.log");
         std::fs::write(&path, text).unwrap();
-        assert_eq!(first_error(&path).as_deref(), Some(line));
+        assert_eq!(first_error(&path, Path::new("/t/m/1/build")).as_deref(), Some(line));
     }
 
     #[test]
@@ -152,8 +154,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("make.log");
         std::fs::write(&path, "# command: x error: y\nmake: *** [a]\nb.c:1:2: error: no\n").unwrap();
-        assert_eq!(first_error(&path).as_deref(), Some("b.c:1:2: error: no"));
+        assert_eq!(first_error(&path, Path::new("/t/m/1/build")).as_deref(), Some("b.c:1:2: error: no"));
         std::fs::write(&path, "all well\n").unwrap();
-        assert_eq!(first_error(&path), None);
+        assert_eq!(first_error(&path, Path::new("/t/m/1/build")), None);
     }
 }

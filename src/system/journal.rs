@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn catalogue_explains_each_message() {
         let catalogue = include_str!("../../packaging/systemd/dkms.catalog");
-        for id in [DRIVERS_MISSING, DRIVERS_COMPLETE] {
+        for id in [DRIVERS_MISSING, DRIVERS_COMPLETE, KERNEL_WOULD_LACK] {
             assert!(catalogue.contains(&format!("-- {id}\nSubject: ")), "{id}");
             assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         }

@@ -102,6 +102,7 @@ fn what_is_wrong_is_named_with_its_fix(#[case] state: &str, #[case] why: &str) {
         "no-headers" => "fix: apt install linux-headers-",
         // Files that people have to change, or packages that they have to get.
         "conf" | "dependency" => "",
+        "failed" => "when that is fixed: dkms install",
         _ => "fix: dkms install",
     });
     let json = world.dkms(&["check", "--format", "json", if full.len() > 1 { "--full" } else { "--quiet" }]);

@@ -47,14 +47,51 @@ fn signature_list(world: &World) -> Vec<u8> {
     [kind.to_vec(), number(28 + entry), number(0), number(entry), vec![9; 16], der].concat()
 }
 
+/// The words before a command, which ends the line.
+const WORDS: [&str; 19] = [
+    "fix: ",
+    "when that is fixed: ",
+    "retry:  ",
+    "To try again: ",
+    "Build it again: ",
+    "Build them first: ",
+    "Try: ",
+    "To repair: ",
+    "Add it first: ",
+    "holds now: ",
+    "To load it: ",
+    "with its modules: ",
+    "To remove it: ",
+    "To install it now: ",
+    "To install both: ",
+    "Install a version of it: ",
+    "One package: ",
+    "To undo: ",
+    "To prevent that: ",
+];
+
 fn commands(text: &str) -> Vec<String> {
-    const WORDS: [&str; 7] =
-        ["fix: ", "retry:  ", "To try again: ", "Build it again: ", "Try: ", "To repair: ", "Add it first: "];
     let command = |line: &str| {
-        let rest = WORDS.iter().find_map(|word| line.trim().strip_prefix(word))?;
+        let rest = WORDS.iter().find_map(|word| Some(line.split_once(word)?.1))?;
         Some(rest.split(", then").next().unwrap_or(rest).to_owned())
     };
     text.lines().filter_map(command).collect()
+}
+
+/// Runs the command that was printed; there is one.
+fn follow(world: &World, ended: &Ended, expected: &str) {
+    let commands = commands(&lines(ended));
+    assert_eq!(commands.len(), 1, "{}", lines(ended));
+    assert!(commands[0].starts_with(expected), "{commands:?}");
+    world.shell(&commands[0]).exits(0);
+}
+
+/// Two versions, of which the newer one is installed.
+fn two_versions() -> World {
+    let world = installed();
+    world.package("m", "2.0");
+    world.ok(&["install", "m/2.0"]);
+    world
 }
 
 fn lines(ended: &Ended) -> String {
@@ -79,7 +116,7 @@ fn add(world: &World, name: &str) {
 }
 
 /// The states, by the kind of remedy that is printed for them.
-const STATES: [(&str, fn()); 15] = [
+const STATES: [(&str, fn()); 27] = [
     ("Enable", || {
         let world = installed();
         world.kernel(NEW).headers();
@@ -103,7 +140,7 @@ const STATES: [(&str, fn()); 15] = [
         world.write("/usr/src/m-1.0/m.c", "int edited;");
         run(&world, "dkms install m/1.0 -k");
     }),
-    ("Install", || {
+    ("TryAgain", || {
         let world = installed();
         world.write("/usr/src/m-1.0/recipe", "echo 'm.c:1: error: no' >&2; exit 2");
         world.dkms(&["autoinstall"]).exits(11);
@@ -211,11 +248,132 @@ const STATES: [(&str, fn()); 15] = [
         world.write(MOK_LIST, list);
         world.ok(&["check"]).says("complete");
     }),
+    ("InstallAfter", || {
+        let world = installed();
+        add(&world, "lib");
+        world.package("user", "1.0").conf("BUILD_DEPENDS=lib");
+        let ended = world.dkms(&["install", "user/1.0"]);
+        ended.exits(13);
+        follow(&world, &ended, "dkms install lib/1.0 -k");
+        assert!(world.status().iter().any(|row| row.starts_with("user/1.0") && row.ends_with("installed")));
+    }),
+    ("Add", || {
+        let world = installed();
+        world.package("n", "1.0");
+        let ended = world.dkms(&["mktarball", "n/1.0", "--source-only"]);
+        ended.exits(3);
+        follow(&world, &ended, "dkms add n/1.0");
+        world.ok(&["mktarball", "n/1.0", "--source-only"]);
+        // What is to go away needs not be added.
+        for action in ["remove", "uninstall", "unbuild"] {
+            world.package("o", "1.0");
+            let ended = world.dkms(&[action, "o/1.0"]);
+            assert!(commands(&lines(&ended)).is_empty(), "{}", lines(&ended));
+        }
+        // Nor can it be, without a source.
+        let ended = world.dkms(&["mktarball", "none/1.0", "--source-only"]);
+        assert!(commands(&lines(&ended)).is_empty(), "{}", lines(&ended));
+    }),
+    ("TakeOver", || {
+        for action in ["add", "build", "install"] {
+            let world = World::new();
+            let dir = world.scratch("src");
+            world.package_in(&dir, "m", "1.0");
+            world.ok(&["add", dir.to_str().unwrap()]);
+            fs::write(dir.join("m.c"), "int edited;").unwrap();
+            let ended = world.dkms(&[action, dir.to_str().unwrap()]);
+            ended.exits(3);
+            follow(&world, &ended, "dkms ");
+            assert_eq!(world.read("/usr/src/m-1.0/m.c"), "int edited;");
+        }
+    }),
+    ("Build", || {
+        let world = installed();
+        add(&world, "n");
+        let ended = world.dkms(&["mkbmdeb", "n/1.0", "-k", K]);
+        follow(&world, &ended, "dkms build n/1.0 -k");
+        assert!(world.status().iter().any(|row| row.starts_with("n/1.0") && row.ends_with("built")));
+        world.dkms(&["mkbmdeb", "n/1.0", "-k", "9.9"]).complains("There is no kernel 9.9 here");
+    }),
+    ("Load", || {
+        let world = installed();
+        world.ok(&["mktarball", "m/1.0", "--source-only", "--archive", "m.tar.gz"]);
+        let archive = world.path("/var/lib/dkms/m/1.0/tarball/m.tar.gz");
+        let kept = world.scratch("m.tar.gz");
+        fs::copy(archive, &kept).unwrap();
+        world.ok(&["remove", "m/1.0", "--all"]);
+        fs::remove_dir_all(world.path("/usr/src/m-1.0")).unwrap();
+        let ended = world.dkms(&["install", "--dry-run", kept.to_str().unwrap()]);
+        follow(&world, &ended, "dkms ldtarball ");
+        assert_eq!(world.status(), ["m/1.0: added"]);
+    }),
+    ("RepairTree", || {
+        let world = installed();
+        fs::remove_file(world.path(format!("/var/lib/dkms/m/kernel-{K}-{}", *crate::world::A))).unwrap();
+        let ended = world.dkms(&["fsck"]);
+        ended.exits(1);
+        follow(&world, &ended, "dkms fsck --repair");
+        world.ok(&["fsck"]);
+    }),
+    ("RemoveAll", || {
+        let world = installed();
+        fs::remove_dir_all(world.path("/usr/src/m-1.0")).unwrap();
+        let ended = world.dkms(&["build", "m/1.0", "--force"]);
+        ended.exits(4);
+        follow(&world, &ended, "dkms remove m/1.0 --all");
+        assert!(world.status().is_empty());
+    }),
+    ("Uninstall", || {
+        let world = installed();
+        let ended = world.ok(&["disable", "m"]);
+        follow(&world, &ended, "dkms uninstall m/1.0 -k");
+        assert!(!world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+    }),
+    ("InstallOn", || {
+        let world = World::new();
+        world.kernel(NEW).headers();
+        add(&world, "m");
+        world.ok(&["disable", "m"]);
+        world.ok(&["autoinstall"]);
+        let ended = world.ok(&["enable", "m"]);
+        follow(&world, &ended, "dkms install m/1.0 -k");
+        assert_eq!(world.status().iter().filter(|row| row.ends_with(": installed")).count(), 2);
+        // There is nothing to do where it is installed.
+        world.ok(&["disable", "m"]);
+        assert!(commands(&world.ok(&["enable", "m"]).stdout).is_empty());
+    }),
+    ("InstallNewest", || {
+        let world = installed();
+        world.ok(&["uninstall", "m/1.0"]);
+        let ended = world.dkms(&["rollback", "m"]);
+        assert_ne!(ended.code, Some(0));
+        follow(&world, &ended, "dkms install m");
+        world.ok(&["check"]);
+        let ended = world.dkms(&["autoinstall", "m/1.0"]);
+        assert!(!commands(&lines(&ended)).is_empty(), "{}", lines(&ended));
+    }),
+    ("EnableRule", || {
+        let world = two_versions();
+        world.ok(&["disable", "m"]);
+        let ended = world.dkms(&["enable", "m/2.0"]);
+        ended.exits(3);
+        follow(&world, &ended, "dkms enable m");
+        world.dkms(&["enable", "m"]).exits(3);
+    }),
+    ("UndoRollback", || {
+        let world = two_versions();
+        let ended = world.ok(&["rollback", "m"]);
+        follow(&world, &ended, "dkms enable m/2.0");
+        assert!(world.status().iter().any(|row| row.starts_with("m/2.0") && row.ends_with("installed")));
+    }),
 ];
 
 #[rstest]
-fn command_of_check_fixes_its_finding(
-    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)] state: usize,
+fn printed_command_fixes_its_state(
+    #[values(
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26
+    )]
+    state: usize,
 ) {
     (STATES[state].1)();
 }
@@ -283,23 +441,4 @@ fn command_for_build_without_its_module_makes_it() {
         world.shell(&command).exits(0);
     }
     world.ok(&["check"]).says("1 package");
-}
-
-#[rstest]
-#[case::fsck(&["fsck"], "dkms fsck --repair")]
-#[case::not_added(&["uninstall", "n/1.0"], "dkms add n/1.0")]
-fn command_of_an_error_lets_the_action_succeed(#[case] words: &[&str], #[case] expected: &str) {
-    let world = installed();
-    world.package("n", "1.0");
-    if words[0] == "fsck" {
-        fs::remove_file(world.path(format!("/var/lib/dkms/m/kernel-{K}-{}", *crate::world::A))).unwrap();
-    }
-    let ended = world.dkms(words);
-    assert_ne!(ended.code, Some(0));
-    let commands = commands(&lines(&ended));
-    assert!(commands.iter().any(|command| command.contains(expected)), "{}", lines(&ended));
-    for command in commands {
-        world.shell(&command).exits(0);
-    }
-    world.ok(words);
 }

@@ -7,6 +7,7 @@ mod items;
 mod json;
 mod text;
 
+use crate::cli::hints::hint_packages;
 use crate::conf::Settings;
 use crate::model::{Error, PackageId};
 use crate::plan::request::{Filter, StatusFormat};
@@ -42,7 +43,11 @@ pub(crate) fn print(filters: &[Filter], format: StatusFormat, settings: &Setting
                 (true, _) => {
                     system.console.say("No package is registered. To register one: dkms add DIRECTORY");
                 }
-                (false, true) => system.console.say("No registered package matches."),
+                (false, true) => {
+                    system.console.say("No registered package matches.");
+                    let named = filters.iter().filter_map(|filter| filter.name.as_deref());
+                    named.for_each(|name| hint_packages(name, settings, system));
+                }
                 (false, false) => {
                     let lines = table.lines(system.host.machine.as_ref());
                     lines.iter().for_each(|line| system.console.say_painted(line));

@@ -76,12 +76,19 @@ pub(super) fn check_lost(
     let Ok(now) = session.settings.usual_target(running, session.system) else { return };
     for name in snapshot.names() {
         let Some(installed) = session.tree().active(name, &now) else { continue };
-        let is_told = check.findings.iter().any(|finding| {
-            finding.package.as_deref().is_some_and(|package| package.split('/').next() == Some(name.as_str()))
-        });
         let has_it = session.tree().active(name, &check.target).is_some()
             || plan.satisfied.iter().any(|(satisfied, _)| satisfied == name);
-        if is_told || has_it {
+        let mut told = check.findings.iter_mut().filter(|finding| {
+            finding.package.as_deref().is_some_and(|package| package.split('/').next() == Some(name.as_str()))
+        });
+        if let Some(finding) = told.next() {
+            if !has_it {
+                finding.why = lost(&finding.why);
+                finding.remedy.get_or_insert_with(|| Remedy::KeepKernel(running.clone()));
+            }
+            continue;
+        }
+        if has_it {
             continue;
         }
         let id = installed.id().package.clone();
@@ -95,7 +102,7 @@ pub(super) fn check_lost(
                 package: id.clone(),
                 target: check.target.clone(),
             });
-            let why = format!("works on the running kernel, will not exist on this one ({why})");
+            let why = lost(why);
             check.findings.push(Finding { kind: Kind::Disabled, package, module: None, why, remedy });
             continue;
         }
@@ -111,10 +118,15 @@ pub(super) fn check_lost(
                 (why.to_owned(), Remedy::Install { package: id.clone(), target: check.target.clone() })
             }
         };
-        let why = format!("works on the running kernel, will not exist on this one ({why})");
+        let why = lost(why);
         let package = Some(id.to_string());
         check.findings.push(Finding { kind: Kind::Lost, package, module: None, why, remedy: Some(remedy) });
     }
+}
+
+/// What it means that the running kernel has a package, and this one will not.
+fn lost(why: impl std::fmt::Display) -> String {
+    format!("works on the running kernel, will not exist on this one ({why})")
 }
 
 /// Why every version of a package refuses the kernel.

@@ -175,7 +175,8 @@ fn check_packages(
         match error {
             // What made it fail is in the reason; when that is fixed, this tries again.
             Error::FailedBefore { reason, at, .. } => {
-                add(kind, id, format!("it failed to build: {reason} (on {at})"), Some(install(id)));
+                let again = Remedy::TryAgain { package: id.clone(), target: target.clone() };
+                add(kind, id, format!("it failed to build: {reason} (on {at})"), Some(again));
             }
             error => add(kind, id, error.in_one_line(), None),
         }

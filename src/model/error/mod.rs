@@ -7,6 +7,7 @@ mod text;
 pub(crate) use archive::ArchiveProblem;
 pub(crate) use packaging::PackagingProblem;
 
+use crate::model::remedy::Remedy;
 use crate::model::{Arch, BuildId, KernelRelease, PackageId, PackageName, Target};
 use std::path::PathBuf;
 
@@ -471,8 +472,9 @@ impl Error {
             }
             // The first line says only that it is broken.
             Self::Broken { package, source } => format!(
-                "its source is missing: {} (put it back, or remove the package: dkms remove {package} --all)",
-                source.display()
+                "its source is missing: {} (put it back, or remove the package: {})",
+                source.display(),
+                Remedy::RemoveAll(package.clone())
             ),
             Self::DeniedByIsolation { what, .. } => format!("denied by its isolation: {what}"),
             _ => match self.first_compiler_error() {

@@ -1,5 +1,6 @@
 //! Why a package for other machines cannot be made, each with its exit code and its words.
 
+use crate::model::remedy::Remedy;
 use crate::model::{PackageId, Target};
 use std::fmt;
 
@@ -35,13 +36,10 @@ impl PackagingProblem {
 impl fmt::Display for PackagingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotBuilt { package, target: Some(target) } => write!(
-                f,
-                "no modules of {package} are built for kernel {target}.\nBuild them first: dkms build {package} -k {}/{}",
-                target.release, target.arch
-            ),
-            Self::NotBuilt { package, target: None } => {
-                write!(f, "no modules of {package} are built.\nBuild them first: dkms build {package}")
+            Self::NotBuilt { package, target } => {
+                let kernel = target.iter().map(|target| format!(" for kernel {target}")).collect::<String>();
+                let build = Remedy::Build { package: package.clone(), target: target.clone() };
+                write!(f, "no modules of {package} are built{kernel}.\nBuild them first: {build}")
             }
             Self::NoTool { program, package } => {
                 write!(f, "{program} is needed, and not installed.\nInstall the package {package}.")

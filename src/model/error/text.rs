@@ -16,7 +16,12 @@ impl fmt::Display for Error {
         match self {
             Self::Reported(error) => error.fmt(f),
             Self::NotLoaded { archive } => {
-                write!(f, "{} has to be loaded first: dkms ldtarball.", archive.display())
+                let load = Remedy::Load(archive.display().to_string());
+                write!(
+                    f,
+                    "{} is an archive, which has to be loaded first.\nTo load it: {load}",
+                    archive.display()
+                )
             }
             Self::HoldsSourceTree { dir } => {
                 write!(f, "{} contains the source tree itself and cannot be copied into it.", dir.display())
@@ -66,18 +71,13 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
-            Self::HeadersMissing { release, path, kernel_exists: false } => {
+            Self::HeadersMissing { release, path, .. } => {
                 write!(f, "Your kernel headers for kernel {release} cannot be found at {}.", path.display())
             }
-            Self::HeadersMissing { release, path, kernel_exists: true } => write!(
-                f,
-                "Your kernel headers for kernel {release} cannot be found at {}.\nPlease install the linux-headers-{release} package or use the --kernelsourcedir option to tell DKMS where it's located.",
-                path.display()
-            ),
             Self::Locked { path, why } => write!(f, "Cannot lock {}: {why}", path.display()),
             Self::Inconsistent { left, tree } => {
                 let problems = if *left == 1 { "problem" } else { "problems" };
-                write!(f, "{left} {problems} found in {}.\nTo repair: dkms fsck --repair", tree.display())
+                write!(f, "{left} {problems} found in {}.\nTo repair: {}", tree.display(), Remedy::RepairTree)
             }
             Self::Interrupted { complete: true, .. } => {
                 f.write_str("Interrupted; the work was already complete.")
@@ -102,14 +102,14 @@ impl fmt::Display for Error {
                 f,
                 "DKMS tree already contains: {id}\nYou cannot add the same module/version combo more than once."
             ),
-            Self::NotInTree(id) => write!(
-                f,
-                "The module/version combo: {id} is not located in the DKMS tree.\nAdd it first: dkms add {id}"
-            ),
+            Self::NotInTree(id) => {
+                write!(f, "The module/version combo: {id} is not located in the DKMS tree.")
+            }
             Self::Broken { package, source } => write!(
                 f,
-                "{package} is broken!\nMissing the source directory or the symbolic link pointing to it: {}\nPut the source back, or remove the package with its modules: dkms remove {package} --all\nFile: {}/dkms.conf does not exist.",
+                "{package} is broken!\nMissing the source directory or the symbolic link pointing to it: {}\nPut the source back, or remove the package with its modules: {}\nFile: {}/dkms.conf does not exist.",
                 source.display(),
+                Remedy::RemoveAll(package.clone()),
                 source.display()
             ),
             Self::ConfNotFound { path } => {
