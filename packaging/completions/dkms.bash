@@ -222,7 +222,7 @@ _dkms_value() {
         --installtree) echo directory ;;
         --templatekernel) echo kernel ;;
         --archive) echo file ;;
-        --format) echo words text legacy json ;;
+        --format) echo format ;;
         --reason) echo nothing ;;
     esac
 }
@@ -238,7 +238,7 @@ _dkms_operand() {
         remove) echo package ;;
         status) echo package ;;
         autoinstall) echo nothing ;;
-        check) echo nothing ;;
+        check) echo package ;;
         preflight) echo file ;;
         fsck) echo nothing ;;
         conf) echo source ;;
@@ -248,7 +248,7 @@ _dkms_operand() {
         lint) echo source ;;
         disable) echo package ;;
         enable) echo package ;;
-        rollback) echo package ;;
+        rollback) echo name ;;
         match) echo nothing ;;
         mktarball) echo package ;;
         ldtarball) echo file ;;
@@ -273,8 +273,11 @@ _dkms_candidates() {
         version) _dkms_packages sources | grep "^${package%%/*}/" | cut -d/ -f2 ;;
         arch) uname -m ;;
         words) shift 3 && echo "$@" ;;
+        # For which action is the word behind.
+        format) case ${4:-} in status | format) echo text legacy json ;; *) echo text json ;; esac ;;
         action) echo "$_dkms_actions" ;;
         package) _dkms_packages ;;
+        name) _dkms_packages | cut -d/ -f1 ;;
         source) _dkms_packages sources ;;
     esac
 }
@@ -284,12 +287,19 @@ _dkms() {
     COMPREPLY=()
     if [ "$COMP_CWORD" -gt 0 ]; then prev=${COMP_WORDS[COMP_CWORD - 1]}; fi
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        case $before in -m | --module) package=$word ;; esac
+        case $before in
+            -m | --module) package=$word ;;
+            # A word that is no option's value, behind the action.
+            *) if [ -n "$action" ] && [ -z "$package" ] && [ "${word#-}" = "$word" ] && [ -z "$(_dkms_value "$before")" ]; then
+                package=$word
+            fi ;;
+        esac
         before=$word
         [ -z "$action" ] || continue
         case " ${_dkms_actions//$'\n'/ } " in *" $word "*) action=$word ;; esac
     done
     kind=$(_dkms_value "$prev")
+    if [ "$kind" = format ]; then kind="format $action"; fi
     if [ -z "$kind" ]; then
         case $cur in
             -*) kind="words $(_dkms_options "$action")" ;;

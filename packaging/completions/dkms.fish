@@ -18,13 +18,23 @@ function __dkms_kernels
     end
 end
 
-# The versions of the package that stands before the cursor.
+# The versions of the package that stands before the cursor: behind -m, or behind the action.
 function __dkms_versions
     set -l words (commandline -opc)
     set -l place (contains -i -- -m $words; or contains -i -- --module $words)
+    if test -z "$place"
+        set place 2
+    end
     set -l name (string split / -- "$words[(math $place + 1)]")[1]
     for package in (__dkms_packages; __dkms_sources)
         string replace -f "$name/" '' $package
+    end
+end
+
+function __dkms_formats
+    printf '%s\n' text json
+    if __fish_seen_subcommand_from status
+        echo legacy
     end
 end
 
@@ -70,6 +80,7 @@ complete -c dkms -n '__fish_seen_subcommand_from uninstall' -a '(__dkms_packages
 complete -c dkms -n '__fish_seen_subcommand_from unbuild' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from remove' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from status' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from check' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from preflight' -F
 complete -c dkms -n '__fish_seen_subcommand_from conf' -F -a '(__dkms_packages; __dkms_sources)'
 complete -c dkms -n '__fish_seen_subcommand_from why' -a '(__dkms_packages)'
@@ -78,7 +89,7 @@ complete -c dkms -n '__fish_seen_subcommand_from history' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from lint' -F -a '(__dkms_packages; __dkms_sources)'
 complete -c dkms -n '__fish_seen_subcommand_from disable' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from enable' -a '(__dkms_packages)'
-complete -c dkms -n '__fish_seen_subcommand_from rollback' -a '(__dkms_packages)'
+complete -c dkms -n '__fish_seen_subcommand_from rollback' -a '(__dkms_packages | string replace -r "/.*" "")'
 complete -c dkms -n '__fish_seen_subcommand_from mktarball' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from ldtarball' -F
 complete -c dkms -n '__fish_seen_subcommand_from mkdeb' -a '(__dkms_packages)'
@@ -114,7 +125,7 @@ complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remov
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l modprobe-on-install -d 'load modules for the devices of the running kernel'
 complete -c dkms -n '__fish_seen_subcommand_from install autoinstall match kernel_postinst' -l symlink-modules -d 'install links into the DKMS tree instead of copies'
 complete -c dkms -n '__fish_seen_subcommand_from add build install remove' -l rpm_safe_upgrade -d 'called from the scriptlets of an rpm package'
-complete -c dkms -n '__fish_seen_subcommand_from install status autoinstall check preflight conf history lint' -l format -x -a 'text legacy json' -d 'print as text or json; status also as legacy, the lines of dkms 2'
+complete -c dkms -n '__fish_seen_subcommand_from install status autoinstall check preflight conf history lint' -l format -x -a '(__dkms_formats)' -d 'print as text or json; status also as legacy, the lines of dkms 2'
 complete -c dkms -n '__fish_seen_subcommand_from log' -s f -l follow -d 'print what a running build writes, until it ends'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove autoinstall' -l dry-run -d 'print what would be done and why, and do nothing'
 complete -c dkms -n '__fish_seen_subcommand_from preflight' -l next -d 'the kernel that apt would install with the next upgrade'

@@ -57,9 +57,13 @@ pub(crate) enum Operand {
     Package,
     /// A package of the tree or of the source tree, a directory, a dkms.conf or a tarball.
     Source,
+    /// A package of the tree or of the source tree, a directory or a dkms.conf.
+    Conf,
     Tarball,
     /// A package by its name alone, or with a version.
     Name,
+    /// A package by its name alone.
+    BareName,
     /// Packages of a kernel's headers, or directories with headers; any number.
     Headers,
     Action,
@@ -165,7 +169,7 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
     ActionSpec {
         word: "check",
         action: Action::Check,
-        operand: Operand::Nothing,
+        operand: Operand::Name,
         is_common: true,
         summary: "report what would be missing after the next boot",
         manual: "Reports whether the next boot is complete. It looks at the running kernel and the newest one, or those given by -k, \
@@ -205,7 +209,7 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
     ActionSpec {
         word: "conf",
         action: Action::Conf,
-        operand: Operand::Source,
+        operand: Operand::Conf,
         is_common: false,
         summary: "print how a dkms.conf is understood",
         manual: "Prints how a dkms.conf is understood, and which file each value comes from.",
@@ -245,7 +249,7 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
     ActionSpec {
         word: "lint",
         action: Action::Lint,
-        operand: Operand::Source,
+        operand: Operand::Conf,
         is_common: false,
         summary: "find mistakes in a dkms.conf",
         manual: "Finds mistakes in a dkms.conf and its package: unknown directives, values that are lost or deprecated, a MAKE that \
@@ -279,7 +283,7 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
     ActionSpec {
         word: "rollback",
         action: Action::Rollback,
-        operand: Operand::Name,
+        operand: Operand::BareName,
         is_common: false,
         summary: "install the next older version, and keep it",
         manual: "Installs, in the place of the installed version of a package, the newest older one that is registered or kept \

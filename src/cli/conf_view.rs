@@ -3,7 +3,7 @@
 use crate::conf::{Effective, EvalContext, Settings, Strictness, override_names, read_effective, understand};
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
-use crate::model::{ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
+use crate::model::{Error, ExitCode, PackageId, PackageName, PackageVersion, Result, Target};
 use crate::plan::request::{ConfFormat, Subject};
 use crate::system::System;
 use crate::tree::Tree;
@@ -22,7 +22,7 @@ pub(crate) fn print(
     system: &System,
 ) -> Result<ExitCode> {
     let kernel = settings.kernel(&target.release);
-    let (path, id) = locate(subject, conf, settings);
+    let (path, id) = locate(subject, conf, settings)?;
     let effective = match id {
         Some(id) => {
             let view = EvalContext { package: Some(&id), kernel: &kernel, arch: &target.arch };
@@ -68,21 +68,24 @@ fn of_directory(
 }
 
 /// The file to read, and the package if it is known by name: the tree's source, else the source tree's.
+///
+/// # Errors
+/// It is in an archive.
 pub(crate) fn locate(
     subject: &Subject,
     conf: Option<&Path>,
     settings: &Settings,
-) -> (PathBuf, Option<PackageId>) {
-    match subject {
+) -> Result<(PathBuf, Option<PackageId>)> {
+    Ok(match subject {
         Subject::Directory(dir) => (dir.join("dkms.conf"), None),
-        Subject::Archive(archive) => (archive.join("dkms.conf"), None),
+        Subject::Archive(archive) => return Err(Error::NotLoaded { archive: archive.clone() }),
         Subject::Package(id) => {
             let added = Tree::at(&settings.dkms_tree).source(id).join("dkms.conf");
             let source = settings.source_tree.join(id.source_dir_name()).join("dkms.conf");
             let own = if added.is_file() || !source.is_file() { added } else { source };
             (conf.map_or(own, Path::to_owned), Some(id.clone()))
         }
-    }
+    })
 }
 
 /// The package that the file itself names.

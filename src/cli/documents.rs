@@ -166,7 +166,8 @@ fn bash() -> String {
         let operand = match entry.operand {
             Operand::Nothing => "nothing",
             Operand::Package | Operand::Name => "package",
-            Operand::Source => "source",
+            Operand::BareName => "name",
+            Operand::Source | Operand::Conf => "source",
             Operand::Tarball | Operand::Headers => "file",
             Operand::Action => "action",
         };
@@ -184,7 +185,7 @@ fn in_bash(complete: Complete) -> String {
         Complete::Arch => "arch".to_owned(),
         Complete::File => "file".to_owned(),
         Complete::Directory => "directory".to_owned(),
-        Complete::Words(words) => format!("words {}", words.join(" ")),
+        Complete::Format => "format".to_owned(),
         Complete::Anything => "nothing".to_owned(),
     }
 }
@@ -194,7 +195,9 @@ fn zsh() -> String {
     for entry in &ACTIONS {
         let _ = writeln!(text, "    '{}:{}'", entry.word, quoted(entry.summary));
     }
-    text.push_str(")\n\n_arguments -S \\\n");
+    text.push_str(")\n\nlocal word action\nfor word in ${words[2,CURRENT-1]}; do\n");
+    text.push_str("    if (( ${actions[(I)$word:*]} )); then action=$word; break; fi\ndone\n");
+    text.push_str("local -a options\n");
     for option in OPTIONS.iter().filter(|option| !option.is_deprecated()) {
         let summary = quoted(option.summary);
         let repeat = if option.is_repeatable { "'*'" } else { "" };
@@ -213,9 +216,28 @@ fn zsh() -> String {
             [one] => format!("{repeat}{one}"),
             several => format!("{repeat}{{{}}}", several.join(",")),
         };
-        let _ = writeln!(text, "    {spelled}'[{summary}]{value}' \\");
+        let words: Vec<&str> = only(option).map(Action::word).collect();
+        if !words.is_empty() {
+            let _ = write!(text, "[[ -z $action || ' {} ' == *\" $action \"* ]] && ", words.join(" "));
+        }
+        let _ = writeln!(text, "options+=({spelled}'[{summary}]{value}')");
     }
-    text.push_str("    '1:action:->action' \\\n    '*:package:->operand' && return\n");
+    text.push_str("_arguments -S $options '1:action:->action' '*:package:->operand' && return\n\n");
+    text.push_str(
+        "[[ $state == action ]] && _describe action actions\n[[ $state == operand ]] && case $line[1] in\n",
+    );
+    for entry in &ACTIONS {
+        let complete = match entry.operand {
+            Operand::Nothing => continue,
+            Operand::Package | Operand::Name => "_dkms_packages",
+            Operand::BareName => "_dkms_names",
+            Operand::Source | Operand::Conf => "_dkms_packages; _files",
+            Operand::Tarball | Operand::Headers => "_files",
+            Operand::Action => "_describe action actions",
+        };
+        let _ = writeln!(text, "    {}) {complete} ;;", entry.word);
+    }
+    text.push_str("esac\n");
     text
 }
 
@@ -227,7 +249,7 @@ fn in_zsh(complete: Complete) -> String {
         Complete::Arch | Complete::Anything => String::new(),
         Complete::File => "_files".to_owned(),
         Complete::Directory => "_files -/".to_owned(),
-        Complete::Words(words) => format!("({})", words.join(" ")),
+        Complete::Format => "_dkms_formats".to_owned(),
     }
 }
 
@@ -250,7 +272,8 @@ fn fish() -> String {
         let operand = match entry.operand {
             Operand::Nothing => continue,
             Operand::Package | Operand::Name => "-a '(__dkms_packages)'",
-            Operand::Source => "-F -a '(__dkms_packages; __dkms_sources)'",
+            Operand::BareName => "-a '(__dkms_packages | string replace -r \"/.*\" \"\")'",
+            Operand::Source | Operand::Conf => "-F -a '(__dkms_packages; __dkms_sources)'",
             Operand::Tarball | Operand::Headers => "-F",
             Operand::Action => "-a \"$actions\"",
         };
@@ -284,7 +307,7 @@ fn in_fish(complete: Complete) -> String {
         Complete::Arch | Complete::Anything => " -x".to_owned(),
         Complete::File => " -r -F".to_owned(),
         Complete::Directory => " -x -a '(__fish_complete_directories)'".to_owned(),
-        Complete::Words(words) => format!(" -x -a '{}'", words.join(" ")),
+        Complete::Format => " -x -a '(__dkms_formats)'".to_owned(),
     }
 }
 

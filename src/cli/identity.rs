@@ -15,7 +15,7 @@ impl Checker<'_> {
             if let Some(dir) = &self.args.source_dir {
                 return Ok(Subject::Directory(dir.clone()));
             }
-            if self.args.archive.is_some() && self.action != Action::Conf {
+            if self.args.archive.is_some() {
                 return self.archive().map(Subject::Archive);
             }
         }

@@ -31,7 +31,7 @@ pub(crate) fn print(
     system: &System,
 ) -> Result<ExitCode> {
     let kernel = settings.kernel(&target.release);
-    let (file, id) = locate(subject, None, settings);
+    let (file, id) = locate(subject, None, settings)?;
     let view = EvalContext { package: id.as_ref(), kernel: &kernel, arch: &target.arch };
     let findings = lint(&file, view, settings, system)?;
     let console = &system.console;

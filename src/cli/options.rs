@@ -14,7 +14,8 @@ pub(crate) enum Complete {
     Arch,
     File,
     Directory,
-    Words(&'static [&'static str]),
+    /// text and json; for status also legacy.
+    Format,
     Anything,
 }
 
@@ -358,7 +359,7 @@ pub(crate) const OPTIONS: [OptionSpec; 42] = [
     OptionSpec::value(
         Some("--format"),
         "FORMAT",
-        Complete::Words(&["text", "legacy", "json"]),
+        Complete::Format,
         |args, value| {
             args.format = Some(value.to_owned());
         },

@@ -16,6 +16,8 @@ impl Operand {
             Self::Source => " PACKAGE/VERSION | DIRECTORY | dkms.conf | TARBALL",
             Self::Tarball => " TARBALL",
             Self::Name => " PACKAGE[/VERSION]",
+            Self::BareName => " PACKAGE",
+            Self::Conf => " PACKAGE/VERSION | DIRECTORY | dkms.conf",
             Self::Headers => " [HEADER-PACKAGE|DIRECTORY]...",
             Self::Action => " ACTION",
         }

@@ -36,6 +36,13 @@ pub(crate) struct LintFinding {
     pub text: String,
 }
 
+/// How much a message of bash matters, and its line: what comes after a mistake in the syntax is not read.
+fn of_bash(message: &str) -> (Severity, Option<usize>) {
+    let is_syntax = ["syntax error", "unexpected EOF"].iter().any(|words| message.contains(words));
+    let line = message.split("line ").nth(1).and_then(|rest| rest.split(':').next()?.parse().ok());
+    (if is_syntax { Severity::Error } else { Severity::Warning }, line)
+}
+
 /// What is known of the package.
 struct Author<'a> {
     dir: &'a Path,
@@ -98,8 +105,10 @@ impl Author<'_> {
             }
             Err(error) => self.add(Severity::Error, None, error.in_one_line()),
             Ok(_) => {
-                let messages = effective.messages.iter();
-                messages.for_each(|line| self.add(Severity::Warning, None, shown_in_line(line)));
+                for message in &effective.messages {
+                    let (severity, line) = of_bash(message);
+                    self.add(severity, line, shown_in_line(message));
+                }
             }
         }
         for misquoted in &effective.misquoted {
@@ -126,7 +135,7 @@ impl Author<'_> {
             let text = format!(
                 "DEST_MODULE_LOCATION is not set. This distribution installs modules to {location} whatever it says; others refuse the package."
             );
-            self.add(Severity::Warning, None, text);
+            self.add(Severity::Hint, None, text);
         }
         if !self.conf.autoinstall.is_yes() && self.line_of("AUTOINSTALL").is_none() {
             let text = "AUTOINSTALL is not \"yes\": new kernels do not get the module unless it is installed by hand.";

@@ -4,7 +4,7 @@ use crate::archive::source::AddOptions;
 use crate::build::build;
 use crate::build::preparation::{BuildOptions, require_headers};
 use crate::build::resign::sign_if_pending;
-use crate::inspect::inputs::staleness;
+use crate::inspect::inputs::{remembered_failure, staleness};
 use crate::inspect::installed::is_intact;
 use crate::inspect::signature::pending_signature;
 use crate::install::install;
@@ -290,11 +290,9 @@ fn carry_out(
 
 /// A build that is installed although a later one failed is not what its author expects.
 fn tell_failure_since(session: &WriteSession<'_>, id: &BuildId) {
-    if let Some(failure) = session.tree().failure(id) {
+    // One of another source, which was taken back since, means nothing.
+    if let Some(Error::FailedBefore { at, reason, .. }) = remembered_failure(session, id) {
         let console = &session.system.console;
-        console.warn(format!(
-            "{id}: the last build failed on {} ({}); an earlier one is installed.",
-            failure.at, failure.reason
-        ));
+        console.warn(format!("{id}: the last build failed on {at} ({reason}); an earlier one is installed."));
     }
 }

@@ -39,6 +39,13 @@ fn completed(words: &[&str]) -> Vec<String> {
 #[case(&["dkms", "build", "-m", ""], &["foo-bar", "m"])]
 #[case(&["dkms", "install", "m/1.0", "-k", ""], &[K, "6.9.0-1-amd64"])]
 #[case(&["dkms", "status", "--format", "j"], &["json"])]
+#[case(&["dkms", "status", "--format", ""], &["json", "legacy", "text"])]
+#[case(&["dkms", "check", "--format", ""], &["json", "text"])]
+#[case(&["dkms", "check", ""], &["m/1.0"])]
+#[case(&["dkms", "rollback", ""], &["m"])]
+#[case(&["dkms", "install", "foo-bar", "-v", ""], &["2.0"])]
+#[case(&["dkms", "install", "-k", "x", "foo-bar", "-v", ""], &["2.0"])]
+#[case(&["dkms", "autoinstall", ""], &[])]
 fn packages_versions_kernels_and_options_are_completed(#[case] words: &[&str], #[case] expected: &[&str]) {
     assert_eq!(completed(words), expected);
 }

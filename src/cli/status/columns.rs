@@ -1,7 +1,7 @@
 //! `status` on a terminal: aligned columns, with failures, staleness and their reasons. A pipe gets the lines of `text`.
 
 use super::filter::Patterns;
-use super::items::{Item, Row, View};
+use super::items::{Failure, Item, Row, View};
 use crate::cli::table::{self, Cell};
 use crate::inspect::inputs::staleness;
 use crate::model::{Arch, BuildState, PackageId, Target};
@@ -10,7 +10,6 @@ use crate::tree::FailureRecord;
 use std::time::SystemTime;
 
 /// A remembered failure, and when it was written.
-type Failure = (Target, FailureRecord, Option<SystemTime>);
 
 /// The items of every filter, and the failures that they let pass.
 pub(crate) struct Table<'a> {
@@ -26,7 +25,7 @@ impl<'a> Table<'a> {
 
     /// Adds the rows of one package.
     pub(crate) fn add(&mut self, id: &PackageId, items: &[Item], filter: &Patterns) {
-        let failures = self.view.tree.failures(id);
+        let failures = self.view.failures(id);
         let failures: Vec<_> =
             failures.into_iter().filter(|(target, ..)| filter.wants_target(target)).collect();
         for item in items {

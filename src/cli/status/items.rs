@@ -2,15 +2,17 @@
 
 use super::filter::Patterns;
 use crate::conf::Settings;
+use crate::inspect::inputs::staleness;
 use crate::kernel::WeakLinks;
 use crate::model::{BuildId, BuildState, KernelRelease, PackageId, SourceState, Target};
 use crate::session::Session;
 use crate::system::System;
 use crate::system::dir;
 use crate::system::files::same_content;
-use crate::tree::{Build, Built, Package, Tree};
+use crate::tree::{Build, Built, FailureRecord, Package, Tree};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// What is said in one line.
 #[derive(Debug)]
@@ -78,6 +80,9 @@ impl std::fmt::Display for RowFlaw {
     }
 }
 
+/// What failed, and when that was recorded.
+pub(crate) type Failure = (Target, FailureRecord, Option<SystemTime>);
+
 pub(crate) struct View<'a> {
     pub tree: &'a Tree,
     pub settings: &'a Settings,
@@ -90,6 +95,16 @@ impl<'a> View<'a> {
     pub(crate) fn new(session: &'a Session<'a>) -> Self {
         let (settings, system) = (session.settings, session.system);
         Self { tree: session.tree(), settings, system, session, weak: OnceCell::new() }
+    }
+
+    /// The failures of a package, but for those of something that is not tried any more: a build that is up to date is there.
+    pub(crate) fn failures(&self, id: &PackageId) -> Vec<Failure> {
+        let is_current = |target: &Target| {
+            let built = self.tree.built(&BuildId::new(id.clone(), target.clone()));
+            built.is_some_and(|built| built.record().is_some() && staleness(self.session, &built).is_none())
+        };
+        let failures = self.tree.failures(id).into_iter();
+        failures.filter(|(target, ..)| !is_current(target)).collect()
     }
 
     pub(crate) fn items(&self, package: &Package, filter: &Patterns) -> Vec<Item> {

@@ -164,7 +164,7 @@ fn failures(id: &PackageId, view: &View<'_>) -> Vec<FailureStatus> {
         isolation: record.isolation,
         log: record.log.and_then(|_| log(&target)),
     };
-    view.tree.failures(id).into_iter().map(status).collect()
+    view.failures(id).into_iter().map(status).collect()
 }
 
 fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {

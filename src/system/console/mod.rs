@@ -173,7 +173,7 @@ impl Console {
 
     /// Shows, until the value is dropped, that a package is being built.
     pub(crate) fn work(&self, work: Work) -> progress::Shown {
-        if self.brief.load(Ordering::Relaxed) && !self.terminal.is_live {
+        if !self.terminal.is_live {
             self.say(work.begins());
         }
         progress::show(&self.shared, work)

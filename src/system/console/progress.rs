@@ -149,7 +149,11 @@ impl Progress {
         let shown = |running: &Running| running.work.in_short(now.saturating_duration_since(running.since));
         let running: Vec<String> = self.running.iter().map(shown).collect();
         if let [only] = self.running.as_slice() {
-            return line + &shown_in_line(&format!("{}  log: {}", running.concat(), only.work.log.display()));
+            let shown = line.clone() + &shown_in_line(&running.concat());
+            let with_log = format!("{shown}  log: {}", shown_in_line(&only.work.log.display().to_string()));
+            // A path that is cut leads nowhere.
+            let fits = self.terminal.width.is_none_or(|width| with_log.chars().count() < width);
+            return if fits { with_log } else { shown };
         }
         line + &shown_in_line(&running.join(" | "))
     }
