@@ -1,7 +1,6 @@
-//! Which compiler a name means, and how it is known that it is still the same one.
+//! Which compiler this program stands for, and how it is known that it is still the same one.
 
 use crate::table::Tables;
-use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,6 +9,8 @@ use std::process::{Command, Stdio};
 
 /// Programs that a compiler starts (gcc(1), -print-prog-name).
 const PARTS: [&str; 3] = ["cc1", "as", "ld"];
+/// Beside this program: links of the same names to the compilers.
+const COMPILERS: &str = ".compilers";
 
 /// A compiler.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,28 +20,20 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// The first program of this name in PATH that is not this one.
+    /// The one that dkms has put this program before. What PATH is now, and under which name this program was called, does
+    /// not matter: a build may have changed either.
     #[must_use]
-    pub fn find(name: &OsStr) -> Option<Self> {
-        let own = fs::metadata("/proc/self/exe").or_else(|_| fs::metadata(std::env::current_exe()?)).ok()?;
-        let path = std::env::var_os("PATH")?;
-        let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| {
-            let Ok(data) = fs::metadata(path) else { return false };
-            let is_own = data.ino() == own.ino() && data.dev() == own.dev();
-            data.is_file() && data.permissions().mode() & 0o111 != 0 && !is_own
-        });
-        Some(Self { path: found? })
+    pub fn behind_this_name() -> Option<Self> {
+        let own = std::env::current_exe().ok()?;
+        let path = fs::read_link(own.parent()?.join(COMPILERS).join(own.file_name()?)).ok()?;
+        Some(Self { path })
     }
 
     /// The compiler and its parts, as lines that are others when one of them is exchanged. `None` where that cannot be found
     /// out.
     #[must_use]
     pub fn identity(&self, tables: &Tables) -> Option<String> {
-        if !self.path.is_absolute() {
-            return None;
-        }
-        let real = fs::canonicalize(&self.path).ok()?;
-        let driver = line(&real)?;
+        let driver = line(&fs::canonicalize(&self.path).ok()?)?;
         let parts = tables.parts(&driver).or_else(|| {
             let parts = self.parts()?;
             tables.put_parts(&driver, &parts);
@@ -48,13 +41,17 @@ impl Compiler {
         })?;
         let mut identity = format!("{}\n{driver}", self.path.to_str()?);
         for part in parts.lines() {
-            identity.push_str(&line(Path::new(part))?);
+            // One without a directory is what PATH has now, if it has it: clang compiles and assembles by itself.
+            let found = if part.contains('/') { Some(PathBuf::from(part)) } else { in_path(part) };
+            match found {
+                Some(path) => identity.push_str(&line(&path)?),
+                None => identity.push('\n'),
+            }
         }
         Some(identity)
     }
 
-    /// The paths of the programs that it starts, a line each. A compiler names a part that it does not have as it was asked for:
-    /// clang compiles and assembles by itself.
+    /// The programs that it starts, a line each, as it names them.
     fn parts(&self) -> Option<String> {
         let mut parts = String::new();
         for part in PARTS {
@@ -62,17 +59,18 @@ impl Compiler {
             command.arg(format!("-print-prog-name={part}")).stdin(Stdio::null()).stderr(Stdio::null());
             let done = command.output().ok().filter(|done| done.status.success())?;
             let path = String::from_utf8(done.stdout).ok()?;
-            let path = path.trim_end();
-            let found = match path.contains('/') {
-                true => Some(PathBuf::from(path)),
-                false => Self::find(OsStr::new(path)).map(|found| found.path),
-            };
-            if let Some(path) = found.filter(|path| path.is_absolute()) {
-                writeln!(parts, "{}", path.to_str()?).ok()?;
-            }
+            writeln!(parts, "{}", path.trim_end()).ok()?;
         }
         Some(parts)
     }
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let is_program = |path: &PathBuf| {
+        fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(is_program)
 }
 
 /// A file, as a line that is another one when the file was exchanged.

@@ -1,19 +1,29 @@
 //! Which calls of a compiler are probes, and what their answers depend on.
+//!
+//! Everything here is a list of what is known to be harmless. What is not in it goes to the compiler.
 
 use crate::compiler::Compiler;
 use crate::table::Tables;
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 /// Variables that answers depend on (gcc(1), "Environment Variables"; locale(7)).
 const VARIABLES: [&str; 8] =
     ["LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "GCC_COLORS", "GCC_URLS", "SOURCE_DATE_EPOCH"];
 /// Variables by which a compiler reads or writes other files, or is another one.
-const FOREIGN: [&str; 13] = [
+const FOREIGN: [&str; 26] = [
     "CCC_ADD_ARGS",
     "CCC_OVERRIDE_OPTIONS",
+    "CC_LOG_DIAGNOSTICS",
+    "CC_PRINT_HEADERS",
+    "CC_PRINT_INTERNAL_STAT",
+    "CC_PRINT_INTERNAL_STAT_FILE",
+    "CC_PRINT_OPTIONS",
+    "CC_PRINT_PROC_STAT",
+    "CC_PRINT_PROC_STAT_FILE",
+    "CLANG_CONFIG_FILE_SYSTEM_DIR",
+    "CLANG_CONFIG_FILE_USER_DIR",
+    "CLANG_NO_DEFAULT_CONFIG",
     "COMPILER_PATH",
     "CPATH",
     "C_INCLUDE_PATH",
@@ -21,16 +31,18 @@ const FOREIGN: [&str; 13] = [
     "GCC_COMPARE_DEBUG",
     "GCC_EXEC_PREFIX",
     "GCC_EXTRA_DIAGNOSTIC_OUTPUT",
+    "GCC_SPECS",
+    "LD_AUDIT",
     "LD_LIBRARY_PATH",
     "LD_PRELOAD",
     "LIBRARY_PATH",
     "SUNPRO_DEPENDENCIES",
+    "TERM_URLS",
 ];
 /// Options whose value is the next argument.
-const WITH_VALUE: [&str; 9] =
-    ["-D", "-U", "-I", "-isystem", "-iquote", "-idirafter", "--param", "-target", "-mllvm"];
+const WITH_VALUE: [&str; 4] = ["-D", "-U", "--param", "-target"];
 /// Options that stand for themselves.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 10] = [
     "-w",
     "-P",
     "-ansi",
@@ -40,15 +52,43 @@ const PLAIN: [&str; 12] = [
     "-nostdinc",
     "-pedantic",
     "-pedantic-errors",
-    "-integrated-as",
-    "-no-integrated-as",
     "-Qunused-arguments",
 ];
+/// Options `-fNAME=VALUE` whose value is no file.
+const VALUED: [&str; 26] = [
+    "align-functions",
+    "align-jumps",
+    "align-loops",
+    "cf-protection",
+    "debug-prefix-map",
+    "diagnostics-color",
+    "excess-precision",
+    "file-prefix-map",
+    "fp-contract",
+    "lto",
+    "macro-prefix-map",
+    "max-errors",
+    "min-function-alignment",
+    "patchable-function-entry",
+    "sanitize",
+    "sanitize-coverage",
+    "sanitize-recover",
+    "sanitize-trap",
+    "sched-pressure",
+    "stack-protector",
+    "strict-flex-arrays",
+    "tls-model",
+    "trivial-auto-var-init",
+    "visibility",
+    "zero-call-used-regs",
+    "asan-shadow-offset",
+];
 /// Of what begins like an option of code generation: what reads or writes files, or says how long it took.
-const WITH_FILES: [&str; 17] = [
+const WITH_FILES: [&str; 19] = [
     "-fplugin",
     "-fprofile",
     "-fauto-profile",
+    "-fbranch-probabilities",
     "-ftest-coverage",
     "-fdump",
     "-fopt-info",
@@ -59,27 +99,27 @@ const WITH_FILES: [&str; 17] = [
     "-fproc-stat",
     "-fcompare-debug",
     "-fmodule",
-    "-fself-test",
     "-fsave-optimization",
     "-fcrash",
+    "-fno-integrated-as",
     "-gsplit-dwarf",
+    "-mllvm",
 ];
-/// A warning that depends on what is in the working directory.
-const ABOUT_DIRECTORIES: &str = "-Wmissing-include-dirs";
+/// Warnings that depend on which directories exist.
+const ABOUT_DIRECTORIES: [&str; 2] = ["missing-include-dirs", "-Weverything"];
+/// Options of the assembler, but for those that begin with `-m`.
+const ASSEMBLER: [&str; 4] = ["--noexecstack", "--fatal-warnings", "-gdwarf-4", "-gdwarf-5"];
 const NOTHING: &str = "/dev/null";
 /// In a key, in the place of the name of a temporary file.
 const TEMPORARY: &str = ".tmp_/tmp";
 const KEY: &str = "dkms-cc 1";
-const FEWEST_PARTS: usize = 4;
 
 /// A probe: what is compiled is empty, and what comes of it is thrown away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// With a general name in the place of the output's.
     args: Vec<String>,
-    variables: Vec<(&'static str, Option<String>)>,
-    /// Where it matters.
-    dir: Option<String>,
+    variables: String,
 }
 
 impl Request {
@@ -91,63 +131,19 @@ impl Request {
         }
         let args: Vec<&str> = args.iter().map(|arg| arg.to_str()).collect::<Option<_>>()?;
         let (args, output) = general(&args)?;
-        let variables = VARIABLES.map(|name| match std::env::var_os(name) {
-            Some(value) => Some((name, Some(value.into_string().ok()?))),
-            None => Some((name, None)),
-        });
-        let variables = variables.into_iter().collect::<Option<_>>()?;
-        let dir = match args.iter().any(|arg| arg.starts_with(ABOUT_DIRECTORIES)) {
-            true => Some(std::env::current_dir().ok()?.into_os_string().into_string().ok()?),
-            false => None,
+        let line = |name: &str| match std::env::var_os(name) {
+            Some(value) => Some(format!("{name}={}\n", value.to_str()?)),
+            None => Some(format!("{name}\n")),
         };
-        Some((Self { args, variables, dir }, output.into()))
+        let variables = VARIABLES.into_iter().map(line).collect::<Option<String>>()?;
+        Some((Self { args, variables }, output.into()))
     }
 
     /// Everything that the answer depends on, as one text.
     #[must_use]
     pub fn key(&self, compiler: &Compiler, tables: &Tables) -> Option<String> {
         let identity = compiler.identity(tables)?;
-        let value =
-            |value: &Option<String>| value.as_ref().map_or_else(String::new, |value| format!("={value}"));
-        let variables = self.variables.iter().map(|(name, text)| format!("{name}{}\n", value(text)));
-        let parts = [KEY.to_owned(), identity, variables.collect(), self.dir.clone().unwrap_or_default()];
-        Some(parts.into_iter().chain(self.args.iter().cloned()).collect::<Vec<_>>().join("\0"))
-    }
-
-    /// The request of a key, which a build may have written: held to be one only where it is a probe.
-    #[must_use]
-    pub fn from_key(key: &str) -> Option<(Compiler, Self)> {
-        let parts: Vec<&str> = key.split('\0').collect();
-        let (head, args) = parts.split_at_checked(FEWEST_PARTS)?;
-        let [KEY, identity, variables, dir] = head else { return None };
-        let (args, _) = general(args).filter(|(found, _)| found.iter().eq(args.iter()))?;
-        let path = PathBuf::from(identity.lines().next()?);
-        let mut values = Vec::new();
-        for (name, line) in VARIABLES.into_iter().zip(variables.lines()) {
-            let value = line.strip_prefix(name)?;
-            values.push((name, value.strip_prefix('=').map(str::to_owned)));
-        }
-        let dir = Some((*dir).to_owned()).filter(|dir| !dir.is_empty());
-        Some((Compiler { path }, Self { args, variables: values, dir }))
-    }
-
-    /// Lets a compiler be asked it, with this output in the place of a temporary file.
-    pub fn prepare(&self, command: &mut Command, output: &Path) {
-        for arg in &self.args {
-            match arg == TEMPORARY {
-                true => command.arg(output),
-                false => command.arg(arg),
-            };
-        }
-        for (name, value) in &self.variables {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        if let Some(dir) = &self.dir {
-            command.current_dir(dir);
-        }
+        Some(format!("{KEY}\0{identity}\0{}\0{}", self.variables, self.args.join("\0")))
     }
 }
 
@@ -174,7 +170,11 @@ fn general(args: &[&str]) -> Option<(Vec<String>, String)> {
             }
             // A file named before its language would be taken by its suffix.
             NOTHING if language && !input => input = true,
-            option if WITH_VALUE.contains(&option) => found.push((*rest.next()?).to_owned()),
+            // Compilers read further arguments from a file, also in the place of a value.
+            option if WITH_VALUE.contains(&option) => {
+                let value = rest.next().filter(|value| !value.starts_with('@'))?;
+                found.push((*value).to_owned());
+            }
             option if is_harmless(option) => {}
             _ => return None,
         }
@@ -187,69 +187,40 @@ fn is_temporary(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (dir, file) = name.rsplit_once('/').unwrap_or(("", name));
     let dir = dir.rsplit('/').next().unwrap_or_default();
-    let in_own_dir =
-        file == "tmp" && dir.strip_prefix(".tmp_").is_some_and(|id| id.is_empty() || is_number(id));
+    let in_own_dir = file == "tmp" && dir.strip_prefix(".tmp_").is_some_and(is_number);
     let middle =
         file.strip_prefix('.').and_then(|file| file.strip_suffix(".tmp").or(file.strip_suffix(".o")));
     in_own_dir || middle.is_some_and(is_number)
 }
 
-/// Whether an option neither reads nor writes a file that matters to an empty input.
+/// Whether an option neither reads nor writes a file.
 fn is_harmless(option: &str) -> bool {
     if PLAIN.contains(&option) {
         return true;
     }
-    if WITH_FILES.iter().any(|prefix| option.starts_with(prefix)) {
+    if WITH_FILES.iter().any(|prefix| option.starts_with(prefix))
+        || ABOUT_DIRECTORIES.iter().any(|words| option.contains(words))
+    {
         return false;
     }
-    let value = option.split_once('=').map_or("", |(_, value)| value);
-    let kind = option.get(..2).unwrap_or_default();
-    match kind {
-        "-D" | "-U" | "-I" | "-O" | "-g" => option.len() >= 2,
-        "-W" => {
-            // -Wa, -Wp, -Wl: options of other programs, which can be listings and dependencies.
-            let foreign =
-                option.strip_prefix("-Wa,").map(|rest| rest.starts_with("-a") || rest.contains('/'));
-            !option.starts_with("-Wp,")
-                && !option.starts_with("-Wl,")
-                && !foreign.unwrap_or(value.contains('/'))
-        }
-        // A value with a path is a file, but for the names that files have in debug information.
-        "-f" => {
-            !value.contains('/') || option.split('=').next().is_some_and(|name| name.ends_with("-prefix-map"))
-        }
-        "-m" | "-s" => (kind == "-m" || option.starts_with("-std=")) && !value.contains('/'),
-        "--" => option.starts_with("--param=") || option.starts_with("--target="),
+    let is_path = option.contains('/');
+    match option.get(..2).unwrap_or_default() {
+        "-D" | "-U" => true,
+        "-O" | "-g" | "-m" => !is_path,
+        "-W" => match option.split_once(',') {
+            Some(("-Wa", part)) => {
+                !part.contains([',', '/', '@']) && (ASSEMBLER.contains(&part) || part.starts_with("-m"))
+            }
+            Some(_) => false,
+            None => !is_path,
+        },
+        "-f" => match option[2..].split_once('=') {
+            Some((name, _)) => VALUED.contains(&name),
+            None => !is_path,
+        },
+        "-s" => option.starts_with("-std=") && !is_path,
+        "--" => ["--param=", "--target="].iter().any(|prefix| option.starts_with(prefix)) && !is_path,
         _ => false,
-    }
-}
-
-/// A private directory for one output, gone with this.
-#[derive(Debug)]
-pub struct Scratch {
-    dir: PathBuf,
-    output: PathBuf,
-}
-
-impl Scratch {
-    /// Below /tmp, which is private behind walls.
-    #[must_use]
-    pub fn new() -> Option<Self> {
-        let dir = std::env::temp_dir().join(format!("dkms-cc.{}", std::process::id()));
-        fs::create_dir(&dir).ok()?;
-        let output = dir.join("output");
-        Some(Self { dir, output })
-    }
-
-    #[must_use]
-    pub fn output(&self) -> &Path {
-        &self.output
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -259,7 +230,7 @@ mod tests {
     use rstest::rstest;
 
     const TYPICAL: &str = "-Werror -D__KERNEL__ -std=gnu11 -mno-sse --param=allow-store-data-races=0 -g -gz=zlib -O2 \
-                           -ffile-prefix-map=/var/lib/dkms/m/1/build=/usr/src/m-1 -isystem /usr/include -Wa,-mx86-used-note=no";
+                           -ffile-prefix-map=/var/lib/dkms/m/1/build=/usr/src/m-1 -fcf-protection=none -Wa,-mx86-used-note=no";
 
     fn words(text: &str) -> Vec<&str> {
         text.split_whitespace().collect()
@@ -272,6 +243,7 @@ mod tests {
     #[case::nothing("-S -x c /dev/null -o /dev/null", true)]
     #[case::assembler("-c -x assembler-with-cpp /dev/null -o .tmp_1/tmp", true)]
     #[case::preprocessed("-E -x c /dev/null -o /dev/null", true)]
+    #[case::parameter("--param asan-stack=1 -c -x c /dev/null -o /dev/null", true)]
     #[case::result_is_used("-c -x c /dev/null -o empty.o", false)]
     #[case::result_on_stdout("-E -x c /dev/null", false)]
     #[case::source("-c -x c test.c -o /dev/null", false)]
@@ -280,14 +252,24 @@ mod tests {
     #[case::language_by_suffix("-c /dev/null -o /dev/null", false)]
     #[case::linked("-x c /dev/null -o /dev/null", false)]
     #[case::header("-include linux/kconfig.h -c -x c /dev/null -o /dev/null", false)]
+    #[case::directory("-Iinclude -c -x c /dev/null -o /dev/null", false)]
+    #[case::missing_directory("-Wmissing-include-dirs -c -x c /dev/null -o /dev/null", false)]
+    #[case::missing_directory_as_error("-Werror=missing-include-dirs -c -x c /dev/null -o /dev/null", false)]
     #[case::response_file("@options -c -x c /dev/null -o /dev/null", false)]
+    #[case::response_file_as_value("-D @options -c -x c /dev/null -o /dev/null", false)]
+    #[case::response_file_of_assembler("-Wa,@options -c -x c /dev/null -o /dev/null", false)]
     #[case::plugin("-fplugin=x.so -c -x c /dev/null -o /dev/null", false)]
-    #[case::list("-fsanitize-ignorelist=/x -c -x c /dev/null -o /dev/null", false)]
+    #[case::list("-fsanitize-ignorelist=x -c -x c /dev/null -o /dev/null", false)]
+    #[case::record("-foptimization-record-file=x -c -x c /dev/null -o /dev/null", false)]
+    #[case::backend("-mllvm -stats -c -x c /dev/null -o /dev/null", false)]
     #[case::dependencies("-Wp,-MMD,x.d -c -x c /dev/null -o /dev/null", false)]
     #[case::dependencies_of_gcc("-MD -c -x c /dev/null -o /dev/null", false)]
-    #[case::listing("-Wa,-adhln=x -c -x c /dev/null -o /dev/null", false)]
+    #[case::dependencies_of_assembler("-Wa,--MD,x -c -x c /dev/null -o /dev/null", false)]
+    #[case::listing("-Wa,-W,-alh=x -c -x c /dev/null -o /dev/null", false)]
     #[case::specs("-specs=x -c -x c /dev/null -o /dev/null", false)]
     #[case::other_parts("-B/x -c -x c /dev/null -o /dev/null", false)]
+    #[case::other_assembler("-no-integrated-as -c -x c /dev/null -o /dev/null", false)]
+    #[case::wrapper("-wrapper x -c -x c /dev/null -o /dev/null", false)]
     #[case::question("-print-file-name=plugin", false)]
     #[case::version("--version", false)]
     #[case::no_value("-c -x c /dev/null -o", false)]
@@ -305,33 +287,5 @@ mod tests {
         assert_ne!(first.1, second.1);
         let thrown = general(&words("-c -x c /dev/null -o /dev/null")).unwrap();
         assert_ne!(first.0, thrown.0);
-    }
-
-    fn request(args: &str, variables: [Option<&str>; VARIABLES.len()]) -> Request {
-        let variables = VARIABLES.into_iter().zip(variables.map(|value| value.map(str::to_owned)));
-        Request { args: general(&words(args)).unwrap().0, variables: variables.collect(), dir: None }
-    }
-
-    #[test]
-    fn key_holds_its_request() {
-        let dir = tempfile::tempdir().unwrap();
-        let tables = Tables::at(dir.path());
-        let compiler = Compiler { path: "/bin/sh".into() };
-        tables.put_parts(&crate::table::tests::line_of("/bin/sh"), "/bin/true\n");
-        let mut values = [None; VARIABLES.len()];
-        values[0] = Some("C");
-        values[2] = Some("");
-        let request = request("-O2 -c -x c /dev/null -o .tmp_7/tmp", values);
-        let key = request.key(&compiler, &tables).unwrap();
-        assert_eq!(Request::from_key(&key), Some((compiler, request)));
-    }
-
-    #[rstest]
-    #[case::no_probe("-c\0x.c")]
-    #[case::not_general("-c\0-x\0c\0/dev/null\0-o\0/etc/.tmp_1/tmp")]
-    #[case::empty("")]
-    fn forged_key_is_refused(#[case] args: &str) {
-        let variables = VARIABLES.map(|name| format!("{name}\n")).concat();
-        assert_eq!(Request::from_key(&format!("{KEY}\0/usr/bin/gcc\n\0{variables}\0\0{args}")), None);
     }
 }

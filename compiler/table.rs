@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,6 @@ const ANSWER: &str = "answer-";
 const PARTS: &str = "parts-";
 /// Answers with their keys are far smaller.
 const LARGEST: u64 = 256 << 10;
-/// A kernel's build asks some thirty questions; one package's own some more.
-const MOST_LEARNED: usize = 512;
 
 /// The tables that answers are looked up in; new ones go to the first.
 #[derive(Debug)]
@@ -30,12 +28,6 @@ impl Tables {
         let value = std::env::var_os(VARIABLE)?;
         let mut paths = std::env::split_paths(&value).filter(|path| path.is_absolute());
         Some(Self { own: paths.next()?, common: paths.next() })
-    }
-
-    /// One table.
-    #[must_use]
-    pub fn at(dir: &Path) -> Self {
-        Self { own: dir.to_owned(), common: None }
     }
 
     /// The answer for a key.
@@ -71,20 +63,13 @@ impl Tables {
     fn write(&self, kind: &str, key: &str, content: &[u8]) {
         let path = self.own.join(name(kind, key));
         let new = self.own.join(format!("new-{}", std::process::id()));
-        let written = fs::write(&new, content).and_then(|()| fs::rename(&new, path));
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).open(&new);
+        let written = file.and_then(|mut file| file.write_all(content)).and_then(|()| fs::rename(&new, path));
         if written.is_err() {
             let _ = fs::remove_file(&new);
         }
     }
-}
-
-/// The keys that a table has answers for.
-pub fn keys(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_answer =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(ANSWER));
-    let contents = names.filter(is_answer).take(MOST_LEARNED).filter_map(|path| read(&path).ok());
-    contents.filter_map(|content| Some(decode(&content)?.0)).collect()
 }
 
 fn name(kind: &str, key: &str) -> String {
@@ -128,41 +113,42 @@ fn decode(bytes: &[u8]) -> Option<(String, Answer)> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     fn answer() -> Answer {
         let (stdout, stderr) = (b"out".to_vec(), b"gcc: error: no".to_vec());
         Answer { code: 1, stdout, stderr, object: Some(vec![0, 255]) }
     }
 
-    /// What a file is known by.
-    pub fn line_of(path: &str) -> String {
-        let path = fs::canonicalize(path).unwrap();
-        let data = fs::metadata(&path).unwrap();
-        let time = format!("{}.{:09}", data.mtime(), data.mtime_nsec());
-        format!("{} {} {} {time}\n", path.display(), data.size(), data.ino())
+    fn tables(own: &Path, common: Option<&Path>) -> Tables {
+        Tables { own: own.to_owned(), common: common.map(Path::to_owned) }
+    }
+
+    fn files(dir: &Path) -> Vec<PathBuf> {
+        fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path()).collect()
     }
 
     #[test]
     fn answer_comes_back_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let tables = Tables::at(dir.path());
+        let tables = tables(dir.path(), None);
         tables.put("key", &answer());
         assert_eq!(tables.get("key"), Some(answer()));
         assert_eq!(tables.get("other"), None);
-        assert_eq!(keys(dir.path()), ["key"]);
+        tables.put_parts("driver\n", "as\n");
+        assert_eq!(tables.parts("driver\n").as_deref(), Some("as\n"));
+        assert_eq!(tables.parts("other\n"), None);
     }
 
     #[test]
     fn common_table_is_read_and_not_written() {
         let (own, common) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        Tables::at(common.path()).put("known", &answer());
-        let tables = Tables { own: own.path().to_owned(), common: Some(common.path().to_owned()) };
+        tables(common.path(), None).put("known", &answer());
+        let tables = tables(own.path(), Some(common.path()));
         assert_eq!(tables.get("known"), Some(answer()));
         tables.put("new", &answer());
-        assert_eq!(keys(common.path()), ["known"]);
+        assert_eq!((files(own.path()).len(), files(common.path()).len()), (1, 1));
     }
 
     #[test]
@@ -178,9 +164,9 @@ pub mod tests {
     #[test]
     fn link_in_a_table_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
-        let tables = Tables::at(dir.path());
+        let tables = tables(dir.path(), None);
         tables.put("key", &answer());
-        let entry = fs::read_dir(dir.path()).unwrap().flatten().next().unwrap().path();
+        let entry = files(dir.path()).remove(0);
         fs::rename(&entry, dir.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), &entry).unwrap();
         assert_eq!(tables.get("key"), None);

@@ -7,7 +7,7 @@
 use crate::build::isolation;
 use crate::build::jobs::{Shared, SharedJobs};
 use crate::build::preparation::Preparation;
-use crate::build::probes::{CommonProbes, Probes};
+use crate::build::probes::Probes;
 use crate::conf::{Isolation, IsolationPolicy, Script};
 use crate::model::{BuildId, Error, Result, millis};
 use crate::programs::log::was_without_room;
@@ -92,7 +92,7 @@ impl<'a> BuildDir<'a> {
         let (conf, release) = (&preparation.conf, id.target.release.as_str());
         let lines = [conf.make_command(|expr| regex::matches(expr, release)), conf.script(Script::PreBuild)];
         let lines: Vec<&str> = lines.into_iter().flatten().collect();
-        let probes = Probes::prepare(session, &preparation.environment, &lines, (&stage, &scratch), common);
+        let probes = Probes::prepare(session, &preparation.environment, &lines, &stage, common);
         let mut place = Self {
             id: id.clone(),
             owner: id.package.to_string(),
@@ -117,9 +117,7 @@ impl<'a> BuildDir<'a> {
         if let Some(probes) = &place.probes {
             let sandbox = place.confinement.as_ref().map(|(_, sandbox)| sandbox);
             probes.give(sandbox.and_then(|sandbox| sandbox.walls.user()))?;
-            let has_own_files = sandbox.is_some_and(|sandbox| sandbox.walls.has(Wall::Files));
-            let scratch = if has_own_files { Path::new("/tmp") } else { &scratch };
-            probes.enter(&mut place.environment, scratch, session.system);
+            probes.enter(&mut place.environment, session.system);
         }
         Ok(place)
     }
@@ -132,6 +130,7 @@ impl<'a> BuildDir<'a> {
             self.binds.clone()
         };
         let shown = self.probes.iter().flat_map(Probes::shown);
+        let own = own.into_iter().chain(self.probes.iter().map(Probes::written));
         let outline =
             outline.show(shown).write(own).scratch(scratch.to_owned()).log(self.shown.join("make.log"));
         let mut walls = walls().clone();
@@ -157,13 +156,6 @@ impl<'a> BuildDir<'a> {
     pub(crate) fn without_walls(mut self, why: String) -> Self {
         self.fallback = Some(why);
         self
-    }
-
-    /// Lets the builds that come after it know what this one asked of compilers.
-    pub(crate) fn share_answers(&self, session: &WriteSession<'_>, common: Option<&CommonProbes>) {
-        if let (Some(probes), Some(common)) = (&self.probes, common) {
-            probes.learn(session, common);
-        }
     }
 
     /// What the record of the build says about its walls.

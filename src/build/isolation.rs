@@ -1,5 +1,6 @@
 //! What a package's programs see while it is built, and what it means that they were denied something.
 
+use crate::build::outline::kernel_outline;
 use crate::build::preparation::Preparation;
 use crate::conf::{EvalContext, IsolationPolicy, isolation_of};
 use crate::model::PackageName;
@@ -38,23 +39,12 @@ pub(crate) fn outline(
     preparation: &Preparation,
     policy: &IsolationPolicy,
 ) -> Outline {
-    let kernel = session.kernel(&preparation.id.target.release);
+    let key = preparation.signer.as_ref().map(|signer| Path::new(&signer.key));
     let settings = session.settings;
-    // Out-of-tree objects: the directory of the kernel's own source is named in its makefiles.
-    let source_of_kernel = [kernel.build_dir.join("source"), kernel.dir.join("source")];
-    let trees = [session.tree().root(), &settings.source_tree, &settings.install_tree, &kernel.build_dir];
-    Outline::of(session.system)
-        .hide(keys(preparation, &kernel.build_dir))
+    kernel_outline(session, &preparation.id.target.release, key)
         .hide(other_packages(session, preparation))
-        .show(trees.into_iter().map(Path::to_owned))
-        .show(source_of_kernel)
+        .show([session.tree().root().to_owned(), settings.source_tree.clone()])
         .write_in_place(&policy.paths)
-}
-
-/// The key that signs its modules, and the one that a kernel of one's own is built with.
-fn keys(preparation: &Preparation, headers: &Path) -> Vec<PathBuf> {
-    let signer = preparation.signer.iter().map(|signer| PathBuf::from(&signer.key));
-    signer.chain([headers.join("certs/signing_key.pem")]).collect()
 }
 
 /// What the tree has of packages that this one is not built with.

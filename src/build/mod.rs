@@ -7,6 +7,7 @@ mod isolation;
 pub(crate) mod jobs;
 pub(crate) mod make;
 pub(crate) mod modules;
+mod outline;
 pub(crate) mod preparation;
 pub(crate) mod probes;
 pub(crate) mod resign;
@@ -95,7 +96,6 @@ pub(crate) fn build(
     let result = if result.is_err() { session.go_on().and(result) } else { result };
     drop(shown);
     let walls = place.isolation();
-    place.share_answers(session, shared.probes);
     let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
     // The directory of a failed build stays for its author; an interrupted one tells nothing.
     let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };

@@ -1,55 +1,97 @@
 //! Answers that kbuild's questions to compilers have had before: puts `dkms-cc` (compiler/main.rs) before the compilers in the
-//! PATH of a build, and shares what one build learned with those that come after it.
+//! PATH of a build, and asks what every kbuild asks once for all builds of a run.
 
-use crate::model::Result;
+use crate::build::make::{Parallelism, command_line};
+use crate::build::outline::kernel_outline;
+use crate::conf::Jobs;
+use crate::model::{KernelRelease, Result};
+use crate::programs::environment::toolchain;
 use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
 use crate::system::process::walls;
-use crate::system::sandbox::{Bind, Ids, Outline, Wall, Walls};
+use crate::system::sandbox::{Bind, Ids};
 use crate::system::{System, dir, files, handover};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const PROGRAM: &str = "dkms-cc";
 /// `OWN:COMMON`, for the program.
 const TABLES: &str = "DKMS_CC_TABLES";
-/// In the directory for temporary files of a build, which programs behind walls see as /tmp.
-const OWN_TABLE: &str = ".dkms-cc";
-/// Before the unique part of the common table's name, in the tree.
+/// Beside the copies of the program: links of their names to the compilers.
+const LINKS: &str = ".compilers";
+/// Before the unique part of the name that the directory of a run's common table has in the tree.
 pub(crate) const COMMON_TABLE: &str = ".dkms-cc-";
-/// Some thirty questions take a third of a second.
-const TIME_TO_LEARN: Duration = Duration::from_secs(60);
+/// A kbuild that does nothing else takes 0.7 s of processor time, and the questions take 0.3 s of each build's.
+const WORTH_ASKING_BEFORE: usize = 4;
+const TIME_TO_ASK: Duration = Duration::from_secs(60);
 
-/// The table of all builds of a run: no build can write it.
+/// The answers to what every kbuild asks, for all builds of a run. They were given before a program of a package ran, and no
+/// build can write them.
 #[derive(Debug)]
 pub(crate) struct CommonProbes {
-    table: tempfile::TempDir,
-    /// Builds that are still to start, and may profit.
-    left: AtomicUsize,
+    dir: tempfile::TempDir,
 }
 
 impl CommonProbes {
-    /// `None` where builds could write it, or it cannot be made: then each build learns for itself.
+    /// Runs a kbuild without any module. `None` where that is not worth while or not possible: then each build asks for itself.
     #[must_use]
-    pub(crate) fn new(session: &WriteSession<'_>, builds: usize) -> Option<Self> {
-        let walls = walls();
-        if !session.settings.probe_cache || (walls.user().is_some() && !walls.has(Wall::Files)) {
+    pub(crate) fn ask(session: &WriteSession<'_>, release: &KernelRelease, builds: usize) -> Option<Self> {
+        let is_worth_while = builds >= WORTH_ASKING_BEFORE && session.kernel(release).has_headers();
+        if !is_worth_while || !session.settings.probe_cache {
             return None;
         }
-        let table = files::private_dir(session.tree().root(), COMMON_TABLE).ok()?;
-        if let Some(user) = walls.user() {
-            handover::set_owner(table.path(), user.numbers()).ok()?;
+        let dir = files::private_dir(session.tree().root(), COMMON_TABLE).ok()?;
+        files::set_mode(dir.path(), 0o755).ok()?;
+        let common = Self { dir };
+        common.fill(session, release).ok()?.then_some(common)
+    }
+
+    fn fill(&self, session: &WriteSession<'_>, release: &KernelRelease) -> Result<bool> {
+        let (kernel, system, dir) = (session.kernel(release), session.system, self.dir.path());
+        let toolchain = toolchain(session, release);
+        let mut environment = ProgramEnvironment::default();
+        toolchain.environment().for_each(|(name, value)| environment.export(name, value));
+        environment.speak_english(system);
+        if let Some(file) = &session.settings.build_environment {
+            environment.source(file, system)?;
         }
-        Some(Self { table, left: AtomicUsize::new(builds) })
+        let Some(probes) = Probes::prepare(session, &environment, &[], dir, None) else { return Ok(false) };
+        let empty = dir.join("empty");
+        files::create_dirs(&empty)?;
+        files::stage_file(&empty.join("Kbuild"), b"obj-m :=\n", 0o644)?;
+        let walls = walls().clone();
+        let owner = walls.user();
+        probes.give(owner)?;
+        owner.map_or(Ok(()), |owner| handover::give_tree(&empty, owner.numbers()))?;
+        probes.enter(&mut environment, system);
+        let jobs = Parallelism::Option(Jobs::Limited(1));
+        let line = command_line(None, &kernel.build_dir, &empty, release, toolchain.llvm, jobs);
+        let command = environment.shell(system, &line).dir(&empty).timeout(TIME_TO_ASK);
+        let outline = kernel_outline(session, release, None).show(probes.shown());
+        let outline = outline.write([&probes.own_table, &empty].map(|dir| Bind::in_place(dir.clone())));
+        let command =
+            if walls.standing().is_empty() { command } else { command.confined(&outline.sandbox(walls)) };
+        // Whether it was successful does not matter: what was answered was answered.
+        command.run()?;
+        owner.map_or(Ok(()), |owner| handover::take_over(&probes.own_table, owner.numbers().0))?;
+        files::set_mode(&probes.own_table, 0o755)?;
+        files::remove_tree(&empty)?;
+        Ok(true)
+    }
+
+    fn table(&self) -> PathBuf {
+        self.dir.path().join(OWN_TABLE)
     }
 }
+
+const OWN_TABLE: &str = "answers";
 
 /// What one build has of it.
 #[derive(Debug)]
 pub(crate) struct Probes {
-    program: PathBuf,
     /// Holds the program under the names of compilers.
     compilers: PathBuf,
     own_table: PathBuf,
@@ -57,46 +99,53 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// Prepares directories in `stage`, of which `scratch` is the build's own. `None` where a build has to find the compilers
-    /// themselves, or the directories cannot be made: it goes on without.
+    /// Prepares directories in `stage`. `None` where a build has to find the compilers themselves, or the directories cannot be
+    /// made: it goes on without. `lines` are the shell lines of the build.
     #[must_use]
     pub(crate) fn prepare(
         session: &WriteSession<'_>,
         environment: &ProgramEnvironment,
         lines: &[&str],
-        (stage, scratch): (&Path, &Path),
+        stage: &Path,
         common: Option<&CommonProbes>,
     ) -> Option<Self> {
-        if let Some(common) = common {
-            let _ = common.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        }
         let is_wanted = session.settings.probe_cache
             && lines.iter().all(|line| calls_plain_compilers(line))
             && names_plain_compilers(environment, session.system)
             && !files::forbids_programs(stage);
-        let program = program(session.system).filter(|_| is_wanted)?;
+        let program = fs_err::read(program(session.system).filter(|_| is_wanted)?).ok()?;
         let own = Self {
-            program,
             compilers: stage.join("compilers"),
-            own_table: scratch.join(OWN_TABLE),
-            common: common.map(|common| common.table.path().to_owned()),
+            own_table: stage.join(OWN_TABLE),
+            common: common.map(CommonProbes::table),
         };
-        own.place(&compilers(&environment.path(session.system))).ok()?.then_some(own)
+        own.place(&program, &compilers(&environment.path(session.system))).ok()?.then_some(own)
     }
 
-    /// Puts the program into its directory under these names; false if there is none, or it would be too large.
+    /// Puts the program before these compilers, each a name with the file that PATH has for it; false if there is none, or the
+    /// program would be too large.
     ///
-    /// A copy: to a program that follows links it is a compiler all the same, and to other caches one that they do not know.
-    fn place(&self, names: &[String]) -> Result<bool> {
-        let content = fs_err::read(&self.program)?;
-        let Some((first, others)) = names.split_first().filter(|_| files::is_within_limit(content.len()))
-        else {
+    /// Copies: to a program that follows links they are compilers all the same. What ccache(1) knows a compiler by (time and size,
+    /// or content) is another one for another compiler, and the same in every build.
+    fn place(&self, program: &[u8], compilers: &[(String, PathBuf)]) -> Result<bool> {
+        if compilers.is_empty() || !files::is_within_limit(program.len() + LONGEST_MARK) {
             return Ok(false);
-        };
-        let first = self.compilers.join(first);
-        files::create_dirs(&self.compilers)?;
-        files::stage_file(&first, &content, 0o755)?;
-        others.iter().try_for_each(|name| files::link(&first, &self.compilers.join(name)))?;
+        }
+        files::create_dirs(&self.compilers.join(LINKS))?;
+        let mut copies: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+        for (name, path) in compilers {
+            let (real, place) = (fs_err::canonicalize(path)?, self.compilers.join(name));
+            files::make_link(path, &self.compilers.join(LINKS).join(name))?;
+            if let Some(copy) = copies.get(&real) {
+                files::link(copy, &place)?;
+                continue;
+            }
+            let data = fs_err::metadata(&real)?;
+            let mark = format!("{} {} {}.{}", real.display(), data.size(), data.mtime(), data.mtime_nsec());
+            files::stage_file(&place, &[program, mark.as_bytes()].concat(), 0o755)?;
+            files::set_time(&place, data.modified()?)?;
+            copies.insert(real, place);
+        }
         files::create_dirs(&self.own_table)?;
         Ok(true)
     }
@@ -107,6 +156,12 @@ impl Probes {
         [&self.compilers].into_iter().chain(&self.common).cloned().collect()
     }
 
+    /// What they write.
+    #[must_use]
+    pub(crate) fn written(&self) -> Bind {
+        Bind::in_place(self.own_table.clone())
+    }
+
     /// Gives the build its table.
     ///
     /// # Errors
@@ -115,50 +170,40 @@ impl Probes {
         owner.map_or(Ok(()), |owner| Ok(handover::set_owner(&self.own_table, owner.numbers())?))
     }
 
-    /// Lets the build's programs find it; `scratch` is the name of their temporary directory.
-    pub(crate) fn enter(&self, environment: &mut ProgramEnvironment, scratch: &Path, system: &System) {
+    /// Lets the build's programs find it.
+    pub(crate) fn enter(&self, environment: &mut ProgramEnvironment, system: &System) {
         let path = format!("{}:{}", self.compilers.display(), environment.path(system));
         environment.export("PATH", &path);
-        let common = self.common.iter().map(|common| format!(":{}", common.display()));
-        let own = scratch.join(OWN_TABLE).display().to_string();
-        environment.export(TABLES, &std::iter::once(own).chain(common).collect::<String>());
-    }
-
-    /// Asks the compilers again what the build has asked, for those that come after it. Answers that a build could have
-    /// written itself are worth nothing to others.
-    pub(crate) fn learn(&self, session: &WriteSession<'_>, common: &CommonProbes) {
-        if common.left.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        let table = common.table.path();
-        let command = session.system.command(&self.program).arg("--learn").args([&self.own_table, table]);
-        let outline = Outline::of(session.system)
-            .show([self.own_table.clone(), session.tree().root().to_owned()])
-            .write([Bind::in_place(table.to_owned())]);
-        let walls: Walls = walls().clone();
-        let command =
-            if walls.standing().is_empty() { command } else { command.confined(&outline.sandbox(walls)) };
-        // What was not learned is asked for again.
-        let _ = command.timeout(TIME_TO_LEARN).run();
+        let tables: Vec<String> = [&self.own_table]
+            .into_iter()
+            .chain(&self.common)
+            .map(|table| table.display().to_string())
+            .collect();
+        environment.export(TABLES, &tables.join(":"));
     }
 }
 
-/// The program: beside this one, or where packages have it.
+/// More than a path with three numbers.
+const LONGEST_MARK: usize = 8 << 10;
+
+/// The program: beside this one, or where packages have it. Without /proc it would not find out its own name.
 fn program(system: &System) -> Option<PathBuf> {
-    let own = std::env::current_exe().ok();
-    let dir = own.as_deref().and_then(Path::parent);
+    let own = std::env::current_exe().ok()?;
+    let dir = own.parent();
     let beside = dir.into_iter().flat_map(|dir| [dir.join(PROGRAM), dir.join("../lib/dkms").join(PROGRAM)]);
     let packaged = system.path("/usr/lib/dkms").join(PROGRAM);
     beside.chain([packaged]).find(|path| files::is_executable(path))
 }
 
-/// The names in PATH behind which there is a compiler, and no program that starts one: such have caches of their own.
-fn compilers(path: &str) -> Vec<String> {
+/// The names in PATH behind which there is a compiler, with its path; no script and no program that starts one, for such look
+/// for it in PATH themselves, and have caches of their own.
+fn compilers(path: &str) -> Vec<(String, PathBuf)> {
     let dirs = path.split(':').map(Path::new).filter(|dir| dir.is_absolute());
-    let entries = dirs.flat_map(dir::entries);
+    // A dkms that runs within a build finds the copies of another one.
+    let dirs = dirs.filter(|dir| !dir.join(LINKS).is_dir());
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in dirs.flat_map(dir::entries) {
         let Some(name) = entry.file_name().to_str().filter(|name| is_compiler(name)).map(str::to_owned)
         else {
             continue;
@@ -168,12 +213,19 @@ fn compilers(path: &str) -> Vec<String> {
             continue;
         }
         let real = fs_err::canonicalize(entry.path()).ok();
-        let real = real.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-        if real.is_some_and(is_compiler) && files::is_executable(&entry.path()) {
-            found.push(name);
+        let real_name = real.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+        if real_name.is_some_and(is_compiler) && is_program(&entry.path()) {
+            found.push((name, entry.path()));
         }
     }
     found
+}
+
+/// An executable of machine code.
+fn is_program(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = fs_err::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\x7fELF" && files::is_executable(path)
 }
 
 /// `gcc`, `x86_64-linux-gnu-gcc-12`, `clang-15`, `cc`.
@@ -199,9 +251,15 @@ fn calls_plain_compilers(line: &str) -> bool {
         let quote = quote.into_iter().find(|c| ['"', '\''].contains(c));
         quote.is_none_or(|quote| value.trim_start_matches(quote).split(quote).next().is_none_or(is_plain))
     };
-    !line.contains("PATH=")
+    !changes_path(line)
         && !CACHES.iter().any(|cache| line.contains(cache))
         && line.match_indices("CC=").all(is_open)
+}
+
+/// `PATH=...`, and not `KERNEL_PATH=...`.
+fn changes_path(line: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    line.match_indices("PATH=").any(|(at, _)| !line[..at].ends_with(is_name))
 }
 
 fn is_plain(compiler: &str) -> bool {
@@ -244,6 +302,7 @@ mod tests {
     #[case("make CC='ccache gcc'", false)]
     #[case("make HOSTCC='nice gcc'", false)]
     #[case("PATH=/opt/bin:$PATH make", false)]
+    #[case("make KERNEL_PATH=/k", true)]
     #[case("ccache make", false)]
     fn lines_with_other_compilers_are_known(#[case] line: &str, #[case] expected: bool) {
         assert_eq!(calls_plain_compilers(line), expected);
@@ -254,20 +313,22 @@ mod tests {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let dir = tempfile::tempdir().unwrap();
         let (first, second) = (dir.path().join("first"), dir.path().join("second"));
-        for (file, mode) in [
-            (first.join("ccache"), 0o755),
-            (second.join("gcc"), 0o755),
-            (second.join("gcc-12"), 0o755),
-            (second.join("clang"), 0o644),
+        for (file, content, mode) in [
+            (first.join("ccache"), "\x7fELF", 0o755),
+            (second.join("gcc"), "\x7fELF", 0o755),
+            (second.join("gcc-12"), "\x7fELF", 0o755),
+            (second.join("gcc-11"), "#!/bin/sh\n", 0o755),
+            (second.join("clang"), "\x7fELF", 0o644),
         ] {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(&file, "").unwrap();
+            std::fs::write(&file, content).unwrap();
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
         }
         symlink("ccache", first.join("gcc")).unwrap();
         symlink("gcc-12", second.join("cc")).unwrap();
         let mut found = compilers(&format!("{}:relative:{}", first.display(), second.display()));
         found.sort();
-        assert_eq!(found, ["cc", "gcc-12"]);
+        let expected = ["cc", "gcc-12"].map(|name| (name.to_owned(), second.join(name)));
+        assert_eq!(found, expected);
     }
 }

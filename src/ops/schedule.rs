@@ -53,7 +53,7 @@ pub(crate) fn run<T>(
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     // A single build gets its -j on the command line, where every make understands it.
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
-    let probes = if builds > 1 { CommonProbes::new(session, builds) } else { None };
+    let probes = CommonProbes::ask(session, &target.release, builds);
     session.system.console.expect_work(builds);
     if builds > 1 && session.system.console.terminal().is_live {
         let log = session.tree().root().join("PACKAGE/VERSION/build/make.log");

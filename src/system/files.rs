@@ -531,6 +531,12 @@ pub(crate) fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
         .map_err(|e| named(path, e.into()))
 }
 
+/// Says that a file was changed at this time.
+pub(crate) fn set_time(path: &Path, modified: std::time::SystemTime) -> io::Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).open(path).map_err(|e| named(path, e))?;
+    file.set_modified(modified).map_err(|e| named(path, e))
+}
+
 /// How many bytes the files below a directory have; what cannot be read counts as nothing. `path` itself may be a link.
 #[must_use]
 pub(crate) fn size_below(path: &Path) -> u64 {

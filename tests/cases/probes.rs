@@ -1,15 +1,12 @@
 //! What kbuild asks of compilers is answered from a table, and everything else goes to the compiler.
 
-use crate::world::{World, wait_until};
+use crate::world::{MAKE, World, spawn, wait_until};
 use rstest::rstest;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
-/// Writes down each call, and compiles nothing. What begins with `-fno-such` it does not know.
-const GCC: &str = r#"case $1 in -print-prog-name=*) echo "${0%/*}/${1#*=}"; exit;; esac
-{ echo "$*" >>"$DKMS_SCRATCH/gcc.calls"; } 2>/dev/null
-case " $* " in *" -fno-such"*) echo "gcc: error: unrecognized command-line option" >&2; exit 1;; esac
-while [ $# -gt 0 ]; do [ "$1" != -o ] || echo object >"$2"; shift; done
-echo "$0""#;
 /// As kbuild does (scripts/Makefile.compiler, try-run).
 const ASK: &str = r#"ask() {
     mkdir -p .tmp_$$
@@ -22,12 +19,26 @@ const ASK: &str = r#"ask() {
 }
 "#;
 
+/// The compiler of these tests, compiled once.
+fn gcc() -> &'static Path {
+    static GCC: OnceLock<PathBuf> = OnceLock::new();
+    GCC.get_or_init(|| {
+        let gcc = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gcc");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gcc.c");
+        let done = spawn(Command::new("cc").args(["-O1", "-o"]).arg(&gcc).arg(source)).wait().unwrap();
+        assert!(done.success());
+        gcc
+    })
+}
+
 fn world() -> World {
     let world = World::new();
-    world.program("gcc", GCC);
-    for part in ["cc1", "as", "ld"] {
+    for part in ["gcc", "cc1", "as", "ld"] {
         world.program(part, "exit 0");
     }
+    let bin = world.root().parent().unwrap().join("bin");
+    fs::remove_file(bin.join("gcc")).unwrap();
+    fs::copy(gcc(), bin.join("gcc")).unwrap();
     world
 }
 
@@ -55,47 +66,63 @@ fn second_question_has_the_same_answer(#[case] settings: &str, #[case] asked: us
     let answers = answers(&log);
     assert_eq!(answers.len(), 4, "{log}");
     assert_eq!((answers[0], answers[1]), (answers[2], answers[3]), "{log}");
-    assert!(answers[0].starts_with("yes -O2 object /"), "{log}");
-    assert!(answers[0].ends_with("/bin/gcc") && !answers[0].contains("/compilers/"), "{log}");
+    assert!(answers[0].starts_with("yes -O2 object "), "{log}");
+    assert!(answers[0].ends_with("gcc") && !answers[0].contains("/compilers/"), "{log}");
     assert_eq!(answers[1], "no -fno-such gcc: error: unrecognized command-line option");
     assert_eq!(calls(&world).len(), asked, "{:?}", calls(&world));
 }
 
-#[test]
-fn later_builds_know_what_earlier_ones_asked() {
-    let world = world();
+/// A kernel whose makefiles ask, and four packages that ask the same.
+fn asking_kernel(world: &World) {
+    let ask = "case $* in *M=*/empty*) cd \"${*##*M=}\"; ask -O2; ask -fno-such; exit;; esac";
+    world.program("make", &format!("{ASK}{ask}\n{MAKE}"));
     for name in ["m1", "m2", "m3", "m4"] {
-        world.package(name, "1.0").recipe(&format!("{ASK}ask -O2; ask -fno-such"));
+        world.package(name, "1.0").recipe(&format!("{ASK}ask -O2; ask -fno-such; ask -O3"));
         world.ok(&["add", &format!("{name}/1.0")]);
     }
-    world.ok(&["autoinstall", "-j", "1"]);
-    // Where dkms asks for all, nothing can be written down.
-    assert_eq!(calls(&world).len(), 2, "{:?}", calls(&world));
+}
+
+#[test]
+fn what_every_kbuild_asks_is_asked_once() {
+    let world = world();
+    asking_kernel(&world);
+    world.ok(&["autoinstall"]);
+    let calls = calls(&world);
+    // The answers for all builds were given where DKMS_SCRATCH cannot be written; -O3 is each build's own question.
+    assert_eq!(calls.len(), 4, "{calls:?}");
+    assert!(calls.iter().all(|call| call.contains("-O3")), "{calls:?}");
     let left = world.tree().into_iter().any(|path| path.contains(".dkms-cc"));
     assert!(!left, "{:?}", world.tree());
 }
 
-#[test]
-fn forged_answer_is_not_passed_on() {
+#[rstest]
+#[case::answer("for f in $own/answer-*; do sed 's/object/forged/' $f >$common/${f##*/}; done")]
+#[case::own_answer("for f in $own/answer-*; do sed -i 's/object/forged/' $f; done")]
+#[case::shim("echo '#!/bin/sh' >$PWD/x; cp $PWD/x ${PATH%%:*}/gcc")]
+fn no_build_answers_for_another(#[case] forge: &str) {
     let world = world();
-    // Both answers exchanged, as a build could write them into its own table.
-    let forge = "cd ${DKMS_CC_TABLES%%:*}; for f in answer-*; do sed -i 's/object/forged/' $f; done; cd -";
-    world.package("a", "1.0").recipe(&format!("{ASK}ask -O2; {forge}; ask -O2"));
-    world.package("b", "1.0").recipe(&format!("{ASK}ask -O2"));
-    for id in ["a/1.0", "b/1.0"] {
-        world.ok(&["add", id]);
-    }
+    asking_kernel(&world);
+    let recipe = format!(
+        "{ASK}own=${{DKMS_CC_TABLES%%:*}} common=${{DKMS_CC_TABLES##*:}}; ask -O2; ask -O3; ({forge}) 2>/dev/null; true"
+    );
+    world.package("a", "1.0").recipe(&recipe);
+    world.ok(&["add", "a/1.0"]);
     world.ok(&["autoinstall", "-j", "1"]);
-    let logs = world.tree().into_iter().filter(|path| path.ends_with("log/make.log"));
+    let logs =
+        world.tree().into_iter().filter(|path| path.starts_with("m") && path.ends_with("log/make.log"));
     let logs: Vec<String> = logs.map(|log| world.read(&format!("/var/lib/dkms/{log}"))).collect();
-    assert_eq!(logs.len(), 2);
-    assert!(answers(&logs[0])[1].contains(" forged "), "{}", logs[0]);
-    assert!(answers(&logs[1])[0].contains(" object "), "{}", logs[1]);
+    assert_eq!(logs.len(), 4);
+    for log in logs {
+        assert_eq!(answers(&log).iter().filter(|answer| answer.contains(" object ")).count(), 2, "{log}");
+    }
 }
 
 #[rstest]
 #[case::compiler("echo '# new' >>\"$DKMS_SCRATCH/../bin/gcc\"")]
 #[case::assembler("echo '# new' >>\"$DKMS_SCRATCH/../bin/as\"")]
+#[case::assembler_in_path(
+    "mkdir other; printf '#!/bin/sh\\n' >other/as; chmod 755 other/as; PATH=$PATH:nowhere:$PWD/other; rm \"$DKMS_SCRATCH/../bin/as\""
+)]
 #[case::language("export LANG=de_DE.UTF-8")]
 fn answer_of_another_compiler_is_not_used(#[case] change: &str) {
     let world = world();
@@ -121,16 +148,35 @@ fn package_with_other_compilers_finds_them(#[case] conf: &str) {
 #[test]
 fn sources_are_compiled_by_the_compiler() {
     let world = world();
-    world.package("m", "1.0").recipe("gcc -c x.c -o x.o && gcc -c x.c -o x.o && gcc --version; cat x.o");
+    let recipe = "gcc -c x.c -o x.o && env -i DKMS_SCRATCH=$DKMS_SCRATCH $(command -v gcc) -c x.c -o x.o && (exec -a x gcc --version); cat x.o";
+    world.package("m", "1.0").recipe(&format!("bash -c '{recipe}'"));
     world.ok(&["build", "m/1.0"]);
     let calls = fs::read_to_string(world.scratch("gcc.calls")).unwrap();
     assert_eq!(calls, "-c x.c -o x.o\n-c x.c -o x.o\n--version\n");
 }
 
 #[test]
+fn script_called_gcc_is_left_alone() {
+    let world = world();
+    // It takes its own directory out of PATH, and would find us there.
+    let real = world.scratch("real");
+    fs::create_dir(&real).unwrap();
+    fs::copy(gcc(), real.join("gcc")).unwrap();
+    let bin = world.root().parent().unwrap().join("bin");
+    fs::remove_file(bin.join("gcc")).unwrap();
+    world.program(
+        "gcc",
+        &format!("PATH=${{PATH#{}:}}; PATH={}:$PATH exec gcc \"$@\"", bin.display(), real.display()),
+    );
+    world.package("m", "1.0").recipe("timeout 20 gcc --version");
+    world.ok(&["build", "m/1.0"]);
+    assert_eq!(fs::read_to_string(world.scratch("gcc.calls")).unwrap(), "--version\n");
+}
+
+#[test]
 fn table_of_a_killed_run_is_removed() {
     let world = world();
-    for name in ["m1", "m2"] {
+    for name in ["m1", "m2", "m3", "m4"] {
         world
             .package(name, "1.0")
             .recipe("test -e $DKMS_SCRATCH/go || { touch $DKMS_SCRATCH/$$; sleep 60; }");

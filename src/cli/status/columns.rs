@@ -9,8 +9,6 @@ use crate::system::{Colour, Painted};
 use crate::tree::FailureRecord;
 use std::time::SystemTime;
 
-/// A remembered failure, and when it was written.
-
 /// The items of every filter, and the failures that they let pass.
 pub(crate) struct Table<'a> {
     view: &'a View<'a>,

@@ -67,7 +67,7 @@ static HOOK_DIR: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// `make`: notes its call, does what `recipe` in the source says, then "compiles" every `x.ko.in` to `x.ko`.
-const MAKE: &str = r#"
+pub const MAKE: &str = r#"
 umask 0; echo "$*" >> @LOG@/make; umask 022
 if [ -f recipe ]; then . ./recipe; fi
 find . -name '*.ko.in' | while read -r f; do cp "$f" "${f%.in}"; done
