@@ -20,7 +20,7 @@ use crate::ops::disable::switch_to;
 use crate::ops::preflight::Preflight;
 use crate::ops::report::{report_error, tell_report};
 use crate::ops::rollback::rollback;
-use crate::ops::{self, kernel, lifecycle, remove};
+use crate::ops::{self, kernel, lifecycle, notice, remove};
 use crate::plan::request::{Change, Extent, Force, Removal, Request, Subject};
 use crate::session::{Session, WriteSession};
 use crate::system::System;
@@ -186,6 +186,10 @@ fn autoinstall(target: &Target, force: &Force, settings: &Settings, system: &Sys
     }
     let session = ops::change(settings, system)?;
     let report = ops::autoinstall::autoinstall(&session, target, force)?;
+    // As the hook of pacman calls it: no person may be reading.
+    if !system.is_by_hand() && system.is_privileged() {
+        notice::note(target, &report.lost(), settings, system);
+    }
     conclude_autoinstall(&session, target, &report)
 }
 

@@ -47,10 +47,7 @@ pub(crate) fn install_pending(hook: &mut Hook, release: &str, settings: &Setting
     }
     match autoinstall(hook, release, settings) {
         Ok((target, report)) => {
-            let missing = report.failed.iter().map(|(id, _)| id);
-            let missing =
-                missing.chain(report.blocked.iter().map(|(id, _)| id)).chain(&report.without_headers);
-            let missing: Vec<String> = missing.map(ToString::to_string).collect();
+            let missing = report.lost();
             notice::note(&target, &missing, settings, &hook.system);
             KernelOutcome {
                 status: conclude(hook, &target, &report, settings),

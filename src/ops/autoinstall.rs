@@ -39,6 +39,14 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// What people are to know of: packages that failed, or that wait for others or for the kernel's headers.
+    #[must_use]
+    pub(crate) fn lost(&self) -> Vec<String> {
+        let failed = self.failed.iter().map(|(id, _)| id);
+        let waiting = self.blocked.iter().map(|(id, _)| id).chain(&self.without_headers);
+        failed.chain(waiting).map(ToString::to_string).collect()
+    }
+
     /// Versions that the kernel was to have, and has not.
     fn missing(&self) -> impl Iterator<Item = &PackageId> {
         let failed = self.failed.iter().map(|(id, _)| id);

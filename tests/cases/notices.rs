@@ -31,6 +31,36 @@ fn failure_of_a_hook_is_shown_at_login(#[case] hook: &[&str]) {
     assert_eq!(text, format!("dkms: drivers are missing for kernel {K}: m/1.0 (see: dkms check -k {K})\n"));
 }
 
+#[test]
+fn failure_below_a_package_manager_is_shown_at_login() {
+    let mut world = failing();
+    world.dkms(&["autoinstall"]).exits(11);
+    assert!(!world.has(MOTD), "a person has seen it");
+    world.set("DPKG_MAINTSCRIPT_PACKAGE", "m-dkms");
+    world.dkms(&["autoinstall"]).exits(11);
+    assert!(world.read(MOTD).contains("m/1.0"));
+}
+
+/// A driver's upgrade runs unattended as well.
+#[test]
+fn failure_of_a_driver_package_is_shown_at_login() {
+    let world = failing();
+    world.hook("common-postinst", &["n", "1.0"]).exits(0);
+    assert!(!world.has(MOTD));
+    world.hook("common-postinst", &["m", "1.0"]);
+    let text = world.read(MOTD);
+    assert_eq!(text, format!("dkms: drivers are missing for kernel {K}: m/1.0 (see: dkms check -k {K})\n"));
+    // What else is missing stays, and nothing is listed twice.
+    world.package("o", "1.0").recipe("exit 2");
+    world.hook("common-postinst", &["o", "1.0"]);
+    world.hook("common-postinst", &["m", "1.0"]);
+    let text = world.read(MOTD);
+    assert!(text.contains(&format!("kernel {K}: o/1.0, m/1.0 (see")), "{text}");
+    world.write("/usr/src/m-1.0/recipe", "true");
+    world.hook("common-postinst", &["m", "1.0"]);
+    assert!(!world.read(MOTD).contains("m/1.0"));
+}
+
 #[rstest]
 #[case::installed_by_hand(&["install", "m/1.0"])]
 #[case::autoinstall(&["autoinstall"])]

@@ -31,7 +31,11 @@ fn hello_with_m_and_v() {
         "Creating symlink /var/lib/dkms/hello/0.1/source -> /usr/src/hello-0.1\n"
     );
     assert_eq!(shown(&world, "dkms status"), "hello/0.1: added\n");
-    assert_eq!(shown(&world, &format!("dkms build {all}")), "Building module(s)... done.\n");
+    let log = "/var/lib/dkms/hello/0.1/build/make.log";
+    assert_eq!(
+        shown(&world, &format!("dkms build {all}")),
+        format!("Building hello/0.1 for {K}; log: {log}\nBuilding module(s)... done.\n")
+    );
     assert_eq!(shown(&world, "dkms status"), format!("hello/0.1, {K}, {}: built\n", *A));
     let installed = shown(&world, &format!("dkms install {all}"));
     assert!(
