@@ -27,7 +27,7 @@ use crate::conf::{Isolation, IsolationPolicy, PackageConf, Script};
 use crate::inspect::inputs::{Surroundings, patch_overlay, source_paths};
 use crate::model::{BuildId, Error, Result};
 use crate::programs::log::StepLog;
-use crate::programs::records::{keeping_current, remember, renew_source};
+use crate::programs::records::{keeping_current, remember, remember_conf, renew_source};
 use crate::session::WriteSession;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::process::Input;
@@ -102,6 +102,9 @@ pub(crate) fn build(
     if let Err(error) = tidied {
         session.system.console.warn(format!("{id}: {error}"));
         under_way.keep();
+    }
+    if let Some(inputs) = preparation.inputs.clone().filter(|_| options.conf.is_none() && !writes_source) {
+        remember_conf(session, id, &preparation.conf, inputs);
     }
     // A success recorded its inputs with the build.
     let mut inputs = preparation.inputs.filter(|_| result.is_err());

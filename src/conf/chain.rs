@@ -74,6 +74,19 @@ impl Effective {
         }
     }
 
+    /// Whether evaluating it again would need bash.
+    #[must_use]
+    pub(crate) fn needed_bash(&self) -> bool {
+        self.evaluator() == Evaluator::Bash
+    }
+
+    /// The values that a file had when bash read it. Where each came from is not known.
+    #[must_use]
+    pub(crate) fn recorded(path: PathBuf, values: Values, messages: Vec<String>) -> Self {
+        let files = vec![ConfFile { path, evaluator: Evaluator::Bash }];
+        Self { values, files, origins: BTreeMap::new(), misquoted: Vec::new(), messages }
+    }
+
     fn add(&mut self, path: &Path, evaluation: eval::Evaluation) {
         let origin = path.to_string_lossy();
         for (name, index, value) in evaluation.values.iter() {

@@ -111,6 +111,8 @@ pub(crate) struct PackageConf {
     pub misquoted: Vec<Misquoted>,
     /// What the files said on standard error.
     pub messages: Vec<String>,
+    /// Whether evaluating it again would need bash.
+    pub needed_bash: bool,
     values: Values,
 }
 
@@ -153,6 +155,7 @@ impl PackageConf {
             deprecated: DEPRECATED.into_iter().filter(|name| is_deprecated_use(&values, name)).collect(),
             misquoted: effective.misquoted.clone(),
             messages: effective.messages.clone(),
+            needed_bash: effective.needed_bash(),
             values,
         }
     }

@@ -34,6 +34,7 @@ use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
 use crate::model::{Arch, Error, PackageId, Result};
 use crate::system::System;
+use crate::system::digest::sha256;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +100,18 @@ pub(crate) fn read_effective(
     let policy = isolation::read_policy(&overrides, &variables, settings, system);
     let policy = Some(&policy).filter(|policy| policy.isolation != Isolation::Off);
     chain::read(conf, &overrides, variables, policy, settings, system)
+}
+
+/// A digest of what a dkms.conf finds beside its files. `None` where the caller says something about its values, so that they
+/// are worth nothing to others.
+#[must_use]
+pub(crate) fn reading_context(view: EvalContext<'_>, settings: &Settings, system: &System) -> Option<String> {
+    let is_said = !settings.directives.is_empty()
+        || system.inherited_env().keys().any(|name| name.starts_with("DKMS_DIRECTIVE"));
+    let variables = variables(view, settings, system);
+    let lines: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let text = format!("{}\n{}\n{lines}", crate::VERSION, settings.no_isolation);
+    (!is_said).then(|| sha256(text.as_bytes()))
 }
 
 fn existing_overrides(view: EvalContext<'_>, system: &System) -> Vec<PathBuf> {

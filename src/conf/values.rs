@@ -2,11 +2,11 @@
 //!
 //! Every directive is an array, as in the shell; a scalar is index 0. Nothing here knows what a directive means.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Directive -> index -> value; a scalar is index 0. A directive without any element is not held at all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Values(BTreeMap<String, BTreeMap<usize, String>>);
 

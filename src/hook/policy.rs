@@ -1,8 +1,11 @@
 //! One policy: what the failure of a package means for the program that triggered its build, and how loudly it is reported.
 
-use crate::conf::{EvalContext, OnFailure, Settings, read_effective};
+use crate::conf::{OnFailure, Settings};
+use crate::inspect::known_conf::known_values;
+use crate::model::BuildId;
 use crate::model::remedy::Remedy;
 use crate::model::{Error, PackageId, Target};
+use crate::session::Session;
 use crate::system::System;
 use crate::tree::Tree;
 use std::fmt::Write;
@@ -39,10 +42,8 @@ pub(crate) fn fails_caller(failures: &[Failure], settings: &Settings, system: &S
 
 /// What the package's dkms.conf and its overrides say, however invalid they are otherwise.
 fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Option<String> {
-    let kernel = settings.kernel(&failure.target.release);
-    let view = EvalContext { package: Some(&failure.id), kernel: &kernel, arch: &failure.target.arch };
-    let conf = Tree::at(&settings.dkms_tree).source(&failure.id).join("dkms.conf");
-    let values = read_effective(&conf, view, settings, system).ok()?.values;
+    let id = BuildId::new(failure.id.clone(), failure.target.clone());
+    let values = known_values(&Session::look(settings, system), &id).ok()?.values;
     values.get("on_failure").or_else(|| values.get("ON_FAILURE")).map(str::to_owned)
 }
 

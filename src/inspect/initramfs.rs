@@ -1,6 +1,7 @@
 //! What the image of a kernel holds, and what of ours it must hold. Only reads.
 
-use crate::conf::{InInitramfs, Strictness};
+use crate::conf::InInitramfs;
+use crate::inspect::known_conf::known_conf;
 use crate::kernel::Kernel;
 use crate::model::module_name::{module_name, normal};
 use crate::model::remedy::Remedy;
@@ -29,7 +30,7 @@ pub(crate) fn image_modules(session: &Session<'_>, target: &Target, image: &Path
     let mut found = ImageModules::default();
     for name in snapshot.names() {
         let Some(package) = serving(&snapshot, name, target) else { continue };
-        let conf = match session.own_conf(&package.id, target, Strictness::Lenient) {
+        let conf = match known_conf(session, &package.build_id(target)) {
             Ok(conf) => conf,
             Err(error) => {
                 let id = &package.id;

@@ -194,12 +194,8 @@ fn compare(
 /// What is remembered of a failed build, if another try would be the same again.
 pub(crate) fn remembered_failure(session: &Session<'_>, id: &BuildId) -> Option<Error> {
     let record = session.tree().failure(id)?;
-    let kernel = session.kernel(&id.target.release);
     let mut inputs = record.inputs;
-    let same = compare(session, &mut inputs, id, &kernel, &mut false).ok()?.is_none()
-        && inputs.kernel_files == kernel_files(&kernel)
-        && record.tool_files == tool_files(session)
-        && record.tools.compare(&record.tool_files).ok()? != Comparison::Different;
+    let same = is_as_recorded(session, &mut inputs, (&record.tools, &record.tool_files), id);
     same.then(|| Error::FailedBefore {
         build: id.clone(),
         reason: record.reason,
@@ -207,6 +203,20 @@ pub(crate) fn remembered_failure(session: &Session<'_>, id: &BuildId) -> Option<
         at: record.at,
         code: record.exit_code,
     })
+}
+
+/// Whether everything is what it was: what a build is made from, and the programs that it is made with.
+pub(crate) fn is_as_recorded(
+    session: &Session<'_>,
+    inputs: &mut Inputs,
+    (tools, files): (&Fingerprint, &[PathBuf]),
+    id: &BuildId,
+) -> bool {
+    let kernel = session.kernel(&id.target.release);
+    compare(session, inputs, id, &kernel, &mut false).is_ok_and(|stale| stale.is_none())
+        && inputs.kernel_files == kernel_files(&kernel)
+        && files == tool_files(session)
+        && tools.compare(files).is_ok_and(|comparison| comparison != Comparison::Different)
 }
 
 /// Where the administrator has patches for a package.

@@ -6,6 +6,7 @@ pub(crate) mod fsck;
 pub(crate) mod initramfs;
 pub(crate) mod inputs;
 pub(crate) mod installed;
+pub(crate) mod known_conf;
 pub(crate) mod lint;
 pub(crate) mod logs;
 pub(crate) mod owner;

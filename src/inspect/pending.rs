@@ -1,8 +1,8 @@
 //! What is known of every package before autoinstall decides. Reads no dkms.conf of a package that is installed.
 
-use crate::conf::Strictness;
 use crate::inspect::inputs::{remembered_failure, staleness};
 use crate::inspect::installed::{is_intact, is_whole};
+use crate::inspect::known_conf::known_conf;
 use crate::inspect::provided::is_provided;
 use crate::inspect::signature::pending_signature;
 use crate::kernel::WeakLinks;
@@ -103,7 +103,7 @@ fn version_facts(
     if package.source == SourceState::Broken {
         return Version::Broken(Error::Broken { package: package.id.clone(), source });
     }
-    let conf = match session.own_conf(&package.id, target, Strictness::Lenient) {
+    let conf = match known_conf(session, &package.build_id(target)) {
         Ok(conf) => conf,
         Err(error) => return Version::Unusable(error),
     };
@@ -131,7 +131,7 @@ fn version_facts(
 
 /// Whether autoinstall concerns an installed package: without its source, or with an unusable dkms.conf, it does not.
 fn wants_itself_installed(session: &Session<'_>, package: &Package, target: &Target) -> bool {
-    let conf = session.own_conf(&package.id, target, Strictness::Lenient);
+    let conf = known_conf(session, &package.build_id(target));
     conf.is_ok_and(|conf| conf.autoinstall.is_yes())
 }
 
@@ -145,7 +145,7 @@ fn stale_version(
     force: &Force,
 ) -> Version {
     let id = package.build_id(target);
-    let conf = match session.own_conf(&package.id, target, Strictness::Lenient) {
+    let conf = match known_conf(session, &package.build_id(target)) {
         Ok(conf) => conf,
         Err(_) if package.source != SourceState::Added => return Version::Installed { intact },
         Err(error) => return Version::Unusable(error),

@@ -1,6 +1,8 @@
 //! Keeps the records of builds true where programs change what they were made from, and remembers how builds ended.
 
+use crate::conf::PackageConf;
 use crate::inspect::inputs::{tool_files, *};
+use crate::inspect::known_conf::record_of;
 use crate::model::{BuildId, Error, PackageId, Result, millis};
 use crate::programs::log::NO_ROOM;
 use crate::session::WriteSession;
@@ -52,6 +54,10 @@ pub(crate) fn note_rewritten(session: &WriteSession<'_>) {
     for (built, record) in seen {
         warn_of(session, built.id(), session.writer.amend(&built, &record));
     }
+    let evaluated = std::mem::take(&mut *session.evaluated.lock().unwrap_or_else(PoisonError::into_inner));
+    for (id, record) in evaluated {
+        warn_of(session, &id, session.writer.remember_conf(&id, &record));
+    }
 }
 
 /// Remembers how a build ended, where the same build would end like that again.
@@ -79,6 +85,16 @@ pub(crate) fn remember(
     record.exit_code = error.exit_code().0;
     record.isolation = Some(isolation);
     warn_of(session, id, session.writer.remember_failure(id, &record));
+}
+
+/// Remembers what a dkms.conf said, where it needs bash.
+pub(crate) fn remember_conf(session: &WriteSession<'_>, id: &BuildId, conf: &PackageConf, inputs: Inputs) {
+    if !conf.needed_bash {
+        return;
+    }
+    if let Some(record) = record_of(session, id, inputs, (conf.values(), &conf.messages)) {
+        warn_of(session, id, session.writer.remember_conf(id, &record));
+    }
 }
 
 fn warn_of(session: &WriteSession<'_>, id: &BuildId, result: crate::model::Result<()>) {

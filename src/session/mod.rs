@@ -11,7 +11,7 @@ use crate::model::text::shown_in_line;
 use crate::model::{Attempt, BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::{Signer, WantedSignature};
 use crate::system::{System, signals};
-use crate::tree::{Added, BuildRecord, Built, Tree, UsedFile, Writer};
+use crate::tree::{Added, BuildRecord, Built, ConfRecord, Tree, UsedFile, Writer};
 use environment::ProgramEnvironment;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ pub(crate) struct Session<'a> {
     kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
     /// Builds whose inputs were only written anew, with the record that says so.
     pub(crate) rewritten: Mutex<Vec<(Built, BuildRecord)>>,
+    /// What dkms.conf files said that needed bash.
+    pub(crate) evaluated: Mutex<Vec<(BuildId, ConfRecord)>>,
     /// What the headers in each build directory are now.
     pub(crate) headers: Mutex<HashMap<PathBuf, Option<String>>>,
     /// The compilers that builds of this run used.
@@ -49,6 +51,7 @@ impl<'a> Session<'a> {
             tree,
             kernels: Mutex::default(),
             rewritten: Mutex::default(),
+            evaluated: Mutex::default(),
             headers: Mutex::default(),
             compilers: Mutex::default(),
             signatures: Mutex::default(),

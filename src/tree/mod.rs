@@ -5,6 +5,7 @@
 //! that the tree says so.
 
 mod boot;
+mod conf_record;
 mod journal;
 mod originals;
 mod pending;
@@ -13,6 +14,7 @@ mod scan;
 mod writer;
 
 pub(crate) use boot::KeptDefault;
+pub(crate) use conf_record::ConfRecord;
 pub(crate) use journal::{Entry, Key};
 pub(crate) use originals::{Original, stored_originals};
 pub(crate) use pending::Pending;
@@ -337,6 +339,12 @@ impl Tree {
             outs.filter_map(|dir: PathBuf| BuildRecord::taken(&dir)).collect();
         taken.sort_unstable();
         taken.last().map(|(_, ms)| Duration::from_millis(*ms))
+    }
+
+    /// What is remembered of a dkms.conf.
+    #[must_use]
+    pub(crate) fn conf_record(&self, build: &BuildId) -> Option<ConfRecord> {
+        ConfRecord::read(&self.version_dir(&build.package), &build.target)
     }
 
     /// What is remembered of a build that failed.

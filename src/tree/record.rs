@@ -515,11 +515,11 @@ pub(crate) fn unreadable(dir: &Path) -> Vec<PathBuf> {
     entries.filter(is_broken).collect()
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs_err::read(path).ok()?).ok()
 }
 
-fn text(record: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn text(record: &impl Serialize) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec_pretty(record).map_err(|e| std::io::Error::other(e.to_string()))?)
 }
 

@@ -3,8 +3,8 @@
 use super::journal::Journal;
 use super::record::{self, DEPENDENCY, is_record};
 use super::{
-    Added, BOOKKEEPING, BuildRecord, Built, FailureRecord, InstallRecord, Installed, MovedOriginal, Original,
-    Tree,
+    Added, BOOKKEEPING, BuildRecord, Built, ConfRecord, FailureRecord, InstallRecord, Installed,
+    MovedOriginal, Original, Tree,
 };
 use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::system::dir;
@@ -227,11 +227,22 @@ impl Writer {
         FailureRecord::delete(&self.tree.version_dir(&build.package), &build.target)
     }
 
-    /// Forgets what failed for a kernel that is gone.
+    /// Remembers what a dkms.conf said.
+    ///
+    /// # Errors
+    /// The tree cannot be written.
+    pub(crate) fn remember_conf(&self, build: &BuildId, record: &ConfRecord) -> Result<()> {
+        let dir = self.tree.version_dir(&build.package);
+        // The package may have been removed meanwhile.
+        if dir.is_dir() { record.write(&dir, &build.target) } else { Ok(()) }
+    }
+
+    /// Forgets what failed and what was said for a kernel that is gone.
     ///
     /// # Errors
     /// The tree cannot be written.
     pub(crate) fn forget_failures(&self, id: &PackageId, release: &KernelRelease) -> Result<()> {
+        ConfRecord::delete_all(&self.tree.version_dir(id), release)?;
         FailureRecord::delete_all(&self.tree.version_dir(id), release)
     }
 

@@ -38,6 +38,7 @@ mod images;
 mod install;
 mod isolation;
 mod kernel_actions;
+mod known_confs;
 mod limits;
 mod locking;
 mod machine;

@@ -1,10 +1,11 @@
 //! Which kernels can be booted, and what one of them will not have that the running one has.
 
 use super::{Finding, KernelCheck, Kind};
-use crate::conf::{DISABLED_FILE, Settings, Strictness};
+use crate::conf::{DISABLED_FILE, Settings};
+use crate::inspect::known_conf::known_conf;
 use crate::kernel::boot_loader::BootLoader;
 use crate::model::remedy::Remedy;
-use crate::model::{KernelRelease, PackageName, compare_versions};
+use crate::model::{BuildId, KernelRelease, PackageName, compare_versions};
 use crate::plan::autoinstall::Plan;
 use crate::session::Session;
 use crate::system::{System, dir};
@@ -109,7 +110,7 @@ pub(super) fn check_lost(
         let (why, remedy) = match refused(plan, name) {
             Some(why) => (why, Remedy::KeepKernel(running.clone())),
             None => {
-                let conf = session.own_conf(&id, &check.target, Strictness::Lenient);
+                let conf = known_conf(session, &BuildId::new(id.clone(), check.target.clone()));
                 let wanted = conf.is_ok_and(|conf| conf.autoinstall.is_yes());
                 let why = match wanted {
                     true => "it is not installed there",

@@ -1,0 +1,81 @@
+//! What a dkms.conf says, for those who only look: one that needs bash is not evaluated again while what it was read from is the
+//! same.
+//!
+//! Such a file may read other files and run programs, and nobody knows which. It is taken to say the same as long as everything is
+//! the same that makes a remembered failure stay one: the package's own files, the overrides in /etc/dkms, the kernel's
+//! configuration and exported symbols, the compiler and the other tools, framework.conf; also the variables that it finds and the
+//! version of dkms; and at most for a day. What is built or installed is read anew.
+
+use crate::conf::{
+    Effective, EvalContext, PackageConf, Strictness, Values, read_effective, reading_context, understand,
+};
+use crate::inspect::inputs::{inputs, is_as_recorded, tool_files};
+use crate::model::{BuildId, Result};
+use crate::session::Session;
+use crate::system::fingerprint::Fingerprint;
+use crate::tree::{ConfRecord, Inputs};
+use std::sync::PoisonError;
+
+const LONGEST: i64 = 24 * 60 * 60;
+
+/// What a package says for a kernel, as far as it can be understood.
+///
+/// # Errors
+/// Its dkms.conf is missing, unreadable or invalid.
+pub(crate) fn known_conf(session: &Session<'_>, id: &BuildId) -> Result<PackageConf> {
+    let effective = known_values(session, id)?;
+    let conf = session.tree().conf_path(&id.package);
+    understand(&effective, &conf, Strictness::Lenient, session.settings, session.system)
+}
+
+/// The same without a look at whether the values make sense.
+///
+/// # Errors
+/// Its dkms.conf is missing or unreadable.
+pub(crate) fn known_values(session: &Session<'_>, id: &BuildId) -> Result<Effective> {
+    let conf = session.tree().conf_path(&id.package);
+    let kernel = session.kernel(&id.target.release);
+    let view = EvalContext { package: Some(&id.package), kernel: &kernel, arch: &id.target.arch };
+    let context = reading_context(view, session.settings, session.system);
+    if let Some(record) = session.tree().conf_record(id)
+        && context.as_ref() == Some(&record.context)
+        && is_current(session, &record, id)
+    {
+        return Ok(Effective::recorded(conf, record.values, record.messages));
+    }
+    let effective = read_effective(&conf, view, session.settings, session.system)?;
+    if effective.needed_bash()
+        && let Ok(inputs) = inputs(session, id)
+        && let Some(record) = record_of(session, id, inputs, (&effective.values, &effective.messages))
+    {
+        // For the one who may write.
+        session.evaluated.lock().unwrap_or_else(PoisonError::into_inner).push((id.clone(), record));
+    }
+    Ok(effective)
+}
+
+/// What is to be remembered of a dkms.conf: what it said, and what it was read from. `None` where that means nothing to others.
+pub(crate) fn record_of(
+    session: &Session<'_>,
+    id: &BuildId,
+    inputs: Inputs,
+    (values, messages): (&Values, &[String]),
+) -> Option<ConfRecord> {
+    let kernel = session.kernel(&id.target.release);
+    let view = EvalContext { package: Some(&id.package), kernel: &kernel, arch: &id.target.arch };
+    let context = reading_context(view, session.settings, session.system)?;
+    let tool_files = tool_files(session);
+    let tools = Fingerprint::take(&tool_files).ok()?;
+    let said = (values.clone(), messages.to_vec());
+    Some(ConfRecord::new(inputs, (tools, tool_files), context, now(), said))
+}
+
+fn is_current(session: &Session<'_>, record: &ConfRecord, id: &BuildId) -> bool {
+    let age = now() - record.at;
+    (0..LONGEST).contains(&age)
+        && is_as_recorded(session, &mut record.inputs.clone(), (&record.tools, &record.tool_files), id)
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
