@@ -292,6 +292,10 @@ fn modified(data: &std::fs::Metadata) -> i128 {
     i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
 }
 
+fn changed(data: &std::fs::Metadata) -> i128 {
+    i128::from(data.ctime()) * 1_000_000_000 + i128::from(data.ctime_nsec())
+}
+
 /// A module of the kernel that an installation moved aside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MovedOriginal {
@@ -338,6 +342,31 @@ impl InstallRecord {
 
     pub(crate) fn read(dir: &Path) -> Option<Self> {
         read(&dir.join(INSTALL)).filter(|record: &Self| record.format == FORMAT)
+    }
+
+    /// The record in the directory of a build, and when it was written: time of the last change of the file's status, in
+    /// nanoseconds since 1970.
+    #[must_use]
+    pub(crate) fn taken(dir: &Path) -> Option<(Self, i128)> {
+        let data = fs_err::metadata(dir.join(INSTALL)).ok()?;
+        Some((Self::read(dir)?, changed(&data)))
+    }
+
+    /// Whether `place` holds what the built module `file` holds, as stat(2) tells: one was recorded as the copy of the other, and
+    /// neither was changed since, not even in a way that leaves its time of change.
+    #[must_use]
+    pub(crate) fn is_copy(&self, file: &Path, place: &Path, at: i128) -> bool {
+        let Some(installed) = self.files.iter().find(|installed| installed.path == place) else {
+            return false;
+        };
+        let is_as_recorded = |path: &Path| {
+            let data = fs_err::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file);
+            data.is_some_and(|data| data.size() == installed.size && changed(&data) < at)
+        };
+        installed.instead_of.is_none()
+            && !installed.sha256.is_empty()
+            && is_as_recorded(file)
+            && is_as_recorded(place)
     }
 
     /// The record as far as it can be believed: a record in a tree names files below the directory of its kernel, and originals

@@ -209,3 +209,30 @@ fn json_of_an_empty_tree_is_a_document() {
     ended.exits(2).complains("text, legacy, json").prints(&[]);
     world.dkms(&["conf", "--format", "legacy", "m/1"]).exits(2).complains("text, json");
 }
+
+/// Modules are compared by stat(2) where what is recorded tells.
+#[rstest]
+#[case::installed_file("echo changed >$installed", false)]
+#[case::same_size("printf x | dd of=$installed bs=1 conv=notrunc status=none", false)]
+#[case::same_time(
+    "touch -r $installed t; printf x | dd of=$installed bs=1 conv=notrunc status=none; touch -r t $installed",
+    false
+)]
+#[case::built_file(
+    "cp -p $built t; printf x | dd of=t bs=1 conv=notrunc status=none; touch -r $built t; cat t >$built; touch -r t $built",
+    false
+)]
+#[case::touched("touch $installed $built", true)]
+fn change_of_an_installed_module_is_seen(#[case] change: &str, #[case] is_clean: bool) {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.ok(&["install", "m/1.0"]);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let installed = world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"));
+    let built = world.path(format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *A));
+    let change =
+        change.replace("$installed", installed.to_str().unwrap()).replace("$built", built.to_str().unwrap());
+    world.shell(&change).exits(0);
+    let expected = if is_clean { "" } else { " (Differences between built and installed modules)" };
+    assert_eq!(world.status(), [format!("m/1.0, {K}, {}: installed{expected}", *A)]);
+}

@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::system::System;
 use crate::system::dir;
 use crate::system::files::same_content;
-use crate::tree::{Build, Built, FailureRecord, Package, Tree};
+use crate::tree::{Build, BuildRecord, Built, FailureRecord, InstallRecord, Package, Tree};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -135,20 +135,28 @@ impl<'a> View<'a> {
     }
 
     fn flaw(&self, built: &Built, state: BuildState) -> Option<RowFlaw> {
-        if let Some(path) = missing_module(built) {
+        let record = built.record();
+        if let Some(path) = record.as_ref().and_then(|record| missing_module(built, record)) {
             return Some(RowFlaw::Incomplete(path));
         }
         if state != BuildState::Installed {
             return None;
         }
-        let differs = |(file, place): &(PathBuf, PathBuf)| !same_content(file, place);
-        self.places(built).into_iter().find(differs).map(|(_, place)| RowFlaw::Differs(place))
+        let installation = record.as_ref().and_then(|_| InstallRecord::taken(built.dir()));
+        let differs = |(file, place): &(PathBuf, PathBuf)| {
+            let is_known = installation.as_ref().is_some_and(|(record, at)| record.is_copy(file, place, *at));
+            !is_known && !same_content(file, place)
+        };
+        self.places(built, record.as_ref())
+            .into_iter()
+            .find(differs)
+            .map(|(_, place)| RowFlaw::Differs(place))
     }
 
     /// Every module of a build, with the place where it is installed or would be.
-    pub(crate) fn places(&self, built: &Built) -> Vec<(PathBuf, PathBuf)> {
+    pub(crate) fn places(&self, built: &Built, record: Option<&BuildRecord>) -> Vec<(PathBuf, PathBuf)> {
         let top = self.settings.install_tree.join(built.id().target.release.as_str());
-        match built.record() {
+        match record {
             Some(record) => record
                 .modules
                 .iter()
@@ -200,8 +208,7 @@ impl<'a> View<'a> {
 }
 
 /// A module that was made and is not there any more. Without a record that is known only of a build with none.
-fn missing_module(built: &Built) -> Option<PathBuf> {
-    let record = built.record()?;
+fn missing_module(built: &Built, record: &BuildRecord) -> Option<PathBuf> {
     record.modules.iter().map(|module| built.modules().join(&module.file)).find(|path| !path.exists())
 }
 
