@@ -73,18 +73,80 @@ pub(crate) fn prefix_map(config: &KernelConfig, build_dir: &Path, source: &Path)
         .then(|| format!("-ffile-prefix-map={}={}", build_dir.display(), source.display()))
 }
 
-/// Whether the command (or a makefile behind it, as far as the line tells) sets its own number of jobs, so that a
-/// jobserver does not bind it.
+/// What a command says about its number of jobs. A number of its own turns the jobserver off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OwnJobs {
+    /// Nothing: it takes part in the jobserver.
+    None,
+    /// One: no more than its turn is for.
+    One,
+    /// Several, and they are left to the jobserver by this line.
+    Shared(String),
+    /// It cannot be told how many, or to whom that is said: it runs alone, or there would be twice as many.
+    Unknown,
+}
+
+/// What a shell line says about the number of jobs. A makefile behind it is not looked at.
 #[must_use]
-pub(crate) fn sets_jobs(line: &str) -> bool {
-    line.split_whitespace().any(|word| {
-        let word = word.trim_matches(['"', '\'']);
-        word == "-j"
-            || word.starts_with("--jobs")
-            || word
-                .strip_prefix("-j")
-                .is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit() || c == '$' || c == '`'))
-    })
+pub(crate) fn own_jobs(line: &str) -> OwnJobs {
+    let words = words(line);
+    let mut kept = Vec::new();
+    let mut numbers = Vec::new();
+    let mut rest = words.iter().peekable();
+    while let Some(word) = rest.next() {
+        let plain = unquoted(word);
+        let number = plain.strip_prefix("-j").or_else(|| plain.strip_prefix("--jobs"));
+        let number = number.map(|number| unquoted(number.trim_start_matches('=')));
+        let Some(number) = number.filter(|number| is_number(number)) else {
+            kept.push(*word);
+            continue;
+        };
+        let next = rest.next_if(|next| number.is_empty() && is_number(unquoted(next)));
+        numbers.push(next.map_or(number, |next| unquoted(next)));
+    }
+    match numbers.as_slice() {
+        [] => OwnJobs::None,
+        numbers if numbers.iter().all(|number| *number == "1") => OwnJobs::One,
+        numbers if numbers.contains(&"1") => OwnJobs::Unknown,
+        _ => {
+            let shared = kept.join(" ");
+            if is_one_make(&shared) && !line.trim().contains('\n') {
+                OwnJobs::Shared(shared)
+            } else {
+                OwnJobs::Unknown
+            }
+        }
+    }
+}
+
+fn unquoted(word: &str) -> &str {
+    word.trim_matches(['"', '\''])
+}
+
+/// Nothing, digits, or what a shell makes a number of.
+fn is_number(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit()) || text.starts_with(['$', '`'])
+}
+
+/// The words of a shell line. Blanks within quotes and substitutions do not end a word.
+fn words(line: &str) -> Vec<&str> {
+    let (mut found, mut start, mut depth, mut quote) = (Vec::new(), None, 0_usize, None);
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' | '\'' | '`' if quote == Some(c) => quote = None,
+            '"' | '\'' | '`' if quote.is_none() => quote = Some(c),
+            '(' if quote != Some('\'') => depth += 1,
+            ')' if quote != Some('\'') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if c.is_whitespace() && quote.is_none() && depth == 0 {
+            found.extend(start.take().map(|start| &line[start..at]));
+        } else {
+            start.get_or_insert(at);
+        }
+    }
+    found.extend(start.map(|start| &line[start..]));
+    found
 }
 
 #[cfg(test)]
@@ -153,12 +215,29 @@ mod tests {
     }
 
     #[rstest]
-    #[case("'make' -j4 all", true)]
-    #[case("'make' -j all", true)]
-    #[case("make --jobs=3", true)]
-    #[case("make -C /k M=/b", false)]
-    #[case("make -jobless", false)]
-    fn a_command_with_its_own_jobs_is_known(#[case] line: &str, #[case] expected: bool) {
-        assert_eq!(sets_jobs(line), expected);
+    #[case("make -C /k M=/b", OwnJobs::None)]
+    #[case("make -jobless", OwnJobs::None)]
+    #[case("make JOBS=-j4", OwnJobs::None)]
+    #[case("make -j1 all", OwnJobs::One)]
+    #[case("cd src; make -j 1", OwnJobs::One)]
+    #[case("make --jobs=1", OwnJobs::One)]
+    #[case("'make' -j4 all", OwnJobs::Shared("'make' all".into()))]
+    #[case("'make' -j all", OwnJobs::Shared("'make' all".into()))]
+    #[case("make -j 8 all", OwnJobs::Shared("make all".into()))]
+    #[case("make --jobs=3", OwnJobs::Shared("make".into()))]
+    #[case("make --jobs 3 x", OwnJobs::Shared("make x".into()))]
+    #[case("'make' -j$(nproc) KVER=6.1", OwnJobs::Shared("'make' KVER=6.1".into()))]
+    #[case("make -j`nproc` x", OwnJobs::Shared("make x".into()))]
+    #[case("make -j\"$(getconf _NPROCESSORS_ONLN)\" x", OwnJobs::Shared("make x".into()))]
+    #[case("make -j $(nproc --all) x", OwnJobs::Shared("make x".into()))]
+    #[case("make -j${parallel_jobs} x", OwnJobs::Shared("make x".into()))]
+    #[case("make x V=\"a  b\" -j2", OwnJobs::Shared("make x V=\"a  b\"".into()))]
+    #[case("./configure && make -j4", OwnJobs::Unknown)]
+    #[case("make -j4 a; make -j1 b", OwnJobs::Unknown)]
+    #[case("make -j$(nproc) KVER=$(uname -r)", OwnJobs::Unknown)]
+    #[case("make a\nmake b -j4", OwnJobs::Unknown)]
+    #[case("sh build.sh -j4", OwnJobs::Unknown)]
+    fn number_of_jobs_is_known_or_shared(#[case] line: &str, #[case] expected: OwnJobs) {
+        assert_eq!(own_jobs(line), expected);
     }
 }

@@ -19,7 +19,7 @@ mod store;
 pub(crate) use build_dir::BuildDir;
 
 use crate::build::jobs::Turn;
-use crate::build::make::Parallelism;
+use crate::build::make::{OwnJobs, Parallelism};
 use crate::build::modules::{collect_modules, record_anew};
 use crate::build::preparation::{BuildOptions, Preparation, prepare};
 use crate::build::scripts::run_build_script;
@@ -151,7 +151,7 @@ fn build_in(
     place.enter()?;
     make(session, place, preparation, turn, &mut log)?;
     place.enter()?;
-    collect_modules(session, place, preparation)?;
+    collect_modules(session, place, preparation, log.cpu())?;
     publish(session, place, preparation, log)
 }
 
@@ -206,11 +206,14 @@ fn make(
         Some(_) => Parallelism::Jobserver,
         None => Parallelism::Option(session.settings.jobs),
     };
-    let line =
+    let mut line =
         make::command_line(conf, &kernel.build_dir, &place.shown, release, preparation.toolchain.llvm, jobs);
-    // Its own -j does not take part in the jobserver: beside others it would double the load.
-    if let Some(turn) = turn.filter(|_| make::sets_jobs(&line)) {
-        turn.be_alone();
+    if let Some(turn) = turn {
+        match make::own_jobs(&line) {
+            OwnJobs::None | OwnJobs::One => {}
+            OwnJobs::Shared(shared) => line = shared,
+            OwnJobs::Unknown => turn.be_alone(),
+        }
     }
     let title = if session.system.console.is_verbose() { line.as_str() } else { "Building module(s)" };
     let step = session.system.console.step(&place.owner, title);

@@ -9,7 +9,7 @@ use crate::conf::{Module, Script};
 use crate::inspect::inputs::Surroundings;
 use crate::inspect::signature::unsigned;
 use crate::kernel::module_file::{ModuleFile, flaw, image_digest, read_module};
-use crate::model::{Error, Result};
+use crate::model::{Error, Result, millis};
 use crate::session::WriteSession;
 use crate::signing::Signer;
 use crate::system::digest::sha256;
@@ -18,6 +18,7 @@ use crate::system::handover;
 use crate::system::process::Output;
 use crate::tree::{BuildRecord, Built, ModuleRecord, Signature, stage_dependency};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Stages every module that the kernel can have, Module.symvers, and the record of the build.
 ///
@@ -27,6 +28,7 @@ pub(crate) fn collect_modules(
     session: &WriteSession<'_>,
     place: &BuildDir<'_>,
     preparation: &Preparation,
+    cpu: Duration,
 ) -> Result<()> {
     let (release, cc) = (&place.id.target.release, preparation.toolchain.cc.as_deref());
     std::thread::scope(|scope| {
@@ -36,6 +38,7 @@ pub(crate) fn collect_modules(
         if let Some(inputs) = &mut record.inputs {
             surroundings.join().unwrap_or_default().note(inputs);
         }
+        record.cpu_ms = Some(millis(cpu));
         record.stage(&place.out)?;
         preparation.against.iter().try_for_each(|dependency| stage_dependency(&place.out, dependency))
     })

@@ -31,8 +31,8 @@ pub(crate) const DOCUMENTS: [JsonDocument; 7] = [
                 "what is wrong with it; why it is not what would be built now; for `installed-weak` the kernel that has the modules",
             ),
             (
-                "`original_modules`, `duration_ms`, `log`",
-                "whether it replaced modules of the kernel; how long the build took, null where that is not known; its log",
+                "`original_modules`, `duration_ms`, `cpu_ms`, `log`",
+                "whether it replaced modules of the kernel; how long the build took, and the processor time of its programs, null where that is not known; its log",
             ),
             (
                 "`isolation`",

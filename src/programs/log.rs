@@ -16,6 +16,8 @@ const RULE: &str = "------------------------------------------------------------
 pub(crate) struct StepLog {
     file: File,
     path: PathBuf,
+    /// Processor time of all steps.
+    cpu: Duration,
 }
 
 impl StepLog {
@@ -41,12 +43,18 @@ impl StepLog {
     /// The file cannot be written.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         files::remove_file(path)?;
-        Ok(Self { file: files::create_file(path)?, path: path.to_owned() })
+        Ok(Self { file: files::create_file(path)?, path: path.to_owned(), cpu: Duration::ZERO })
     }
 
     #[must_use]
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Processor time of the steps so far.
+    #[must_use]
+    pub(crate) fn cpu(&self) -> Duration {
+        self.cpu
     }
 
     /// Runs a command as one step: title, command line, output, exit code, time.
@@ -57,7 +65,10 @@ impl StepLog {
         write!(self.file, "\n{title}\n# command: {shown}\n")?;
         let start = Instant::now();
         let status = match command.log_to(&self.file)?.run() {
-            Ok(outcome) => outcome.status,
+            Ok(outcome) => {
+                self.cpu += outcome.cpu;
+                outcome.status
+            }
             Err(error) => {
                 writeln!(self.file, "{error}")?;
                 Status::Exited(127)

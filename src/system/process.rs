@@ -7,6 +7,7 @@ use crate::model::text::shown_in_line;
 use crate::system::dir;
 use crate::system::pidfd::EndOf;
 use crate::system::sandbox::{Bind, Sandbox, Walls, enter};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -84,6 +85,8 @@ impl std::fmt::Display for Status {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub status: Status,
+    /// Processor time of the program and of all that it waited for.
+    pub cpu: Duration,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
 }
@@ -254,14 +257,14 @@ impl Command {
         };
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
-        let status = wait(&mut child, timeout)?;
+        let (status, cpu) = wait(&mut child, timeout)?;
         if let Some(mark) = mark.filter(|_| status == Status::TimedOut) {
             kill_marked(&mark);
         }
         if let Some(feeder) = feeder.filter(|_| status != Status::TimedOut) {
             let _ = feeder.join();
         }
-        Ok(Outcome { status, stdout: collect(stdout), stderr: collect(stderr) })
+        Ok(Outcome { status, cpu, stdout: collect(stdout), stderr: collect(stderr) })
     }
 
     /// Starts the program, and lets it run until what is returned is dropped: it reads a pipe that ends then, also if this
@@ -412,20 +415,24 @@ fn kill_marked(mark: &str) {
     }
 }
 
-fn wait(child: &mut Child, timeout: Option<Duration>) -> io::Result<Status> {
-    let Some(limit) = timeout else { return child.wait().map(status_of) };
+/// How it ended, and what it cost.
+fn wait(child: &mut Child, timeout: Option<Duration>) -> io::Result<(Status, Duration)> {
+    let Some(limit) = timeout else {
+        let cpu = cpu_at_the_end(child);
+        return child.wait().map(|status| (status_of(status), cpu));
+    };
     let end = Instant::now() + limit;
     let ended = EndOf::open(child.id());
     let mut pause = Duration::from_micros(200);
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status_of(status));
+            return Ok((status_of(status), Duration::ZERO));
         }
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             kill_group(child);
             child.wait()?;
-            return Ok(Status::TimedOut);
+            return Ok((Status::TimedOut, Duration::ZERO));
         }
         match &ended {
             Some(ended) => ended.wait(left),
@@ -433,6 +440,26 @@ fn wait(child: &mut Child, timeout: Option<Duration>) -> io::Result<Status> {
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     }
+}
+
+/// Waits until the program has ended, and reads its processor time before it is reaped (proc(5), /proc/pid/stat); zero where that
+/// is not to be had.
+fn cpu_at_the_end(child: &Child) -> Duration {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    /// utime, stime, cutime and cstime, counted from the field behind the name.
+    const TIMES: std::ops::Range<usize> = 11..15;
+    let Ok(pid) = i32::try_from(child.id()) else { return Duration::ZERO };
+    while waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+        == Err(Errno::EINTR)
+    {}
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return Duration::ZERO };
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let times = fields.get(TIMES).unwrap_or_default();
+    let ticks: u64 = times.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
+    let per_second = per_second.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0);
+    Duration::from_millis(ticks * 1000 / per_second.unwrap_or(100))
 }
 
 /// The program was started as the leader of a group of its own, so its children go with it.

@@ -92,6 +92,9 @@ pub(crate) struct BuildRecord {
     /// How long it took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// Processor time of the package's programs, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
     /// Missing where it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<IsolationRecord>,
@@ -156,6 +159,7 @@ impl BuildRecord {
             depends_rebuild: false,
             inputs: None,
             duration_ms: None,
+            cpu_ms: None,
             isolation: None,
             cannot_sign: None,
         }
@@ -196,6 +200,7 @@ impl BuildRecord {
         self.cannot_sign = None;
         self.isolation = None;
         self.duration_ms = None;
+        self.cpu_ms = None;
         self
     }
 

@@ -336,7 +336,7 @@ fn builds_with_their_own_job_number_take_turns() {
     for name in ["a", "b", "c"] {
         world
             .package(name, "1.0")
-            .conf("MAKE=\"make -j4\"")
+            .conf("MAKE=\"cd . && make -j4\"")
             .file("compiler.sh", COMPILER)
             .recipe("for i in 1 2 3 4; do sh ./compiler.sh & done; wait");
         world.ok(&["add", &format!("{name}/1.0")]);

@@ -494,3 +494,25 @@ fn script_without_x_bit_is_named_with_chmod() {
     world.write("/etc/dkms/m.conf", "PRE_BUILD=nothing.sh\n");
     assert!(world.ok(&["build", "--force", "m/1.0"]).stderr.contains("The file does not exist"));
 }
+
+/// Side by side with others, a package's own number of jobs is left to the jobserver; alone it is the author's.
+#[rstest]
+#[case::several("'make' -j4 all", "# command: 'make' all\n")]
+#[case::as_many_as_processors("'make' -j$(nproc) all", "# command: 'make' all\n")]
+#[case::one("'make' -j1 all", "# command: 'make' -j1 all\n")]
+fn own_number_of_jobs_is_shared_with_other_builds(#[case] line: &str, #[case] expected: &str) {
+    let world = World::new();
+    for name in ["a", "b"] {
+        world.package(name, "1.0").conf(&format!("MAKE[0]=\"{line}\"")).recipe("echo flags=$MAKEFLAGS");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.ok(&["autoinstall", "-j", "2"]);
+    let log = world.read(&format!("/var/lib/dkms/a/1.0/{K}/{}/log/make.log", *A));
+    assert!(log.contains(expected) && log.contains("--jobserver"), "{log}");
+    let status = world.ok(&["status", "--format", "json"]).stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert!(status["packages"][0]["builds"][0]["cpu_ms"].is_u64(), "{status}");
+    world.ok(&["build", "a/1.0", "--force"]);
+    let log = world.read(&format!("/var/lib/dkms/a/1.0/{K}/{}/log/make.log", *A));
+    assert!(log.contains("# command: 'make' -j"), "{log}");
+}

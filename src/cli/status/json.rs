@@ -80,6 +80,7 @@ struct BuildStatus {
     original_modules: bool,
     /// How long the build took; null where that was not recorded.
     duration_ms: Option<u64>,
+    cpu_ms: Option<u64>,
     /// How its programs were kept from the machine; null where that was not recorded.
     isolation: Option<IsolationRecord>,
     log: Option<PathBuf>,
@@ -180,6 +181,7 @@ fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {
             from: Some(from.to_string()),
             original_modules: false,
             duration_ms: None,
+            cpu_ms: None,
             isolation: None,
             log: None,
             modules: Vec::new(),
@@ -202,6 +204,7 @@ fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
         from: None,
         original_modules: row.originals,
         duration_ms: record.as_ref().and_then(|record| record.duration_ms),
+        cpu_ms: record.as_ref().and_then(|record| record.cpu_ms),
         isolation: record.and_then(|record| record.isolation),
         log: Some(log).filter(|path| path.is_file()),
         modules: places
