@@ -17,6 +17,7 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod mounts;
 pub(crate) mod package_script;
+pub(crate) mod parallel;
 mod pidfd;
 pub(crate) mod process;
 pub(crate) mod regex;

@@ -5,7 +5,7 @@ use crate::model::{
     Arch, BuildId, BuildState, KernelRelease, PackageId, PackageName, PackageVersion, SourceState, Target,
     compare_versions,
 };
-use crate::system::dir;
+use crate::system::{dir, parallel};
 use std::path::Path;
 
 /// One build of a package version.
@@ -71,8 +71,8 @@ impl Tree {
     /// Reads every package, version and build. Entries that cannot be part of a tree are skipped.
     #[must_use]
     pub(crate) fn scan(&self, source_tree: &Path) -> Snapshot {
-        let packages = self.names().into_iter().flat_map(|name| self.read_name(&name, source_tree));
-        Snapshot { packages: packages.collect() }
+        let packages = parallel::map(&self.names(), |name| self.read_name(name, source_tree));
+        Snapshot { packages: packages.into_iter().flatten().collect() }
     }
 
     /// What may be names of packages.

@@ -10,8 +10,8 @@ use crate::system::System;
 use crate::system::dir;
 use crate::system::files::same_content;
 use crate::tree::{Build, BuildRecord, Built, FailureRecord, InstallRecord, Package, Tree};
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// What is said in one line.
@@ -88,13 +88,13 @@ pub(crate) struct View<'a> {
     pub settings: &'a Settings,
     system: &'a System,
     pub session: &'a Session<'a>,
-    weak: OnceCell<WeakLinks>,
+    weak: OnceLock<WeakLinks>,
 }
 
 impl<'a> View<'a> {
     pub(crate) fn new(session: &'a Session<'a>) -> Self {
         let (settings, system) = (session.settings, session.system);
-        Self { tree: session.tree(), settings, system, session, weak: OnceCell::new() }
+        Self { tree: session.tree(), settings, system, session, weak: OnceLock::new() }
     }
 
     /// The failures of a package, but for those of something that is not tried any more: a build that is up to date is there.

@@ -12,7 +12,8 @@ use crate::conf::Settings;
 use crate::model::{Error, PackageId};
 use crate::plan::request::{Filter, StatusFormat};
 use crate::session::Session;
-use crate::system::System;
+use crate::system::{System, parallel};
+use crate::tree::Package;
 use columns::Table;
 use filter::Patterns;
 use items::{Item, View};
@@ -25,8 +26,10 @@ pub(crate) fn print(filters: &[Filter], format: StatusFormat, settings: &Setting
     let patterns: Vec<Patterns> = filters.iter().map(Patterns::new).collect();
     let mut groups: Vec<(&Patterns, &PackageId, Vec<Item>)> = Vec::new();
     for filter in &patterns {
-        let wanted = snapshot.packages.iter().filter(|package| filter.wants_package(package));
-        groups.extend(wanted.map(|package| (filter, &package.id, view.items(package, filter))));
+        let wanted: Vec<&Package> =
+            snapshot.packages.iter().filter(|package| filter.wants_package(package)).collect();
+        let items = parallel::map(&wanted, |package| view.items(package, filter));
+        groups.extend(wanted.iter().zip(items).map(|(package, items)| (filter, &package.id, items)));
     }
     let items = || groups.iter().flat_map(|(_, _, items)| items);
     for item in items() {
