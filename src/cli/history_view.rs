@@ -2,6 +2,7 @@
 
 use super::table::{self, Cell};
 use crate::cli::hints::hint_packages;
+use crate::model::text::{in_brief, minute, short_minute};
 use crate::model::{Attempt, AttemptResult, KernelRelease};
 use crate::ops::history;
 use crate::plan::request::{ConfFormat, PackageQuery};
@@ -42,24 +43,28 @@ pub(crate) fn print(
         return;
     }
     let heading = ["TIME", "TRIGGER", "PACKAGE", "KERNEL", "TOOK", "RESULT"];
-    let rows: Vec<Vec<Cell>> = attempts.iter().map(row).collect();
+    let rows: Vec<Vec<Cell>> =
+        attempts.iter().map(|attempt| row(attempt, console.terminal().width.is_some())).collect();
     table::lines(&heading, &rows, &console.terminal()).iter().for_each(|line| console.say_painted(line));
 }
 
-fn row(attempt: &Attempt) -> Vec<Cell> {
+fn row(attempt: &Attempt, is_narrow: bool) -> Vec<Cell> {
     let word = match attempt.result {
         AttemptResult::Failed => "FAILED",
         other => other.word(),
     };
     let reason = attempt.reason.iter().filter(|_| attempt.result != AttemptResult::Interrupted);
-    let result = reason.fold(word.to_owned(), |text, reason| format!("{text}: {reason}"));
+    let result = reason.fold(word.to_owned(), |text, reason| {
+        format!("{text}: {}", if is_narrow { in_brief(reason) } else { reason })
+    });
     let colour = match attempt.result {
         AttemptResult::Built | AttemptResult::Installed => Colour::Good,
         AttemptResult::Failed => Colour::Bad,
         AttemptResult::Skipped | AttemptResult::Interrupted => Colour::Warning,
     };
+    let at = attempt.at.parse().unwrap_or_default();
     vec![
-        Cell::plain(attempt.minute()),
+        Cell::plain(if is_narrow { short_minute(at) } else { minute(at) }),
         Cell::plain(&attempt.trigger),
         Cell::plain(format!("{}/{}", attempt.name, attempt.version)),
         Cell::plain(&attempt.kernel),

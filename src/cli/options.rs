@@ -252,7 +252,7 @@ pub(crate) const OPTIONS: [OptionSpec; 42] = [
     .only(OF_A_KERNEL)
     .common()
     .repeatable()
-    .says("a kernel release (default: the running one)")
+    .says("a kernel release (usually the running one)")
     .adds(
         "Repeatable. Without it disable and enable mean every kernel, rollback every one that has the package.",
     ),

@@ -1,6 +1,5 @@
 //! One attempt to build or install a package: what was tried when, what set it off, and how it ended.
 
-use crate::model::text::minute;
 use crate::model::{BuildId, ExitCode};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -85,11 +84,5 @@ impl Attempt {
     #[must_use]
     pub(crate) fn took(&self) -> Duration {
         Duration::from_millis(self.duration_ms)
-    }
-
-    /// The day and minute of the beginning, in this time zone.
-    #[must_use]
-    pub(crate) fn minute(&self) -> String {
-        minute(self.at.parse().unwrap_or_default())
     }
 }

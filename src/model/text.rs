@@ -3,6 +3,12 @@
 
 use std::borrow::Cow;
 
+/// What a compiler says, without the place in the source: the first thing to know of a failure, where there is room for little.
+#[must_use]
+pub(crate) fn in_brief(reason: &str) -> &str {
+    reason.split_once("error: ").map_or(reason, |(_, text)| text)
+}
+
 /// Characters of the Unicode category Cf (format): they change the direction of a line, or are not shown at all.
 #[must_use]
 pub(crate) fn is_invisible(c: char) -> bool {
@@ -18,6 +24,14 @@ pub(crate) fn is_invisible(c: char) -> bool {
 #[must_use]
 pub(crate) fn minute(time: jiff::Timestamp) -> String {
     time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// The same in a list: the year only where it is another one.
+#[must_use]
+pub(crate) fn short_minute(time: jiff::Timestamp) -> String {
+    let (time, now) = (time.to_zoned(jiff::tz::TimeZone::system()), jiff::Zoned::now());
+    let form = if time.year() == now.year() { "%b %d %H:%M" } else { "%Y-%m-%d" };
+    time.strftime(form).to_string()
 }
 
 /// Text of several lines: anything but a line break, tab or visible character stands there as an escape (`\u001b`).

@@ -4,6 +4,7 @@ use super::filter::Patterns;
 use super::items::{Failure, Item, Row, View};
 use crate::cli::table::{self, Cell};
 use crate::inspect::inputs::staleness;
+use crate::model::text::in_brief;
 use crate::model::{Arch, BuildState, PackageId, Target};
 use crate::system::{Colour, Painted};
 use crate::tree::FailureRecord;
@@ -74,7 +75,8 @@ impl<'a> Table<'a> {
             return Cell::painted(format!("{text}, {}", why.briefly()), Colour::Warning);
         }
         if let Some((_, record, written)) = failures.iter().find(|(target, ..)| *target == row.id.target) {
-            let text = format!("{text}; a newer build failed {}: {}", when(*written), record.reason);
+            let text =
+                format!("{text}; a newer build failed {}: {}", when(*written), in_brief(&record.reason));
             return Cell::painted(text, Colour::Bad);
         }
         if let Some(why) = stale {
@@ -108,7 +110,7 @@ impl<'a> Table<'a> {
 }
 
 fn failed(record: &FailureRecord, written: Option<SystemTime>) -> Cell {
-    Cell::painted(format!("FAILED {}: {}", when(written), record.reason), Colour::Bad)
+    Cell::painted(format!("FAILED {}: {}", when(written), in_brief(&record.reason)), Colour::Bad)
 }
 
 /// The time of a failure of today, the day of an older one.
