@@ -91,7 +91,9 @@ fn parse(words: &[String], system: &System) -> Result<Option<Arguments>, Error> 
         Line::Arguments(args) => *args,
     };
     args.notes.iter().for_each(|note| system.console.note(note));
-    args.warnings.iter().for_each(|warning| system.console.warn(warning));
+    // Without an action there is an error, which says more.
+    let warnings = args.warnings.iter().filter(|_| args.action.is_some());
+    warnings.for_each(|warning| system.console.warn(warning));
     if args.action == Some(Action::Help) {
         system.console.say(help(args.module.as_deref().unwrap_or_default())?);
         return Ok(None);

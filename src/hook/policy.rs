@@ -2,8 +2,8 @@
 
 use crate::conf::{OnFailure, Settings};
 use crate::inspect::known_conf::known_values;
-use crate::model::BuildId;
 use crate::model::remedy::Remedy;
+use crate::model::{BuildId, KernelRelease};
 use crate::model::{Error, PackageId, Target};
 use crate::session::Session;
 use crate::system::System;
@@ -49,7 +49,11 @@ fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Op
 
 /// The block at the end, which is hard to overlook.
 #[must_use]
-pub(crate) fn loud_block(failures: &[Failure], settings: &Settings) -> String {
+pub(crate) fn loud_block(
+    failures: &[Failure],
+    running: Option<&KernelRelease>,
+    settings: &Settings,
+) -> String {
     const RULE: &str = "==============================================================================";
     let mut text = format!("\n{RULE}\ndkms: these drivers could not be built:\n");
     for failure in failures {
@@ -63,9 +67,11 @@ pub(crate) fn loud_block(failures: &[Failure], settings: &Settings) -> String {
     }
     let tree = Tree::at(&settings.dkms_tree);
     let is_in_use = |failure: &Failure| tree.active(&failure.id.name, &failure.target).is_some();
-    let consequence = match failures.iter().all(is_in_use) {
-        true => "An earlier build of them stays in use.",
-        false => "Hardware that depends on them will not work after you boot that kernel.",
+    let is_running = |failure: &Failure| running == Some(&failure.target.release);
+    let consequence = match (failures.iter().all(is_in_use), failures.iter().all(is_running)) {
+        (true, _) => "An earlier build of them stays in use.",
+        (false, true) => "Hardware that depends on them does not work with this kernel.",
+        (false, false) => "Hardware that depends on them will not work after you boot that kernel.",
     };
     let _ = write!(text, "\n{consequence}\n{RULE}\n");
     text

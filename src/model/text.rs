@@ -9,6 +9,24 @@ pub(crate) fn in_brief(reason: &str) -> &str {
     reason.split_once("error: ").map_or(reason, |(_, text)| text)
 }
 
+/// A message without the numbers that the operating system has for its errors: they say nothing to people.
+#[must_use]
+pub(crate) fn without_error_numbers(text: &str) -> Cow<'_, str> {
+    const MARK: &str = " (os error ";
+    if !text.contains(MARK) {
+        return text.into();
+    }
+    let mut parts = text.split(MARK);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => plain.push_str(rest),
+            _ => plain.extend([MARK, part]),
+        }
+    }
+    plain.into()
+}
+
 /// Characters of the Unicode category Cf (format): they change the direction of a line, or are not shown at all.
 #[must_use]
 pub(crate) fn is_invisible(c: char) -> bool {
@@ -67,6 +85,15 @@ fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[rstest]
+    #[case("plain (os error)", "plain (os error)")]
+    #[case("/x: Permission denied (os error 13)", "/x: Permission denied")]
+    #[case("a (os error 2); b (os error 13): c", "a; b: c")]
+    #[case("odd (os error x) y", "odd (os error x) y")]
+    fn numbers_of_errors_are_left_out(#[case] text: &str, #[case] plain: &str) {
+        assert_eq!(without_error_numbers(text), plain);
+    }
 
     #[rstest]
     #[case("plain ä 漢字\ttext\n", "plain ä 漢字\ttext\n")]

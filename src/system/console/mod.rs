@@ -8,7 +8,7 @@ mod terminal;
 pub(crate) use progress::{Work, clock};
 pub(crate) use terminal::{Colour, Painted, Terminal};
 
-use crate::model::text::shown;
+use crate::model::text::{shown, without_error_numbers};
 use progress::Progress;
 use std::borrow::Cow;
 use std::io::Write;
@@ -150,17 +150,19 @@ impl Console {
 
     /// A line for standard error.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
-        self.shared.put(Stream::Err, &format!("{}\n", text.as_ref()));
+        self.shared.put(Stream::Err, &format!("{}\n", without_error_numbers(text.as_ref())));
     }
 
     /// A warning: `Warning: ` and the text, on standard error.
     pub(crate) fn warn(&self, text: impl AsRef<str>) {
-        self.shared.put(Stream::Err, &format!("Warning: {}\n", text.as_ref()));
+        let text = without_error_numbers(text.as_ref());
+        self.shared.put(Stream::Err, &format!("Warning: {text}\n"));
     }
 
     /// An error: an empty line, then `Error! ` and the text, on standard error. Callers match the prefix.
     pub(crate) fn error(&self, text: impl AsRef<str>) {
-        self.shared.put(Stream::Err, &format!("\nError! {}\n", text.as_ref()));
+        let text = without_error_numbers(text.as_ref());
+        self.shared.put(Stream::Err, &format!("\nError! {text}\n"));
     }
 
     /// Begins a step of work for `owner` (a package and its version).
