@@ -114,9 +114,12 @@ pub(crate) fn build(
     if let Some(inputs) = &mut inputs {
         Surroundings::look(session, &id.target.release, preparation.toolchain.cc.as_deref()).note(inputs);
     }
+    let failed_before = session.tree().failure(id).is_some();
     remember(session, id, inputs, result.as_ref().err(), began.elapsed(), walls);
     if result.as_ref().is_err_and(Error::is_for_crash_reporters) {
-        report_to_apport(session, id);
+        report_to_apport(session, id, &[]);
+    } else if result.is_ok() && failed_before {
+        report_to_apport(session, id, &["--fixed"]);
     }
     result
 }
@@ -319,7 +322,7 @@ fn require_regular(place: &BuildDir<'_>, dir: &Path) -> Result<()> {
 }
 
 /// Ubuntu's crash reporter, where it is installed; its result does not matter.
-fn report_to_apport(session: &WriteSession<'_>, id: &BuildId) {
+fn report_to_apport(session: &WriteSession<'_>, id: &BuildId, more: &[&str]) {
     let hook = session.system.path("/usr/share/apport/package-hooks/dkms_packages.py");
     if session.system.program("/usr/share/apport/apport").is_none() || !hook.is_file() {
         return;
@@ -329,5 +332,6 @@ fn report_to_apport(session: &WriteSession<'_>, id: &BuildId) {
     let _ = command
         .args(["-m", id.name().as_str(), "-v", id.package.version.as_str()])
         .args(["-k", id.target.release.as_str()])
+        .args(more)
         .run();
 }

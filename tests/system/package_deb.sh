@@ -81,7 +81,7 @@ assert "it replaced the kernel's" test ! -e "$root/lib/modules/6.1.0-1-test/kern
 
 # apport is Ubuntu's; a module of this name takes its place, and keeps what it is given. Packages own the source and the kernel.
 assert_status "python3 is there" 0 root_apt "$root" install python3-minimal
-mkdir -p "$root/usr/share/apport" "$work/bad/DEBIAN" "$work/bad/usr/src/bad-1.0" "$work/bad/boot" "$root/usr/lib/python3/dist-packages/apport"
+mkdir -p "$root/usr/share/apport" "$root/var/crash" "$work/bad/DEBIAN" "$work/bad/usr/src/bad-1.0" "$work/bad/boot" "$root/usr/lib/python3/dist-packages/apport"
 printf '#!/bin/sh\n' >"$root/usr/share/apport/apport"
 chmod 755 "$root/usr/share/apport/apport"
 touch "$work/bad/boot/vmlinuz-6.1.0-1-test" "$root/usr/lib/python3/dist-packages/apport/__init__.py"
@@ -94,7 +94,7 @@ class Report(dict):
 PYTHON
 cat >"$root/usr/lib/python3/dist-packages/apport/fileutils.py" <<'PYTHON'
 def make_report_file(report):
-    return open("/tmp/" + report["Package"].split()[0] + ".crash", "xb")
+    return open("/var/crash/" + report["Package"].split()[0] + ".0.crash", "xb")
 PYTHON
 printf 'Package: bad-dkms\nSource: bad\nVersion: 1.0-1\nArchitecture: all\nMaintainer: m <m@m>\nDescription: d\n' >"$work/bad/DEBIAN/control"
 printf 'int bad(\n' >"$work/bad/usr/src/bad-1.0/bad.c"
@@ -102,11 +102,14 @@ sed 's/hello/bad/g' "$root/usr/src/hello-1.0/dkms.conf" >"$work/bad/usr/src/bad-
 dpkg-deb --build --root-owner-group "$work/bad" "$root/tmp/bad.deb" >/dev/null
 assert_status "a package with a bad driver is installed" 0 root_apt "$root" install /tmp/bad.deb
 root_run "$root" dkms build bad/1.0 --force -k 6.1.0-1-test >/dev/null 2>&1 || true
-report=$(cat "$root/tmp/bad-dkms.crash" 2>&1 || true)
+report=$(cat "$root/var/crash/bad-dkms.0.crash" 2>&1 || true)
 assert_match "apport gets a report of it" '^Package: bad-dkms 1\.0-1$' "$report"
 assert_match "with the compiler's error" '^DuplicateSignature: dkms:bad-dkms:1\.0-1:bad\.c:.*: error: ' "$report"
 refute "a driver that no package brought is not reported" root_run "$root" \
     python3 /usr/share/apport/package-hooks/dkms_packages.py -m hello -v 1.0 -k 6.1.0-1-test
+cp "$root/usr/src/hello-1.0/hello.c" "$root/usr/src/bad-1.0/bad.c"
+assert_status "the driver can be built now" 0 root_run "$root" dkms build bad/1.0 -k 6.1.0-1-test
+assert "and apport's report is gone" test ! -e "$root/var/crash/bad-dkms.0.crash"
 assert_status "the driver goes" 0 root_run "$root" dkms remove bad/1.0 --all
 rm "$root/usr/share/apport/apport"
 assert_status "its package goes" 0 root_apt "$root" purge bad-dkms

@@ -180,5 +180,11 @@ fn apport_is_reported_of_a_build_that_failed() {
     world.package("m", "1.0").recipe("exit 1");
     world.dkms(&["build", "m/1.0"]).exits(10);
     let hook = world.path("/usr/share/apport/package-hooks/dkms_packages.py");
-    assert_eq!(world.calls("python3"), [format!("{} -m m -v 1.0 -k {K}", hook.display())]);
+    let call = format!("{} -m m -v 1.0 -k {K}", hook.display());
+    assert_eq!(world.calls("python3"), [call.clone()]);
+    // What was not sent yet is out of date.
+    std::fs::remove_file(world.path("/usr/src/m-1.0/recipe")).unwrap();
+    world.ok(&["install", "m/1.0"]);
+    world.ok(&["build", "m/1.0", "--force"]);
+    assert_eq!(world.calls("python3"), [call.clone(), format!("{call} --fixed")]);
 }
