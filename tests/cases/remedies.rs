@@ -1,6 +1,6 @@
 //! Every command that is printed with a problem is run in the state that it is printed for, and fixes it.
 
-use crate::world::{Ended, K, World, script};
+use crate::world::{Ended, K, World, elf, script};
 use rstest::rstest;
 use std::fs;
 
@@ -116,7 +116,7 @@ fn add(world: &World, name: &str) {
 }
 
 /// The states, by the kind of remedy that is printed for them.
-const STATES: [(&str, fn()); 27] = [
+const STATES: [(&str, fn()); 28] = [
     ("Enable", || {
         let world = installed();
         world.kernel(NEW).headers();
@@ -172,8 +172,23 @@ const STATES: [(&str, fn()); 27] = [
     }),
     ("InstallAgain", || {
         let world = installed();
-        fs::write(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")), "no module").unwrap();
+        // A module of another origin, which no trigger replaces.
+        let other = elf::versioned("m", "9.9", "FFFF");
+        fs::write(world.path(format!("/lib/modules/{K}/updates/dkms/m.ko")), other).unwrap();
         run(&world, "dkms install --force m/1.0");
+    }),
+    ("Install", || {
+        for damage in [Some("no module"), None] {
+            let world = installed();
+            let module = world.path(format!("/lib/modules/{K}/updates/dkms/m.ko"));
+            match damage {
+                Some(content) => fs::write(&module, content).unwrap(),
+                None => fs::remove_file(&module).unwrap(),
+            }
+            let found = world.dkms(&["check"]).stdout;
+            assert_eq!(found.lines().filter(|line| line.contains("fix: ")).count(), 1, "{found}");
+            run(&world, "dkms install m/1.0");
+        }
     }),
     ("BuildAgain", || {
         let world = signed("try_sign_modules=false\n");
@@ -371,7 +386,7 @@ const STATES: [(&str, fn()); 27] = [
 #[rstest]
 fn printed_command_fixes_its_state(
     #[values(
-        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
     )]
     state: usize,
 ) {

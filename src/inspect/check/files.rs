@@ -33,18 +33,38 @@ pub(super) fn check_files(
             let findings = check_file(session, &installed, file, &index, kernel, full);
             check.findings.extend(findings);
         }
-        if check.findings.len() == before
+        let is_whole = check.findings.len() == before;
+        say_once(check, &installed.id().package.to_string(), before);
+        let before = check.findings.len();
+        if is_whole
             && let Some(finding) = trust.as_ref().and_then(|trust| trust.flaw(session, &installed, &files))
         {
             check.findings.push(finding);
         }
-        if check.findings.len() == before {
+        if is_whole && check.findings.len() == before {
             check.packages += 1;
             check.modules += files.len();
         }
         names.push((installed, files));
     }
     check_image(session, check, &names, kernel, full);
+}
+
+/// That a package is damaged says less than which of its files are, from the finding `first` on. What mends the package mends them.
+fn say_once(check: &mut KernelCheck, package: &str, first: usize) {
+    let is_of_package = |finding: &Finding| {
+        finding.kind == Kind::Damaged
+            && finding.module.is_none()
+            && finding.package.as_deref() == Some(package)
+    };
+    let is_damaged = check.findings[first..].iter().any(|finding| finding.kind == Kind::Damaged);
+    let Some(whole) = check.findings[..first].iter().position(is_of_package).filter(|_| is_damaged) else {
+        return;
+    };
+    let whole = check.findings.remove(whole);
+    for finding in check.findings[first - 1..].iter_mut().filter(|finding| finding.kind == Kind::Damaged) {
+        finding.remedy.clone_from(&whole.remedy);
+    }
 }
 
 /// What an installation has in the kernel, as recorded or derived.
