@@ -181,7 +181,7 @@ fn apport_is_reported_of_a_build_that_failed() {
     world.dkms(&["build", "m/1.0"]).exits(10);
     let hook = world.path("/usr/share/apport/package-hooks/dkms_packages.py");
     let call = format!("{} -m m -v 1.0 -k {K}", hook.display());
-    assert_eq!(world.calls("python3"), [call.clone()]);
+    assert_eq!(world.calls("python3"), std::slice::from_ref(&call));
     // What was not sent yet is out of date.
     std::fs::remove_file(world.path("/usr/src/m-1.0/recipe")).unwrap();
     world.ok(&["install", "m/1.0"]);
