@@ -57,6 +57,7 @@ pub(crate) fn report_error(report: &Report, release: &KernelRelease) -> Option<E
         release: release.clone(),
         failed: report.failed.iter().map(|(id, error)| (id.name.to_string(), error.exit_code().0)).collect(),
         unresolved: report.blocked.iter().map(|(id, _)| id.name.to_string()).collect(),
+        waiting: report.deferred.iter().map(|(id, _)| id.name.to_string()).collect(),
         in_use: report.in_use.iter().map(ToString::to_string).collect(),
     })
 }

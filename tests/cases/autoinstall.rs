@@ -465,3 +465,19 @@ fn memory_limits_how_many_builds_run(#[case] available: &str, #[case] expected: 
     let most = counts.lines().map(|line| line.parse::<usize>().unwrap()).max();
     assert_eq!(most, Some(expected), "{counts}");
 }
+
+#[test]
+fn last_line_names_every_driver_that_is_lost() {
+    let world = World::new();
+    world.package("bad", "1.0").recipe("exit 2");
+    world.package("user", "1.0").conf("BUILD_DEPENDS=bad");
+    world.package("waits", "1.0").conf("BUILD_DEPENDS=unknown");
+    for id in ["bad/1.0", "user/1.0", "waits/1.0"] {
+        world.ok(&["add", id]);
+    }
+    let ended = world.dkms(&["autoinstall"]);
+    ended.exits(11).says("FAILED user/1.0 needs bad, which could not be installed");
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert_eq!(last, format!("Hardware that depends on bad, user, waits will not work with kernel {K}."));
+    assert_eq!(ended.stderr.matches("BUILD_DEPENDS").count(), 0, "{}", ended.stderr);
+}

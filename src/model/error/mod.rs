@@ -222,6 +222,8 @@ pub(crate) enum Error {
         release: KernelRelease,
         failed: Vec<(String, u8)>,
         unresolved: Vec<String>,
+        /// Packages that wait for others, which are not registered.
+        waiting: Vec<String>,
         /// Those of them of which the kernel has an earlier build.
         in_use: Vec<String>,
     },

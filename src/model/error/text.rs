@@ -305,9 +305,9 @@ impl fmt::Display for Error {
                 f,
                 "Problems with depmod detected for kernel {release}: {why}\nAutomatically uninstalling this version of the module."
             ),
-            Self::AutoinstallFailed { release, failed, unresolved, in_use } => {
+            Self::AutoinstallFailed { release, failed, unresolved, waiting, in_use } => {
                 f.write_str("One or more modules failed to install during autoinstall.")?;
-                let names = failed.iter().map(|(name, _)| name).chain(unresolved);
+                let names = failed.iter().map(|(name, _)| name).chain(unresolved).chain(waiting);
                 let (kept, lost): (Vec<_>, Vec<_>) =
                     names.map(String::as_str).partition(|name| in_use.iter().any(|kept| kept == name));
                 if !kept.is_empty() || !lost.is_empty() {
