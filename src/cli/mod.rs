@@ -62,7 +62,7 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
         Ok(Some(args)) => args,
         Ok(None) => return ExitCode::SUCCESS,
         Err(error) => {
-            tell(&error, system);
+            tell(&error, None, system);
             return error.exit_code();
         }
     };
@@ -70,8 +70,7 @@ pub(crate) fn run(words: &[String], system: &System) -> ExitCode {
     match execute(&args, &settings, system) {
         Ok(code) => code,
         Err(error) => {
-            tell(&error, system);
-            hint(&error, &args, &settings, system);
+            tell(&error, hint(&error, &args, &settings, system), system);
             error.exit_code()
         }
     }
@@ -157,12 +156,19 @@ fn log_action(args: &Arguments, result: &Result<ExitCode, Error>, took: Duration
     Syslog::open("dkms", system).write(severity, &text);
 }
 
-/// Says what went wrong; for an unknown word of the command line, also what it may have been meant for.
-fn tell(error: &Error, system: &System) {
+/// Says what went wrong and, in the second line, what helps; for an unknown word of the command line, what it may have been meant
+/// for.
+fn tell(error: &Error, hint: Option<String>, system: &System) {
+    let mut text = error.to_string();
+    if let Some(hint) = &hint {
+        // Callers match the first words of a second line.
+        text.push(if text.contains('\n') { ' ' } else { '\n' });
+        text.push_str(hint);
+    }
     match error {
-        Error::Reported(_) => {}
-        error if error.is_warning() => system.console.warn(error.to_string()),
-        error => system.console.error(error.to_string()),
+        Error::Reported(_) => hint.iter().for_each(|hint| system.console.note(hint)),
+        error if error.is_warning() => system.console.warn(text),
+        _ => system.console.error(text),
     }
     if let Error::UnknownOption(word) | Error::UnknownAction(word) = error {
         let similar = meant_word(word.split('=').next().unwrap_or_default());
