@@ -101,10 +101,11 @@ pub(crate) fn own_jobs(line: &str) -> OwnJobs {
             kept.push(*word);
             continue;
         };
-        let next = rest.next_if(|next| number.is_empty() && is_number(unquoted(next)));
+        let next = rest.next_if(|next| number.is_empty() && is_count(unquoted(next)));
         numbers.push(next.map_or(number, |next| unquoted(next)));
     }
     match numbers.as_slice() {
+        [] if line.split_whitespace().any(sets_jobs) => OwnJobs::Unknown,
         [] => OwnJobs::None,
         numbers if numbers.iter().all(|number| *number == "1") => OwnJobs::One,
         numbers if numbers.contains(&"1") => OwnJobs::Unknown,
@@ -121,6 +122,23 @@ pub(crate) fn own_jobs(line: &str) -> OwnJobs {
 
 fn unquoted(word: &str) -> &str {
     word.trim_matches(['"', '\''])
+}
+
+/// Whether a piece of a line looks like a number of jobs, also within brackets, or quotes for another shell.
+fn sets_jobs(piece: &str) -> bool {
+    let piece = unquoted(piece);
+    let number = piece.strip_prefix("-j");
+    piece.starts_with("--jobs")
+        || number
+            .is_some_and(|n| n.is_empty() || n.starts_with(|c: char| c.is_ascii_digit() || "$`)".contains(c)))
+}
+
+/// A number of jobs as a word of its own; another variable may be a goal.
+fn is_count(text: &str) -> bool {
+    let is_digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    is_digits
+        || text.starts_with(['$', '`'])
+            && ["nproc", "NPROCESSORS", "parallel_jobs"].iter().any(|word| text.contains(word))
 }
 
 /// Nothing, digits, or what a shell makes a number of.
@@ -237,6 +255,10 @@ mod tests {
     #[case("make -j$(nproc) KVER=$(uname -r)", OwnJobs::Unknown)]
     #[case("make a\nmake b -j4", OwnJobs::Unknown)]
     #[case("sh build.sh -j4", OwnJobs::Unknown)]
+    #[case("(cd . && make -j8)", OwnJobs::Unknown)]
+    #[case("sh -c 'make -j8'", OwnJobs::Unknown)]
+    #[case("sh -c \"cd x; make -j\"", OwnJobs::Unknown)]
+    #[case("make -j $GOALS", OwnJobs::Shared("make $GOALS".into()))]
     fn number_of_jobs_is_known_or_shared(#[case] line: &str, #[case] expected: OwnJobs) {
         assert_eq!(own_jobs(line), expected);
     }
