@@ -12,6 +12,9 @@ const PARTS: [&str; 3] = ["cc1", "as", "ld"];
 /// Beside this program: links of the same names to the compilers.
 const COMPILERS: &str = ".compilers";
 
+/// The last line of a copy: this, the compiler's path, its size and its time of change.
+const MARK: &str = "dkms-cc: ";
+
 /// A compiler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiler {
@@ -25,8 +28,8 @@ impl Compiler {
     #[must_use]
     pub fn behind_this_name() -> Option<Self> {
         let own = std::env::current_exe().ok()?;
-        let path = fs::read_link(own.parent()?.join(COMPILERS).join(own.file_name()?)).ok()?;
-        Some(Self { path })
+        let path = fs::read_link(own.parent()?.join(COMPILERS).join(own.file_name()?)).ok();
+        Some(Self { path: path.or_else(|| marked(&own))? })
     }
 
     /// The compiler and its parts, as lines that are others when one of them is exchanged. `None` where that cannot be found
@@ -63,6 +66,14 @@ impl Compiler {
         }
         Some(parts)
     }
+}
+
+/// The compiler that a copy says at its end that it stands for: for one that a build has copied elsewhere.
+fn marked(own: &Path) -> Option<PathBuf> {
+    let content = fs::read(own).ok()?;
+    let line = content.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
+    let path = std::str::from_utf8(line).ok()?.strip_prefix(MARK)?.rsplitn(3, ' ').nth(2)?;
+    Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
 
 fn in_path(name: &str) -> Option<PathBuf> {

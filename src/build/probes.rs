@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 const PROGRAM: &str = "dkms-cc";
@@ -23,7 +24,7 @@ const TABLES: &str = "DKMS_CC_TABLES";
 /// Beside the copies of the program: links of their names to the compilers.
 const LINKS: &str = ".compilers";
 /// Before the unique part of the name that the directory of a run's common table has in the tree.
-pub(crate) const COMMON_TABLE: &str = ".dkms-cc-";
+const COMMON_TABLE: &str = ".dkms-cc-";
 /// A kbuild that does nothing else takes 0.7 s of processor time, and the questions take 0.3 s of each build's.
 const WORTH_ASKING_BEFORE: usize = 4;
 const TIME_TO_ASK: Duration = Duration::from_secs(60);
@@ -43,6 +44,8 @@ impl CommonProbes {
         if !is_worth_while || !session.settings.probe_cache {
             return None;
         }
+        // What a killed run left. A run of ours around this one can do without.
+        let _ = sweep(session);
         let dir = files::private_dir(session.tree().root(), COMMON_TABLE).ok()?;
         files::set_mode(dir.path(), 0o755).ok()?;
         let common = Self { dir };
@@ -87,6 +90,16 @@ impl CommonProbes {
     }
 }
 
+/// Deletes the common tables of runs that were killed.
+///
+/// # Errors
+/// The tree cannot be written.
+pub(crate) fn sweep(session: &WriteSession<'_>) -> Result<()> {
+    let entries = dir::entries(session.tree().root()).into_iter();
+    let tables = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(COMMON_TABLE));
+    Ok(tables.map(|entry| entry.path()).try_for_each(|table| files::remove_tree(&table))?)
+}
+
 const OWN_TABLE: &str = "answers";
 
 /// What one build has of it.
@@ -119,7 +132,19 @@ impl Probes {
             own_table: stage.join(OWN_TABLE),
             common: common.map(CommonProbes::table),
         };
-        own.place(&program, &compilers(&environment.path(session.system))).ok()?.then_some(own)
+        let compilers = compilers(&environment.path(session.system));
+        let is_placed = own.place(&program, &compilers).ok()? && own.runs(&compilers, session.system);
+        is_placed.then_some(own)
+    }
+
+    /// Whether this machine runs copies of programs: some run only what a package brought (fapolicyd(8)). Tried once.
+    fn runs(&self, compilers: &[(String, PathBuf)], system: &System) -> bool {
+        static RUNS: OnceLock<bool> = OnceLock::new();
+        let Some((name, _)) = compilers.first() else { return false };
+        *RUNS.get_or_init(|| {
+            let command = system.command(self.compilers.join(name)).arg("-dumpversion");
+            command.timeout(TIME_TO_ASK).run().is_ok_and(|outcome| outcome.status.success())
+        })
     }
 
     /// Puts the program before these compilers, each a name with the file that PATH has for it; false if there is none, or the
@@ -141,7 +166,8 @@ impl Probes {
                 continue;
             }
             let data = fs_err::metadata(&real)?;
-            let mark = format!("{} {} {}.{}", real.display(), data.size(), data.mtime(), data.mtime_nsec());
+            let time = format!("{}.{}", data.mtime(), data.mtime_nsec());
+            let mark = format!("\ndkms-cc: {} {} {time}\n", real.display(), data.size());
             files::stage_file(&place, &[program, mark.as_bytes()].concat(), 0o755)?;
             files::set_time(&place, data.modified()?)?;
             copies.insert(real, place);

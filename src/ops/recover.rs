@@ -1,6 +1,6 @@
 //! Puts in order what an earlier run, that was killed or lost its power, left unfinished.
 
-use crate::build::probes::COMMON_TABLE;
+use crate::build::probes;
 use crate::conf::Settings;
 use crate::install::depmod::depmod;
 use crate::install::install;
@@ -11,7 +11,7 @@ use crate::kernel::Kernel;
 use crate::model::{BuildId, KernelRelease, Result};
 use crate::plan::request::Force;
 use crate::session::WriteSession;
-use crate::system::{System, dir, files};
+use crate::system::{System, files};
 use crate::tree::{Entry, UNDO_DIR};
 
 /// Opens a session for writing: takes the lock of the tree, and settles what an earlier holder left unfinished. Whatever is read
@@ -47,7 +47,7 @@ fn recover(session: &WriteSession<'_>) {
             session.writer.journal.commit(entry);
         }
     }
-    report(session, sweep_answers(session));
+    report(session, probes::sweep(session));
     for release in session.writer.journal.not_indexed() {
         // What depmod does not do today it may do tomorrow.
         report(session, index(session, &release));
@@ -110,13 +110,6 @@ fn settle(session: &WriteSession<'_>, entry: &Entry) -> Result<()> {
         }
         Entry::Build { .. } | Entry::Index { .. } => session.writer.undo_build(&id),
     }
-}
-
-/// Deletes the tables of builds that shared what they asked of compilers.
-fn sweep_answers(session: &WriteSession<'_>) -> Result<()> {
-    let entries = dir::entries(session.tree().root()).into_iter();
-    let tables = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(COMMON_TABLE));
-    Ok(tables.map(|entry| entry.path()).try_for_each(|table| files::remove_tree(&table))?)
 }
 
 /// Deletes what was being written when the run ended.

@@ -148,11 +148,11 @@ fn package_with_other_compilers_finds_them(#[case] conf: &str) {
 #[test]
 fn sources_are_compiled_by_the_compiler() {
     let world = world();
-    let recipe = "gcc -c x.c -o x.o && env -i DKMS_SCRATCH=$DKMS_SCRATCH $(command -v gcc) -c x.c -o x.o && (exec -a x gcc --version); cat x.o";
+    let recipe = "cp $(command -v gcc) mycc && ./mycc --help && gcc -c x.c -o x.o && env -i DKMS_SCRATCH=$DKMS_SCRATCH $(command -v gcc) -c x.c -o x.o && (exec -a x gcc --version); cat x.o";
     world.package("m", "1.0").recipe(&format!("bash -c '{recipe}'"));
     world.ok(&["build", "m/1.0"]);
     let calls = fs::read_to_string(world.scratch("gcc.calls")).unwrap();
-    assert_eq!(calls, "-c x.c -o x.o\n-c x.c -o x.o\n--version\n");
+    assert_eq!(calls, "-dumpversion\n--help\n-c x.c -o x.o\n-c x.c -o x.o\n--version\n");
 }
 
 #[test]
