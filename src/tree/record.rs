@@ -372,6 +372,7 @@ impl InstallRecord {
             && !installed.sha256.is_empty()
             && is_as_recorded(file)
             && is_as_recorded(place)
+            && installed.is_untouched()
     }
 
     /// The record as far as it can be believed: a record in a tree names files below the directory of its kernel, and originals
