@@ -59,6 +59,8 @@ pub(crate) fn prepare(
 ) -> Result<Preparation> {
     let kernel = session.kernel(&id.target.release);
     let own_conf = added.conf();
+    // Before anything is read or copied: what changes meanwhile makes the build stale, and what the dkms.conf said worthless.
+    let mut inputs = inputs(session, id).ok();
     let conf =
         session.conf(&id.package, options.conf.unwrap_or(&own_conf), &id.target, Strictness::Strict)?;
     session.tell_about(&conf, &id.package);
@@ -78,8 +80,6 @@ pub(crate) fn prepare(
     } else {
         Vec::new()
     };
-    // Read before it is copied: what changes meanwhile makes the build stale.
-    let mut inputs = inputs(session, id).ok();
     if let Some(inputs) = inputs.as_mut().filter(|_| !against.is_empty()) {
         inputs.dependencies = exports(session, &conf.depends, id);
     }

@@ -29,6 +29,7 @@ pub(crate) fn why(session: &Session<'_>, wanted: &PackageQuery, target: &Target)
     if !snapshot.packages.iter().any(|package| wanted.is(&package.id)) {
         return Err(Error::NameNotInTree(wanted.name.clone()));
     }
+    session.read_confs_anew();
     let kernel = session.kernel(&target.release);
     if !kernel.exists() {
         return Err(Error::KernelMissing { path: kernel.dir.clone() });

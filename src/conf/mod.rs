@@ -102,16 +102,57 @@ pub(crate) fn read_effective(
     chain::read(conf, &overrides, variables, policy, settings, system)
 }
 
-/// A digest of what a dkms.conf finds beside its files. `None` where the caller says something about its values, so that they
-/// are worth nothing to others.
+/// A digest of what a dkms.conf finds beside its files: the variables of dkms and of the caller, and the machine. `None` where the
+/// caller says something about its values, so that they are worth nothing to others.
 #[must_use]
 pub(crate) fn reading_context(view: EvalContext<'_>, settings: &Settings, system: &System) -> Option<String> {
-    let is_said = !settings.directives.is_empty()
-        || system.inherited_env().keys().any(|name| name.starts_with("DKMS_DIRECTIVE"));
+    let environment = system.inherited_env();
+    let is_said =
+        !settings.directives.is_empty() || environment.keys().any(|name| name.starts_with("DKMS_DIRECTIVE"));
     let variables = variables(view, settings, system);
-    let lines: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    let text = format!("{}\n{}\n{lines}", crate::VERSION, settings.no_isolation);
+    let callers = environment.iter().filter(|(name, _)| !is_of_session(name));
+    let lines = variables.iter().chain(callers).map(|(name, value)| format!("{name}={value}\n"));
+    let machine = fs_err::read_to_string(system.path("/etc/machine-id")).unwrap_or_default();
+    let text =
+        format!("{}\n{}\n{machine}\n{}", crate::VERSION, settings.no_isolation, lines.collect::<String>());
     (!is_said).then(|| sha256(text.as_bytes()))
+}
+
+/// Variables that differ between a person's shell, a package manager and the boot, and mean nothing to a dkms.conf.
+fn is_of_session(name: &str) -> bool {
+    const NAMES: [&str; 26] = [
+        "_",
+        "COLORTERM",
+        "DISPLAY",
+        "EDITOR",
+        "HOME",
+        "HOSTNAME",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "LANG",
+        "LANGUAGE",
+        "LOGNAME",
+        "LS_COLORS",
+        "MAIL",
+        "MANAGERPID",
+        "NOTIFY_SOCKET",
+        "OLDPWD",
+        "PAGER",
+        "PATH",
+        "PWD",
+        "SHELL",
+        "SHLVL",
+        "TERM",
+        "TMPDIR",
+        "USER",
+        "VISUAL",
+        "WAYLAND_DISPLAY",
+    ];
+    const PREFIXES: [&str; 10] =
+        ["APT_", "DBUS_", "DEB", "DPKG_", "LC_", "LESS", "MEMORY_PRESSURE_", "SSH_", "SUDO_", "XDG_"];
+    NAMES.contains(&name)
+        || name.starts_with("SYSTEMD_")
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn existing_overrides(view: EvalContext<'_>, system: &System) -> Vec<PathBuf> {

@@ -195,7 +195,8 @@ fn compare(
 pub(crate) fn remembered_failure(session: &Session<'_>, id: &BuildId) -> Option<Error> {
     let record = session.tree().failure(id)?;
     let mut inputs = record.inputs;
-    let same = is_as_recorded(session, &mut inputs, (&record.tools, &record.tool_files), id);
+    let same = record.tool_files == tool_files(session)
+        && is_as_recorded(session, &mut inputs, (&record.tools, &record.tool_files), id);
     same.then(|| Error::FailedBefore {
         build: id.clone(),
         reason: record.reason,
@@ -215,7 +216,6 @@ pub(crate) fn is_as_recorded(
     let kernel = session.kernel(&id.target.release);
     compare(session, inputs, id, &kernel, &mut false).is_ok_and(|stale| stale.is_none())
         && inputs.kernel_files == kernel_files(&kernel)
-        && files == tool_files(session)
         && tools.compare(files).is_ok_and(|comparison| comparison != Comparison::Different)
 }
 

@@ -1,6 +1,6 @@
 //! What an installation has in its kernel, and whether that is as it should be.
 
-use crate::inspect::known_conf::known_conf;
+use crate::conf::Strictness;
 use crate::inspect::owner::{InstalledPath, is_same_module, owner};
 use crate::kernel::Kernel;
 use crate::kernel::module_file::{Compression, ModuleFile, image_digest, read_module};
@@ -75,7 +75,7 @@ pub(crate) fn places_of(
 
 /// Each module of the dkms.conf with the directory that it names.
 pub(crate) fn conf_locations(session: &Session<'_>, id: &BuildId) -> Vec<(String, String)> {
-    let conf = known_conf(session, id);
+    let conf = session.own_conf(&id.package, &id.target, Strictness::Lenient);
     let modules = conf.map(|conf| conf.modules).unwrap_or_default();
     modules.into_iter().map(|module| (module.dest_name, module.conf_location)).collect()
 }

@@ -3,8 +3,8 @@
 //!
 //! Such a file may read other files and run programs, and nobody knows which. It is taken to say the same as long as everything is
 //! the same that makes a remembered failure stay one: the package's own files, the overrides in /etc/dkms, the kernel's
-//! configuration and exported symbols, the compiler and the other tools, framework.conf; also the variables that it finds and the
-//! version of dkms; and at most for a day. What is built or installed is read anew.
+//! configuration and exported symbols, gcc, clang and the other tools, framework.conf; also the variables that it finds, the machine
+//! and the version of dkms; and at most for a day. What is built or installed is read anew, and with --force everything.
 
 use crate::conf::{
     Effective, EvalContext, PackageConf, Strictness, Values, read_effective, reading_context, understand,
@@ -12,8 +12,9 @@ use crate::conf::{
 use crate::inspect::inputs::{inputs, is_as_recorded, tool_files};
 use crate::model::{BuildId, Result};
 use crate::session::Session;
-use crate::system::fingerprint::Fingerprint;
+use crate::system::fingerprint::{Comparison, Fingerprint};
 use crate::tree::{ConfRecord, Inputs};
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 const LONGEST: i64 = 24 * 60 * 60;
@@ -37,24 +38,30 @@ pub(crate) fn known_values(session: &Session<'_>, id: &BuildId) -> Result<Effect
     let kernel = session.kernel(&id.target.release);
     let view = EvalContext { package: Some(&id.package), kernel: &kernel, arch: &id.target.arch };
     let context = reading_context(view, session.settings, session.system);
-    if let Some(record) = session.tree().conf_record(id)
+    if !session.reads_confs_anew()
+        && let Some(record) = session.tree().conf_record(id)
         && context.as_ref() == Some(&record.context)
         && is_current(session, &record, id)
     {
         return Ok(Effective::recorded(conf, record.values, record.messages));
     }
-    let effective = read_effective(&conf, view, session.settings, session.system)?;
-    if effective.needed_bash()
-        && let Ok(inputs) = inputs(session, id)
-        && let Some(record) = record_of(session, id, inputs, (&effective.values, &effective.messages))
-    {
+    let read = || read_effective(&conf, view, session.settings, session.system);
+    let effective = read()?;
+    if context.is_none() || !effective.needed_bash() {
+        return Ok(effective);
+    }
+    // Once more, after what it is read from was looked at: what changes meanwhile ends the record.
+    let Ok(inputs) = inputs(session, id) else { return Ok(effective) };
+    let effective = read()?;
+    if let Some(record) = record_of(session, id, inputs, (&effective.values, &effective.messages)) {
         // For the one who may write.
         session.evaluated.lock().unwrap_or_else(PoisonError::into_inner).push((id.clone(), record));
     }
     Ok(effective)
 }
 
-/// What is to be remembered of a dkms.conf: what it said, and what it was read from. `None` where that means nothing to others.
+/// What is to be remembered of a dkms.conf: what it said, and what it was read from, as that was before. `None` where it means
+/// nothing to others.
 pub(crate) fn record_of(
     session: &Session<'_>,
     id: &BuildId,
@@ -64,15 +71,24 @@ pub(crate) fn record_of(
     let kernel = session.kernel(&id.target.release);
     let view = EvalContext { package: Some(&id.package), kernel: &kernel, arch: &id.target.arch };
     let context = reading_context(view, session.settings, session.system)?;
-    let tool_files = tool_files(session);
-    let tools = Fingerprint::take(&tool_files).ok()?;
+    let files = files(session, id);
+    let print = Fingerprint::take(&files).ok()?;
     let said = (values.clone(), messages.to_vec());
-    Some(ConfRecord::new(inputs, (tools, tool_files), context, now(), said))
+    Some(ConfRecord::new(inputs, (print, files), context, now(), said))
+}
+
+/// The tools, and the file itself: in the source it may be a link.
+fn files(session: &Session<'_>, id: &BuildId) -> Vec<PathBuf> {
+    tool_files(session).into_iter().chain([session.tree().conf_path(&id.package)]).collect()
 }
 
 fn is_current(session: &Session<'_>, record: &ConfRecord, id: &BuildId) -> bool {
     let age = now() - record.at;
+    // Headers that are gone are another answer to a file that looks for them.
+    let same_kernel = record.inputs.kernel.compare(&record.inputs.kernel_files);
     (0..LONGEST).contains(&age)
+        && same_kernel.is_ok_and(|comparison| comparison != Comparison::Different)
+        && record.tool_files == files(session, id)
         && is_as_recorded(session, &mut record.inputs.clone(), (&record.tools, &record.tool_files), id)
 }
 

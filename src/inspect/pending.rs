@@ -23,6 +23,9 @@ pub(crate) fn is_switched_off(system: &System) -> bool {
 /// Reads what the decision needs, and no dkms.conf of a package that is installed.
 pub(crate) fn gather(session: &Session<'_>, snapshot: &Snapshot, target: &Target, force: &Force) -> Facts {
     let mut facts = Facts::default();
+    if force.overrides_memory() {
+        session.read_confs_anew();
+    }
     let weak = match session.system.host.distribution.family.has_weak_modules() {
         true => WeakLinks::scan(&session.settings.install_tree),
         false => WeakLinks::default(),

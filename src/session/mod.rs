@@ -15,7 +15,7 @@ use crate::tree::{Added, BuildRecord, Built, ConfRecord, Tree, UsedFile, Writer}
 use environment::ProgramEnvironment;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What can be known without the right to write: the machine, the configuration, the tree, and the kernels read so far.
@@ -27,6 +27,8 @@ pub(crate) struct Session<'a> {
     kernels: Mutex<HashMap<KernelRelease, Arc<Kernel>>>,
     /// Builds whose inputs were only written anew, with the record that says so.
     pub(crate) rewritten: Mutex<Vec<(Built, BuildRecord)>>,
+    /// Whether what dkms.conf files said before does not count.
+    confs_anew: AtomicBool,
     /// What dkms.conf files said that needed bash.
     pub(crate) evaluated: Mutex<Vec<(BuildId, ConfRecord)>>,
     /// What the headers in each build directory are now.
@@ -52,11 +54,22 @@ impl<'a> Session<'a> {
             kernels: Mutex::default(),
             rewritten: Mutex::default(),
             evaluated: Mutex::default(),
+            confs_anew: AtomicBool::default(),
             headers: Mutex::default(),
             compilers: Mutex::default(),
             signatures: Mutex::default(),
             disabled: OnceLock::new(),
         }
+    }
+
+    /// From now on every dkms.conf is read anew: a person asks.
+    pub(crate) fn read_confs_anew(&self) {
+        self.confs_anew.store(true, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub(crate) fn reads_confs_anew(&self) -> bool {
+        self.confs_anew.load(Ordering::Relaxed)
     }
 
     /// What the administrator wants left alone.

@@ -31,12 +31,65 @@ fn looks_do_not_evaluate_it_again() {
     let world = world();
     world.ok(&["autoinstall"]);
     world.dkms(&["check"]);
-    world.dkms(&["why", "m"]);
     world.hook("kernel-postinst", &[K]).exits(0);
     assert_eq!(times_read(&world), 0);
-    // What a person asks for is read anew.
-    world.dkms(&["install", "m/1.0"]).exits(77);
+}
+
+#[rstest]
+#[case::install(&["install", "m/1.0"])]
+#[case::why(&["why", "m"])]
+#[case::force(&["autoinstall", "--force"])]
+fn what_a_person_asks_for_is_read_anew(#[case] line: &[&str]) {
+    let world = world();
+    world.dkms(line);
     assert!(times_read(&world) > 0);
+}
+
+/// A variable of one person's shell does not decide for others.
+#[test]
+fn variables_of_the_caller_count() {
+    let mut world = World::new();
+    world.package("m", "1.0").conf("AUTOINSTALL=$( [ -n \"$SKIP\" ] && echo no || echo yes)");
+    world.ok(&["add", "m/1.0"]);
+    world.set("SKIP", "1");
+    world.ok(&["autoinstall"]);
+    world.ok(&["build", "m/1.0"]);
+    assert!(!world.status().iter().any(|row| row.ends_with("installed")));
+    world.set("SKIP", "");
+    world.ok(&["autoinstall"]);
+    assert!(world.status().iter().any(|row| row.ends_with("installed")), "{:?}", world.status());
+}
+
+#[test]
+fn linked_dkms_conf_counts_by_its_content() {
+    let world = world();
+    let conf = world.path("/usr/src/m-1.0/dkms.conf");
+    let elsewhere = world.path("/etc/elsewhere.conf");
+    fs::rename(&conf, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &conf).unwrap();
+    world.ok(&["autoinstall"]);
+    assert!(world.status().iter().all(|row| !row.ends_with("installed")));
+    let text = fs::read_to_string(&elsewhere).unwrap().replace("BUILD_EXCLUSIVE_KERNEL=^5", "");
+    fs::write(&elsewhere, text).unwrap();
+    world.ok(&["autoinstall"]);
+    assert!(world.status().iter().any(|row| row.ends_with("installed")), "{:?}", world.status());
+}
+
+#[test]
+fn edit_during_an_evaluation_is_not_lost() {
+    let world = World::new();
+    world.write("/etc/dkms/framework.conf.d/10-open.conf", "build_isolation=off\n");
+    // The file changes itself while it is read for the first time.
+    let edit = "if [ ! -e $DKMS_SCRATCH/edited ]; then touch $DKMS_SCRATCH/edited; sed -i s/=^5// $source_tree/m-1.0/dkms.conf; fi\n";
+    world.package("m", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=^5").conf(edit);
+    let conf = world.path("/usr/src/m-1.0/dkms.conf");
+    let text = fs::read_to_string(&conf).unwrap();
+    world.ok(&["add", "m/1.0"]);
+    fs::remove_file(world.scratch("edited")).unwrap();
+    fs::write(&conf, text).unwrap();
+    world.ok(&["autoinstall"]);
+    world.ok(&["autoinstall"]);
+    assert!(world.status().iter().any(|row| row.ends_with("installed")), "{:?}", world.status());
 }
 
 #[rstest]
