@@ -78,7 +78,7 @@ fn dependencies(build: &BuildId, missing: &[String], settings: &Settings) -> Opt
     };
     let first = missing.iter().map(newest).collect::<Option<Vec<_>>>()?;
     let (package, target) = (build.package.clone(), build.target.clone());
-    Some(format!("To install both: {}", Remedy::InstallAfter { first, package, target }))
+    Some(format!("To install all of them: {}", Remedy::InstallAfter { first, package, target }))
 }
 
 /// What takes the content of a directory over, for the author of a package that is added already.

@@ -2,9 +2,11 @@
 
 use crate::conf::{DISABLED_FILE, with_rule, without_rules};
 use crate::inspect::check::Kernels;
+use crate::inspect::known_conf::known_conf;
 use crate::model::remedy::Remedy;
-use crate::model::{Error, PackageId, Result, Target};
+use crate::model::{BuildId, Error, PackageId, Result, Target};
 use crate::ops::boot_default::keep_complete;
+use crate::plan::buildable;
 use crate::plan::request::{PackageQuery, Switch, SwitchTo};
 use crate::session::{Session, WriteSession};
 use crate::system::files;
@@ -110,10 +112,22 @@ fn tell_how_to_install(switch: &Switch, session: &WriteSession<'_>) {
     for name in snapshot.names() {
         let versions = snapshot.versions(name);
         let Some(id) = versions.iter().map(|package| &package.id).find(is_meant) else { continue };
+        let is_meant = |target: &Target| {
+            let pattern = switch.kernels.as_deref().and_then(|kernels| glob::Pattern::new(kernels).ok());
+            pattern.is_none_or(|pattern| pattern.matches(target.release.as_str()))
+        };
+        let wants = |target: &Target| {
+            let conf = known_conf(session, &BuildId::new(id.clone(), target.clone()));
+            conf.is_ok_and(|conf| {
+                buildable(&conf, target, session.kernel(&target.release).config()).package.is_none()
+            })
+        };
         let lacks = |target: &&Target| {
-            session.tree().active(name, target).is_none()
+            is_meant(target)
+                && session.tree().active(name, target).is_none()
                 && session.kernel(&target.release).has_headers()
                 && look.disabling(id, target).is_none()
+                && wants(target)
         };
         let lacking: Vec<Target> = targets.iter().filter(lacks).cloned().collect();
         if !lacking.is_empty() {

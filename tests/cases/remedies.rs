@@ -63,7 +63,7 @@ const WORDS: [&str; 19] = [
     "with its modules: ",
     "To remove it: ",
     "To install it now: ",
-    "To install both: ",
+    "To install all of them: ",
     "Install a version of it: ",
     "One package: ",
     "To undo: ",
@@ -353,6 +353,16 @@ const STATES: [(&str, fn()); 28] = [
         let ended = world.ok(&["enable", "m"]);
         follow(&world, &ended, "dkms install m/1.0 -k");
         assert_eq!(world.status().iter().filter(|row| row.ends_with(": installed")).count(), 2);
+        // Only where it was left alone, and is wanted.
+        world.ok(&["remove", "m/1.0", "--all"]);
+        world.package("m", "1.0").conf("BUILD_EXCLUSIVE_KERNEL=^6.2");
+        world.ok(&["add", "m/1.0"]);
+        world.ok(&["disable", "m", "-k", NEW]);
+        follow(&world, &world.ok(&["enable", "m", "-k", NEW]), "dkms install m/1.0 -k 6.2.0-1-amd64");
+        world.ok(&["uninstall", "m/1.0", "-k", NEW]);
+        world.ok(&["disable", "m", "-k", K]);
+        assert!(commands(&world.ok(&["enable", "m", "-k", K]).stdout).is_empty());
+        world.ok(&["install", "m/1.0", "-k", NEW]);
         // There is nothing to do where it is installed.
         world.ok(&["disable", "m"]);
         assert!(commands(&world.ok(&["enable", "m"]).stdout).is_empty());
