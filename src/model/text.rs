@@ -2,6 +2,18 @@
 //! control character is a command, and in a log a line break forges a line.
 
 use std::borrow::Cow;
+use std::path::Path;
+
+/// A path as one word of a shell line; as it is where that is one already.
+#[must_use]
+pub(crate) fn quote(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-~:@%,=".contains(c);
+    if text.chars().all(is_plain) && !text.starts_with('~') {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
 
 /// What a compiler says, without the place in the source: the first thing to know of a failure, where there is room for little.
 #[must_use]

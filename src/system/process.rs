@@ -3,6 +3,7 @@
 //! A [`Command`] is data: who runs, with which streams, mounts and environment. Programs never read our standard
 //! input, and never outlive the call.
 
+pub(crate) use crate::model::text::quote;
 use crate::model::text::shown_in_line;
 use crate::system::dir;
 use crate::system::pidfd::EndOf;
@@ -530,17 +531,6 @@ pub(crate) fn walls() -> &'static Walls {
 pub(crate) fn hold(walls: &Walls) -> bool {
     let started = Command::new("/.dkms/none").confined(&Sandbox::new(walls.clone())).run();
     started.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
-/// A path as one word of a shell line; as it is where that is one already.
-#[must_use]
-pub(crate) fn quote(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-~:@%,=".contains(c);
-    if text.chars().all(is_plain) && !text.starts_with('~') {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn wrong_vermagic_fails_with_both_releases() {
         .complains(K)
         .complains(OTHER)
         .complains("see dkms.conf(5)")
-        .complains("\nYou may override by specifying --force-vermagic.\n");
+        .complains(" You may override by specifying --force-vermagic.\n");
     ended.complains("MAKE[0]=\"make KVERSION=$kernelver\"").complains("--force-vermagic");
     assert_eq!(world.status(), ["m/1.0: added"]);
     assert!(world.has("/var/lib/dkms/m/1.0/build/make.log"));

@@ -4,7 +4,7 @@
 use super::Error;
 use crate::model::module_name::module_stem;
 use crate::model::remedy::Remedy;
-use crate::model::text::shown_in_line;
+use crate::model::text::{quote, shown_in_line};
 use crate::model::{Arch, BuildId};
 use std::fmt;
 
@@ -16,7 +16,7 @@ impl fmt::Display for Error {
         match self {
             Self::Reported(error) => error.fmt(f),
             Self::NotLoaded { archive } => {
-                let load = Remedy::Load(archive.display().to_string());
+                let load = Remedy::Load(quote(archive));
                 write!(
                     f,
                     "{} is an archive, which has to be loaded first.\nTo load it: {load}",
@@ -175,10 +175,10 @@ impl fmt::Display for Error {
             ),
             Self::Excluded { build, conf, why } => write!(
                 f,
-                "The {} BUILD_EXCLUSIVE directive does not match this kernel/arch/config.\nKernel {}: {why}.\nThis indicates that {} should not be built.",
+                "The {} BUILD_EXCLUSIVE directive does not match this kernel/arch/config.\nThis indicates that {} should not be built. Kernel {}: {why}.",
                 conf.display(),
-                build.target,
-                build.package
+                build.package,
+                build.target
             ),
             Self::DependencyMissing { build, missing } => write!(
                 f,
@@ -258,7 +258,7 @@ impl fmt::Display for Error {
                 };
                 write!(
                     f,
-                    "{file} of {} was built for kernel {release}, not for kernel {}, which would not load it: {why}.\nConsult {} for more information.\nYou may override by specifying --force-vermagic.",
+                    "{file} of {} was built for kernel {release}, not for kernel {}, which would not load it: {why}.\nConsult {} for more information. You may override by specifying --force-vermagic.",
                     build.package,
                     build.target.release,
                     log.display()
@@ -337,18 +337,18 @@ fn install(build: &BuildId) -> Remedy {
 /// What make did produce, and the directives that name it.
 fn fmt_made(file: &str, made: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if made.is_empty() {
-        return f.write_str("\nThe make command succeeded and produced no module at all.");
+        return f.write_str(" The make command succeeded and produced no module at all.");
     }
     let made: Vec<_> = made.iter().map(|path| shown_in_line(path)).collect();
-    write!(f, "\nThe make command produced: {}", made.join(", "))?;
+    write!(f, " The make command produced: {}.", made.join(", "))?;
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let same = made.iter().find(|path| name(path) == name(file));
     let Some(path) = same.or(made.first().filter(|_| made.len() == 1)) else { return Ok(()) };
     let (dir, stem) = path.rsplit_once('/').unwrap_or(("", path));
     let stem = module_stem(stem).unwrap_or(stem);
-    f.write_str("\nTo take it, say in dkms.conf, at the index of this module:")?;
+    f.write_str(" To take it, say in dkms.conf, at the index of this module:")?;
     if same.is_none() {
         write!(f, " BUILT_MODULE_NAME=\"{stem}\"")?;
     }
-    write!(f, " BUILT_MODULE_LOCATION=\"{dir}\"")
+    if dir.is_empty() { Ok(()) } else { write!(f, " BUILT_MODULE_LOCATION=\"{dir}\"") }
 }
