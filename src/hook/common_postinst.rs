@@ -42,7 +42,11 @@ fn work(hook: &mut Hook) -> Result<u8> {
     let settings = Settings::load(Overrides::default(), &hook.system);
     let upgrade = !hook.arg(4).is_empty();
     let releases = kernels::choose(&settings, &hook.system, upgrade);
-    let failures = load_and_install(hook, &id, &releases, &settings)?;
+    let failures = load_and_install(hook, &id, &releases, &settings).inspect_err(|_| {
+        let targets = releases.iter().filter_map(|release| target_of(hook, Some(release), &settings).ok());
+        let failed: Vec<(Target, PackageId)> = targets.map(|target| (target, id.clone())).collect();
+        notice::note_failed(&failed, &settings, &hook.system);
+    })?;
     let failed: Vec<(Target, PackageId)> =
         failures.iter().map(|failure| (failure.target.clone(), failure.id.clone())).collect();
     notice::note_failed(&failed, &settings, &hook.system);
