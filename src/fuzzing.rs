@@ -40,9 +40,8 @@ pub fn conf(text: &[u8]) {
         return;
     }
     let Ok(ours) = evaluate(&path, text, &WHITELIST, &scope, LIMIT) else { return };
-    if ours.evaluator == Evaluator::Native
-        && let Ok(expected) = evaluate_by_bash(&path, text, &WHITELIST, &scope, LIMIT)
-    {
+    if ours.evaluator == Evaluator::Native {
+        let Ok(expected) = evaluate_by_bash(&path, text, &WHITELIST, &scope, LIMIT) else { return };
         assert_eq!(ours.values, expected, "ours, bash's: {:?}", String::from_utf8_lossy(text));
     }
 }

@@ -58,14 +58,10 @@ fn identity(conf: &PackageConf, problems: &mut Vec<String>) {
             problems.push(format!("No '{name}' directive specified."));
         }
     }
-    if let Err(why) = PackageName::new(&conf.name)
-        && !conf.name.is_empty()
-    {
+    if let Some(why) = PackageName::new(&conf.name).err().filter(|_| !conf.name.is_empty()) {
         problems.push(format!("PACKAGE_NAME '{}' cannot be a package name: {why}.", conf.name));
     }
-    if let Err(why) = PackageVersion::new(&conf.version)
-        && !conf.version.is_empty()
-    {
+    if let Some(why) = PackageVersion::new(&conf.version).err().filter(|_| !conf.version.is_empty()) {
         problems.push(format!("PACKAGE_VERSION '{}' cannot be a version: {why}.", conf.version));
     }
 }

@@ -102,9 +102,8 @@ fn kernel_hook(hook: &mut Hook, trigger: Trigger) -> u8 {
         hook.note("the kernel hook was called without a kernel release; nothing is done.");
         return 0;
     }
-    if let Some(word) = maintainer_action(hook.system.variable("DEB_MAINT_PARAMS"))
-        && !trigger.acts_on().contains(&word.as_str())
-    {
+    let action = maintainer_action(hook.system.variable("DEB_MAINT_PARAMS"));
+    if let Some(word) = action.filter(|word| !trigger.acts_on().contains(&word.as_str())) {
         hook.syslog.write(Severity::Info, &format!("nothing to do for kernel {release}: {word}"));
         return 0;
     }

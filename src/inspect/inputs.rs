@@ -176,11 +176,10 @@ fn compare(
         }
     }
     // Where it is gone, another one with which nothing has been compiled yet is no reason to compile.
-    if let Some(UsedFile { path, print }) = &mut inputs.compiler_file
-        && path.exists()
-        && differs(print, std::slice::from_ref(path), rewritten)?
-    {
-        return Ok(Some(Stale::CompilerFile));
+    if let Some(UsedFile { path, print }) = &mut inputs.compiler_file {
+        if path.exists() && differs(print, std::slice::from_ref(path), rewritten)? {
+            return Ok(Some(Stale::CompilerFile));
+        }
     }
     if differs(&mut inputs.source, &source_paths(session, id), rewritten)? {
         return Ok(Some(Stale::Source));

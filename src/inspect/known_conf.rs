@@ -38,11 +38,10 @@ pub(crate) fn known_values(session: &Session<'_>, id: &BuildId) -> Result<Effect
     let kernel = session.kernel(&id.target.release);
     let view = EvalContext { package: Some(&id.package), kernel: &kernel, arch: &id.target.arch };
     let context = reading_context(view, session.settings, session.system);
-    if !session.reads_confs_anew()
-        && let Some(record) = session.tree().conf_record(id)
-        && context.as_ref() == Some(&record.context)
-        && is_current(session, &record, id)
-    {
+    let record = if session.reads_confs_anew() { None } else { session.tree().conf_record(id) };
+    let is_usable =
+        |record: &ConfRecord| context.as_ref() == Some(&record.context) && is_current(session, record, id);
+    if let Some(record) = record.filter(is_usable) {
         return Ok(Effective::recorded(conf, record.values, record.messages));
     }
     let read = || read_effective(&conf, view, session.settings, session.system);

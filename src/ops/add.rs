@@ -75,19 +75,19 @@ pub(crate) fn ensure_added(
     }
     if let (Subject::Directory(dir), true) = (subject, options.force) {
         let id = identify(session, subject, target)?;
-        if let Ok(added) = session.added(&id)
-            && !session.tree().is_replaced(&id)
-        {
-            take_over(session, &resolve(dir)?, &id, options, target)?;
-            return Ok(added);
+        if let Ok(added) = session.added(&id) {
+            if !session.tree().is_replaced(&id) {
+                take_over(session, &resolve(dir)?, &id, options, target)?;
+                return Ok(added);
+            }
         }
     }
     if let (Subject::Directory(dir), true) = (subject, options.same_content) {
         let id = identify(session, subject, target)?;
-        if let Ok(added) = session.added(&id)
-            && has_content_of(added.source(), &resolve(dir)?)
-        {
-            return Ok(added);
+        if let Ok(added) = session.added(&id) {
+            if has_content_of(added.source(), &resolve(dir)?) {
+                return Ok(added);
+            }
         }
     }
     let (added, post_add) = register(session, subject, options, target)?;

@@ -85,15 +85,16 @@ fn publish(session: &WriteSession<'_>, kept: &Tree, id: &BuildId) -> Result<Buil
 /// Deletes builds that have waited for their kernel too long, and those beside which a newer one was made when it came.
 pub(crate) fn drop_unused(session: &WriteSession<'_>) {
     let kept = session.tree().kept();
-    if kept.root().is_dir()
-        && let Some(_lock) = Lock::try_take(kept.root())
-    {
-        let taken = |tree: &Tree, id: &BuildId| BuildRecord::taken(&tree.out_dir(id)).map(|(made, _)| made);
-        let is_late =
-            |id: &BuildId| taken(session.tree(), id).is_some_and(|made| Some(made) > taken(&kept, id));
-        let late = builds(&kept).into_iter().filter(is_late);
-        expired(&kept).into_iter().chain(late).for_each(|id| drop_build(session, &kept, &id));
-        tidy(&kept);
+    if kept.root().is_dir() {
+        if let Some(_lock) = Lock::try_take(kept.root()) {
+            let taken =
+                |tree: &Tree, id: &BuildId| BuildRecord::taken(&tree.out_dir(id)).map(|(made, _)| made);
+            let is_late =
+                |id: &BuildId| taken(session.tree(), id).is_some_and(|made| Some(made) > taken(&kept, id));
+            let late = builds(&kept).into_iter().filter(is_late);
+            expired(&kept).into_iter().chain(late).for_each(|id| drop_build(session, &kept, &id));
+            tidy(&kept);
+        }
     }
 }
 
@@ -101,16 +102,16 @@ pub(crate) fn drop_unused(session: &WriteSession<'_>) {
 pub(crate) fn drop_package(session: &WriteSession<'_>, package: &PackageId) {
     let kept = session.tree().kept();
     let dir = kept.version_dir(package);
-    if dir.is_dir()
-        && let Some(_lock) = Lock::try_take(kept.root())
-    {
-        let builds = kept.scan(kept.root()).packages.into_iter().filter(|found| found.id == *package);
-        let builds = builds.flat_map(|package| package.builds);
-        builds.for_each(|build| drop_build(session, &kept, &BuildId::new(package.clone(), build.target)));
-        if let Err(error) = files::remove_tree(&dir) {
-            session.system.console.warn(error.to_string());
+    if dir.is_dir() {
+        if let Some(_lock) = Lock::try_take(kept.root()) {
+            let builds = kept.scan(kept.root()).packages.into_iter().filter(|found| found.id == *package);
+            let builds = builds.flat_map(|package| package.builds);
+            builds.for_each(|build| drop_build(session, &kept, &BuildId::new(package.clone(), build.target)));
+            if let Err(error) = files::remove_tree(&dir) {
+                session.system.console.warn(error.to_string());
+            }
+            files::remove_empty_dir(&kept.name_dir(&package.name));
         }
-        files::remove_empty_dir(&kept.name_dir(&package.name));
     }
 }
 

@@ -147,10 +147,10 @@ pub(crate) fn match_kernel(
     force: &Force,
 ) -> Result<()> {
     let snapshot = session.tree().scan(&session.settings.source_tree);
-    if let Some(name) = package
-        && !session.tree().name_dir(name).is_dir()
-    {
-        return Err(Error::NameNotInTree(name.clone()));
+    if let Some(name) = package {
+        if !session.tree().name_dir(name).is_dir() {
+            return Err(Error::NameNotInTree(name.clone()));
+        }
     }
     let wanted = snapshot.packages.iter().filter(|found| {
         package.is_none_or(|name| *name == found.id.name)
@@ -225,11 +225,10 @@ fn build_for(
     id: &BuildId,
     why: Option<Stale>,
 ) -> Result<Built> {
-    if job.conf.is_none()
-        && job.force.is_plain()
-        && let Some(built) = take_kept(session, id)
-    {
-        return sign_if_pending(session, built);
+    if job.conf.is_none() && job.force.is_plain() {
+        if let Some(built) = take_kept(session, id) {
+            return sign_if_pending(session, built);
+        }
     }
     if let Some(why) = why {
         session.system.console.note(format!("{id} is rebuilt: {why}."));
@@ -249,11 +248,11 @@ fn install_one(
     let id = BuildId::new(added.id().clone(), target.clone());
     let disabling = session.disabling(added.id(), target);
     // A person who names a package means it; a package manager, or everything at once, does not.
-    if let Some(why) = &disabling
-        && (job.every_kernel || !session.system.is_by_hand())
-    {
-        session.system.console.say(format!("{} is skipped for kernel {target}: {why}.", added.id()));
-        return Ok(None);
+    if let Some(why) = &disabling {
+        if job.every_kernel || !session.system.is_by_hand() {
+            session.system.console.say(format!("{} is skipped for kernel {target}: {why}.", added.id()));
+            return Ok(None);
+        }
     }
     let plan = plan_install(&id, facts(session, &id, job.force.force));
     if let InstallPlan::Skip(skip) = plan {

@@ -21,19 +21,19 @@ pub(crate) fn gather_remains(session: &WriteSession<'_>, id: &PackageId) -> Resu
             continue;
         };
         let kernel = session.kernel(&build.target.release);
-        if session.tree().active(&id.name, &build.target).is_none()
-            && let Some(file) = file_of_idle(session, &built, &kernel)
-        {
-            let dir = file.parent().unwrap_or(&kernel.dir);
-            let files = built.module_files().into_iter().filter_map(|module| {
-                let path = dir.join(module.file_name()?);
-                Some(InstalledFile::from_content(&path, &fs_err::read(&path).ok()?))
-            });
-            let record = InstallRecord::new(
-                files.collect(),
-                stored_originals(&session.tree().originals(&id.name, &build.target)),
-            );
-            session.writer.activate(built, &record)?;
+        if session.tree().active(&id.name, &build.target).is_none() {
+            if let Some(file) = file_of_idle(session, &built, &kernel) {
+                let dir = file.parent().unwrap_or(&kernel.dir);
+                let files = built.module_files().into_iter().filter_map(|module| {
+                    let path = dir.join(module.file_name()?);
+                    Some(InstalledFile::from_content(&path, &fs_err::read(&path).ok()?))
+                });
+                let record = InstallRecord::new(
+                    files.collect(),
+                    stored_originals(&session.tree().originals(&id.name, &build.target)),
+                );
+                session.writer.activate(built, &record)?;
+            }
         }
     }
     for link in session.tree().broken_links() {

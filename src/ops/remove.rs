@@ -75,10 +75,10 @@ pub(crate) fn remove_all(
         Err(error) => {
             session.writer.tidy(&package.name);
             // Its package's own version was removed by hand before. What stepped in for it goes all the same.
-            if script == Some(PackageScript::Removal)
-                && let Some(older) = follow_removal(session, package, script)
-            {
-                remove_all(session, &older, &Targets::AllBuilt, false)?;
+            if script == Some(PackageScript::Removal) {
+                if let Some(older) = follow_removal(session, package, script) {
+                    remove_all(session, &older, &Targets::AllBuilt, false)?;
+                }
             }
             return Err(error);
         }

@@ -72,11 +72,11 @@ fn copy(session: &WriteSession<'_>, package: &Package, to: &Path, in_use: bool) 
         copy_build(built, &place(to, &built.id().target), in_use && *is_installed || was_in_use)?;
     }
     for build in before.into_iter().flatten().map(|build| package.build_id(&build.target)) {
-        if now.iter().all(|(built, _)| *built.id() != build)
-            && let Some(built) = store.built(&build)
-        {
-            let was_in_use = in_use_before(session, &build).is_some();
-            copy_build(&built, &place(to, &build.target), was_in_use)?;
+        if now.iter().all(|(built, _)| *built.id() != build) {
+            if let Some(built) = store.built(&build) {
+                let was_in_use = in_use_before(session, &build).is_some();
+                copy_build(&built, &place(to, &build.target), was_in_use)?;
+            }
         }
     }
     Ok(())
@@ -227,10 +227,10 @@ fn names_of_versions(store: &Tree, name: &PackageName) -> Vec<PackageId> {
 pub(super) fn complete(session: &WriteSession<'_>, target: &Target) {
     let store = session.tree().replaced();
     for id in store.names().iter().flat_map(|name| names_of_versions(&store, name)) {
-        if session.tree().is_replaced(&id)
-            && let Err(error) = give_back(session, &BuildId::new(id, target.clone()))
-        {
-            session.tell(&error);
+        if session.tree().is_replaced(&id) {
+            if let Err(error) = give_back(session, &BuildId::new(id, target.clone())) {
+                session.tell(&error);
+            }
         }
     }
 }
@@ -314,10 +314,10 @@ pub(crate) fn forget_superseded<'a>(
 
 /// Forgets that a kernel used a build: a person took it away.
 pub(crate) fn forget_use_of(session: &WriteSession<'_>, build: &BuildId) {
-    if let Some(kept) = session.tree().replaced().built(build)
-        && let Err(error) = InstallRecord::delete(kept.dir())
-    {
-        session.system.console.warn(error.to_string());
+    if let Some(kept) = session.tree().replaced().built(build) {
+        if let Err(error) = InstallRecord::delete(kept.dir()) {
+            session.system.console.warn(error.to_string());
+        }
     }
 }
 

@@ -185,10 +185,10 @@ impl Run<'_> {
     fn make_ready(&self, step: &Step) -> Result<Built> {
         self.session.go_on()?;
         let id = BuildId::new(step.id.clone(), self.target.clone());
-        if !step.need.compiles()
-            && let Some(built) = self.session.tree().built(&id)
-        {
-            return sign_if_pending(self.session, built);
+        if !step.need.compiles() {
+            if let Some(built) = self.session.tree().built(&id) {
+                return sign_if_pending(self.session, built);
+            }
         }
         if let Some(built) = self.force.is_plain().then(|| take_kept(self.session, &id)).flatten() {
             return sign_if_pending(self.session, built);

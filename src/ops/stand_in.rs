@@ -113,12 +113,14 @@ pub(crate) fn install_built(session: &WriteSession<'_>, package: &Package) {
     for target in targets_in_use_of(session, name) {
         let build = package.build_id(&target);
         let built = session.tree().built(&build).filter(|built| is_whole(session, built));
-        if let Some(built) = built.filter(|_| session.tree().active(name, &target).is_none())
-            && session.disabling(&package.id, &target).is_none()
-            && let Err(error) = attempt_install(session, built, &build)
-                .and_then(|installed| finish(session, &target, vec![installed], &Force::default()))
-        {
-            session.tell(&error);
+        if let Some(built) = built.filter(|_| session.tree().active(name, &target).is_none()) {
+            if session.disabling(&package.id, &target).is_none() {
+                if let Err(error) = attempt_install(session, built, &build)
+                    .and_then(|installed| finish(session, &target, vec![installed], &Force::default()))
+                {
+                    session.tell(&error);
+                }
+            }
         }
     }
 }

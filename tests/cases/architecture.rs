@@ -303,3 +303,27 @@ fn what_looks_does_not_write() {
     }
     assert_eq!(found, Vec::<String>::new());
 }
+
+/// Debian 13 has Rust 1.85, and conditions with `let` among others came with 1.88. Compilers do not tell.
+#[test]
+fn conditions_are_those_of_rust_1_85() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for dir in ["src", "hooks", "compiler"] {
+        sources(&top.join(dir), &mut files);
+    }
+    let manifest = fs::read_to_string(top.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("rust-version = \"1.85\""), "then this test has to change");
+    let is_chain = |text: &str| {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let continues = lines.windows(2).any(|pair| {
+            let begins = pair[0].starts_with("if let ") || pair[0].contains("else if let ");
+            begins && !pair[0].ends_with(['{', '(', ',']) && pair[1].starts_with("&& ")
+        });
+        continues || lines.iter().any(|line| line.contains("&& let ") && !line.starts_with("//"))
+    };
+    let found: Vec<&PathBuf> =
+        files.iter().filter(|file| is_chain(&fs::read_to_string(file).unwrap())).collect();
+    assert!(found.is_empty(), "{found:?}");
+    assert!(is_chain("if let Some(x) = y\n    && z\n{") && is_chain("if a && let Some(x) = y {"));
+}

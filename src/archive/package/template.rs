@@ -21,9 +21,9 @@ fn fill_dir(dir: &Path, values: &[(&str, &str)]) -> Result<()> {
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {
             fill_dir(&path, values)?;
-        } else if kind.is_file()
-            && let Ok(text) = fs_err::read_to_string(&path)
-        {
+        } else if kind.is_file() {
+            // What is no text is no template.
+            let Ok(text) = fs_err::read_to_string(&path) else { continue };
             let mode = std::os::unix::fs::MetadataExt::mode(&entry.metadata()?);
             files::publish_file(&path, replaced(&text, values).as_bytes(), mode & 0o777)?;
         }

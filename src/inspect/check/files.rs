@@ -36,10 +36,9 @@ pub(super) fn check_files(
         let is_whole = check.findings.len() == before;
         say_once(check, &installed.id().package.to_string(), before);
         let before = check.findings.len();
-        if is_whole
-            && let Some(finding) = trust.as_ref().and_then(|trust| trust.flaw(session, &installed, &files))
-        {
-            check.findings.push(finding);
+        if is_whole {
+            let flaw = trust.as_ref().and_then(|trust| trust.flaw(session, &installed, &files));
+            check.findings.extend(flaw);
         }
         if is_whole && check.findings.len() == before {
             check.packages += 1;
@@ -112,9 +111,9 @@ fn check_file(
     // As it was installed, and still of no use: other dkms, and tarballs, bring anything. Our own builds were looked at when
     // they were made, so that large ones are not read again.
     const SMALL: u64 = 1 << 18;
-    if (full || file.size < SMALL || installed.built().record().is_none())
-        && let Ok(Some(flaw)) = read_module(&file.path).map(|content| flaw(&content, kernel.machine()))
-    {
+    let is_looked_at = full || file.size < SMALL || installed.built().record().is_none();
+    let content = is_looked_at.then(|| read_module(&file.path).ok()).flatten();
+    if let Some(flaw) = content.and_then(|content| flaw(&content, kernel.machine())) {
         return vec![finding(
             Kind::Damaged,
             format!("{} is not a module: {flaw}", file.path.display()),

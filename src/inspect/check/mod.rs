@@ -124,9 +124,8 @@ pub(crate) fn check(
         check.findings.push(flaw(Kind::NoKernel, format!("{} does not exist", kernel.dir.display())));
         return check;
     }
-    if let Err(error) = dir::read(session.tree().root())
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
+    let unreadable = dir::read(session.tree().root()).err();
+    if let Some(error) = unreadable.filter(|error| error.kind() != std::io::ErrorKind::NotFound) {
         check.findings.push(flaw(Kind::Unreadable, error.to_string()));
         return check;
     }

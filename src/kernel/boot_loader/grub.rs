@@ -199,9 +199,10 @@ fn grub_entries(cfg: &str) -> Vec<GrubEntry> {
             in_entry = false;
         } else if in_entry
             && ["linux", "linuxefi", "linux16"].contains(&line.split_whitespace().next().unwrap_or_default())
-            && let Some(entry) = entries.last_mut()
         {
-            entry.release = line.split_whitespace().nth(1).and_then(release_of_image);
+            if let Some(entry) = entries.last_mut() {
+                entry.release = line.split_whitespace().nth(1).and_then(release_of_image);
+            }
         }
     }
     entries

@@ -49,11 +49,11 @@ pub(super) fn show(
     found.retain(|release| session.kernel(release).has_headers());
     found.sort_by(|a, b| compare_versions(a.as_str(), b.as_str()));
     found.dedup();
-    if found.is_empty()
-        && let Some(path) = given.first()
-    {
-        let why = "there are no headers in it, or only a part of them".to_owned();
-        return Err(Error::HeadersUnusable { path: path.clone(), why });
+    if found.is_empty() {
+        if let Some(path) = given.first() {
+            let why = "there are no headers in it, or only a part of them".to_owned();
+            return Err(Error::HeadersUnusable { path: path.clone(), why });
+        }
     }
     if let (Some(path), Some(other)) = (given.first(), wanted.iter().find(|wanted| !found.contains(wanted))) {
         let why = format!(
