@@ -17,7 +17,7 @@ pub(crate) fn kernel_prerm(
     arch: Option<&Arch>,
 ) -> Result<()> {
     for package in session.tree().scan(&session.settings.source_tree).packages {
-        session.writer.forget_failures(&package.id, release)?;
+        session.writer.forget_kernel(&package.id, release)?;
     }
     session.writer.forget_pending(release)?;
     unbuild_kernel(session, release, arch, |_, _| true)

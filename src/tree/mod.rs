@@ -5,23 +5,23 @@
 //! that the tree says so.
 
 mod boot;
-mod conf_record;
 mod journal;
 mod originals;
 mod pending;
 mod record;
+mod remembered;
 mod scan;
 mod writer;
 
 pub(crate) use boot::KeptDefault;
-pub(crate) use conf_record::ConfRecord;
 pub(crate) use journal::{Entry, Key};
 pub(crate) use originals::{Original, stored_originals};
 pub(crate) use pending::Pending;
 pub(crate) use record::{
-    BuildRecord, FailureRecord, Inputs, InstallRecord, InstalledFile, IsolationRecord, ModuleRecord,
-    MovedOriginal, Signature, UsedFile, is_record, stage_dependency,
+    BuildRecord, Inputs, InstallRecord, InstalledFile, IsolationRecord, ModuleRecord, MovedOriginal,
+    Signature, UsedFile, is_record, stage_dependency,
 };
+pub(crate) use remembered::{ConfRecord, FailureRecord};
 pub(crate) use scan::{Build, Package, Snapshot};
 pub(crate) use writer::Writer;
 
@@ -203,6 +203,7 @@ impl Tree {
         let mut found: Vec<PathBuf> = is_broken.then(|| self.pending_file()).into_iter().collect();
         for version in versions {
             let outs: Vec<PathBuf> = below(&version).iter().flat_map(below).collect();
+            found.extend(remembered::unreadable(&version));
             found.extend(std::iter::once(version).chain(outs).flat_map(|dir| record::unreadable(&dir)));
         }
         found

@@ -4,7 +4,7 @@
 //! nothing but precision.
 
 use super::Original;
-use crate::model::{Arch, KernelRelease, PackageId, PackageName, Result, Target};
+use crate::model::{PackageId, PackageName, Result};
 use crate::system::digest::sha256;
 use crate::system::dir;
 use crate::system::fingerprint::Fingerprint;
@@ -20,8 +20,6 @@ const BUILD: &str = ".dkms-build.json";
 const INSTALL: &str = ".dkms-install.json";
 /// In `T/M/V`: when rpm's scriptlet added the package.
 const UPGRADE: &str = ".dkms-rpm-upgrade.json";
-/// In `T/M/V`: a build that failed.
-const FAILED: &str = ".dkms-failed-";
 const FORMAT: u32 = 1;
 /// Before the name of a dependency: one line with its version, as every dkms writes it.
 pub(crate) const DEPENDENCY: &str = ".dep_";
@@ -405,105 +403,11 @@ impl InstallRecord {
     }
 }
 
-/// A build that failed, and what it was made from: it is not worth another try before that changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FailureRecord {
-    format: u32,
-    pub inputs: Inputs,
-    /// The programs that it was made with, and framework.conf.
-    pub tools: Fingerprint,
-    pub tool_files: Vec<PathBuf>,
-    /// One line.
-    pub reason: String,
-    pub log: Option<PathBuf>,
-    pub exit_code: u8,
-    /// When it was, in local time.
-    pub at: String,
-    /// How long it took, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duration_ms: Option<u64>,
-    /// How its programs were kept from the machine; missing where it was not recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub isolation: Option<IsolationRecord>,
-}
-
-impl FailureRecord {
-    #[must_use]
-    pub(crate) fn new(inputs: Inputs, tools: (Fingerprint, Vec<PathBuf>), at: String) -> Self {
-        let (tools, tool_files) = tools;
-        let reason = String::new();
-        let (log, duration_ms, isolation, exit_code) = (None, None, None, 0);
-        Self { format: FORMAT, inputs, tools, tool_files, reason, log, exit_code, at, duration_ms, isolation }
-    }
-
-    /// In `T/M/V`: the directory of the target would look like a build to others.
-    fn path(version_dir: &Path, target: &Target) -> PathBuf {
-        version_dir.join(format!("{FAILED}{}-{}.json", target.release, target.arch))
-    }
-
-    /// The log that is kept beside the record.
-    pub(crate) fn log_path(version_dir: &Path, target: &Target) -> PathBuf {
-        Self::path(version_dir, target).with_extension("log")
-    }
-
-    pub(crate) fn read(version_dir: &Path, target: &Target) -> Option<Self> {
-        read(&Self::path(version_dir, target)).filter(|record: &Self| record.format == FORMAT)
-    }
-
-    /// Those of a package, each with its target and the time when it was written.
-    pub(crate) fn list(version_dir: &Path) -> Vec<(Target, Self, Option<SystemTime>)> {
-        let record = |entry: &fs_err::DirEntry| {
-            let target = target_in(entry.file_name().to_str()?, ".json")?;
-            let written = entry.metadata().and_then(|data| data.modified()).ok();
-            Some((target.clone(), Self::read(version_dir, &target)?, written))
-        };
-        dir::entries(version_dir).iter().filter_map(record).collect()
-    }
-
-    /// The logs of a package that are kept, each with its target.
-    pub(crate) fn logs(version_dir: &Path) -> Vec<(Target, PathBuf)> {
-        let log =
-            |entry: &fs_err::DirEntry| Some((target_in(entry.file_name().to_str()?, ".log")?, entry.path()));
-        dir::entries(version_dir).iter().filter_map(log).collect()
-    }
-
-    pub(crate) fn write(&self, version_dir: &Path, target: &Target) -> Result<()> {
-        Ok(files::publish_file(&Self::path(version_dir, target), &text(self)?, 0o644)?)
-    }
-
-    /// Those of a kernel, whatever the architecture.
-    pub(crate) fn delete_all(version_dir: &Path, release: &KernelRelease) -> Result<()> {
-        for entry in dir::entries(version_dir) {
-            let is_of_kernel = entry.file_name().to_str().is_some_and(|name| {
-                let rest = name.strip_prefix(FAILED).and_then(|rest| rest.strip_prefix(release.as_str()));
-                rest.is_some_and(|rest| rest.matches('-').count() == 1)
-            });
-            let path = entry.path();
-            let is_ours = || path.extension().is_some_and(|e| e == "log") || read::<Self>(&path).is_some();
-            if is_of_kernel && is_ours() {
-                files::remove_file(&path)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn delete(version_dir: &Path, target: &Target) -> Result<()> {
-        files::remove_file(&Self::log_path(version_dir, target))?;
-        Ok(files::remove_file(&Self::path(version_dir, target))?)
-    }
-}
-
 /// Whether a file in a build is a record, of ours or of any dkms.
 #[must_use]
 pub(crate) fn is_record(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with(".dkms-") || name.starts_with(DEPENDENCY)
-}
-
-/// The target in the name of a file about a failed build.
-fn target_in(name: &str, suffix: &str) -> Option<Target> {
-    let (release, arch) = name.strip_prefix(FAILED)?.strip_suffix(suffix)?.rsplit_once('-')?;
-    Some(Target::new(KernelRelease::new(release).ok()?, Arch::new(arch).ok()?))
 }
 
 /// Records in a staged build a package that it was built with.
@@ -533,7 +437,7 @@ pub(crate) fn take_upgrade(version_dir: &Path) -> Result<Option<RpmTransaction>>
     Ok(moment)
 }
 
-/// The records in a directory that are none.
+/// The records of a build or an installation in a directory that are none.
 pub(crate) fn unreadable(dir: &Path) -> Vec<PathBuf> {
     let entries = dir::entries(dir).into_iter().map(|entry| entry.path());
     let is_broken = |path: &PathBuf| {
@@ -541,9 +445,6 @@ pub(crate) fn unreadable(dir: &Path) -> Vec<PathBuf> {
         match &*name {
             BUILD => read::<BuildRecord>(path).is_none(),
             INSTALL => read::<InstallRecord>(path).is_none(),
-            name if name.starts_with(FAILED) && name.ends_with(".json") => {
-                read::<FailureRecord>(path).is_none()
-            }
             _ => false,
         }
     };

@@ -2,6 +2,7 @@
 
 use super::journal::Journal;
 use super::record::{self, DEPENDENCY, is_record};
+use super::remembered;
 use super::{
     Added, BOOKKEEPING, BuildRecord, Built, ConfRecord, FailureRecord, InstallRecord, Installed,
     MovedOriginal, Original, Tree,
@@ -237,13 +238,12 @@ impl Writer {
         if dir.is_dir() { record.write(&dir, &build.target) } else { Ok(()) }
     }
 
-    /// Forgets what failed and what was said for a kernel that is gone.
+    /// Forgets everything about a kernel that is gone.
     ///
     /// # Errors
     /// The tree cannot be written.
-    pub(crate) fn forget_failures(&self, id: &PackageId, release: &KernelRelease) -> Result<()> {
-        ConfRecord::delete_all(&self.tree.version_dir(id), release)?;
-        FailureRecord::delete_all(&self.tree.version_dir(id), release)
+    pub(crate) fn forget_kernel(&self, id: &PackageId, release: &KernelRelease) -> Result<()> {
+        remembered::forget(&self.tree.version_dir(id), release)
     }
 
     /// Deletes the record of an installation that is no more.

@@ -148,3 +148,13 @@ fn removed_kernel_takes_it_along() {
     assert!(!world.has(&record), "{:?}", world.tree());
     world.ok(&["fsck"]);
 }
+
+#[test]
+fn broken_record_is_found_and_repaired() {
+    let world = world();
+    let record = format!("/var/lib/dkms/m/1.0/.dkms-conf-{K}-{}.json", *A);
+    world.write(&record, "{");
+    world.dkms(&["fsck"]).exits(1).says("this record cannot be read");
+    world.ok(&["fsck", "--repair"]);
+    assert!(!world.has(&record));
+}
