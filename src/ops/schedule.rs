@@ -17,7 +17,7 @@ use crate::session::WriteSession;
 use crate::system::{Colour, clock, files, memory};
 use crate::tree::Built;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// How one step ended.
@@ -53,15 +53,14 @@ pub(crate) fn run<T>(
     let order: Vec<PackageId> = steps.iter().map(|step| step.id.clone()).collect();
     // A single build gets its -j on the command line, where every make understands it.
     let jobs = if builds > 1 { Some(SharedJobs::new(limit)?) } else { None };
-    let probes = CommonProbes::ask(session, &target.release, builds);
     session.system.console.expect_work(builds);
     if builds > 1 && session.system.console.terminal().is_live {
         let log = session.tree().root().join("PACKAGE/VERSION/build/make.log");
         session.system.console.say(format!("Logs: {} (to follow one: dkms log -f PACKAGE)", log.display()));
     }
     let at_once = builds_at_once(limit, memory::available(session.system));
-    let shared = Shared { jobs: jobs.as_ref(), probes: probes.as_ref() };
-    let run = Run { session, target, force, shared, at_once };
+    let (jobs, probes) = (jobs.as_ref(), OnceLock::new());
+    let run = Run { session, target, force, jobs, builds, probes, at_once };
     let mut ended = run.all(longest_first(session, steps), ending);
     // Reports and exit codes must not depend on which build was faster.
     ended.sort_by_key(|(id, _)| order.iter().position(|planned| planned == id));
@@ -88,7 +87,11 @@ struct Run<'a> {
     session: &'a WriteSession<'a>,
     target: &'a Target,
     force: &'a Force,
-    shared: Shared<'a>,
+    jobs: Option<&'a SharedJobs>,
+    /// How many there are, if none of them was kept from a preflight.
+    builds: usize,
+    /// Asked for when the first package is compiled.
+    probes: OnceLock<Option<CommonProbes>>,
     at_once: usize,
 }
 
@@ -196,9 +199,12 @@ impl Run<'_> {
         if let Need::Rebuild(why) = &step.need {
             self.session.system.console.note(format!("{id} is rebuilt: {why}."));
         }
-        let turn = self.shared.jobs.map(SharedJobs::take).transpose()?;
+        let ask = || CommonProbes::ask(self.session, &self.target.release, self.builds);
+        let probes = self.probes.get_or_init(ask).as_ref();
+        let turn = self.jobs.map(SharedJobs::take).transpose()?;
         let added = self.session.added(&step.id)?;
-        let options = BuildOptions { conf: None, force: self.force.clone(), turn, shared: self.shared };
+        let shared = Shared { jobs: self.jobs, probes };
+        let options = BuildOptions { conf: None, force: self.force.clone(), turn, shared };
         build(self.session, &added, &id, options)
     }
 }

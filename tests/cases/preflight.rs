@@ -494,3 +494,29 @@ fn source_inside_of_the_tree_is_out_of_sight() {
     let file = package(&world, NEXT, ".pkg.tar.gz");
     world.ok(&["preflight", &file]).says("m/1.0  cannot be tried before: its source lies in the DKMS tree");
 }
+
+/// Not even a kbuild that asks what compilers know.
+#[test]
+fn many_kept_builds_ask_no_compiler() {
+    let Some((world, file)) = before_next() else { return };
+    for name in ["n", "o", "p", "q"] {
+        world.package(name, "1.0");
+        world.ok(&["add", &format!("{name}/1.0")]);
+    }
+    world.ok(&["preflight", &file]);
+    arrive(&world, NEXT);
+    let asks = |words: &[&str]| {
+        let trace = world.scratch("trace").display().to_string();
+        let options = ["-e", "trace=mkdir,mkdirat", "-o", &trace].map(str::to_owned);
+        world.traced(&options, words[0], &words[1..]).exits(0);
+        fs::read_to_string(trace).unwrap().contains(".dkms-cc-")
+    };
+    assert!(!asks(&["header-postinst", NEXT]));
+    let installed = |row: &&String| row.contains(NEXT) && row.ends_with("installed");
+    assert_eq!(world.status().iter().filter(installed).count(), 5);
+    // Where they have to be compiled it does.
+    for name in ["m", "n", "o", "p", "q"] {
+        world.ok(&["unbuild", &format!("{name}/1.0"), "-k", NEXT]);
+    }
+    assert!(asks(&["dkms", "autoinstall", "-k", NEXT]));
+}
