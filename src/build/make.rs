@@ -3,7 +3,7 @@
 use crate::conf::Jobs;
 use crate::kernel::KernelConfig;
 use crate::model::KernelRelease;
-use crate::system::process::quote;
+use crate::model::text::quote;
 use std::path::Path;
 
 /// How compile jobs are limited.

@@ -103,8 +103,8 @@ pub(crate) fn build(
         session.system.console.warn(format!("{id}: {error}"));
         under_way.keep();
     }
-    if let Some(inputs) = preparation.inputs.clone().filter(|_| options.conf.is_none() && !writes_source) {
-        remember_conf(session, id, &preparation.conf, inputs);
+    if preparation.conf.needed_bash && options.conf.is_none() && !writes_source {
+        remember_conf(session, id, &preparation.conf, preparation.inputs.clone());
     }
     // A success recorded its inputs with the build.
     let mut inputs = preparation.inputs.filter(|_| result.is_err());

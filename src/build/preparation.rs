@@ -8,6 +8,7 @@ use crate::inspect::inputs::{
 };
 use crate::inspect::trust::exposures;
 use crate::kernel::{Kernel, Toolchain};
+use crate::model::text::quote;
 use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
 use crate::plan::refusal::{Obstacles, Verdict};
 use crate::plan::request::Force;
@@ -15,7 +16,6 @@ use crate::plan::{Buildable, buildable};
 use crate::programs::environment::{build_environment, toolchain};
 use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
-use crate::system::process::quote;
 use crate::tree::{Added, Inputs};
 use std::path::Path;
 

@@ -1,11 +1,12 @@
 //! PRE_BUILD and POST_BUILD.
 
 use crate::conf::Script;
+use crate::model::text::quote;
 use crate::model::{Error, Result};
 use crate::programs::log::StepLog;
 use crate::programs::scripts::find_script;
 use crate::session::WriteSession;
-use crate::system::process::{Command, quote};
+use crate::system::process::Command;
 
 /// Runs PRE_BUILD or POST_BUILD: a shell command line in the build directory, with its output in the log. `confined` puts
 /// it where it belongs.

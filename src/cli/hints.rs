@@ -7,12 +7,12 @@ use crate::inspect::check::Kernels;
 use crate::kernel::{header_package, with_headers};
 use crate::model::remedy::Remedy;
 use crate::model::similar::most_similar;
+use crate::model::text::quote;
 use crate::model::{
     BuildId, Error, KernelRelease, PackageId, PackageName, PackagingProblem, compare_versions,
 };
 use crate::system::System;
-use crate::system::process::quote;
-use crate::tree::Tree;
+use crate::tree::{Snapshot, Tree};
 
 /// One line, for below an error.
 pub(super) fn hint(error: &Error, args: &Arguments, settings: &Settings, system: &System) -> Option<String> {
@@ -93,18 +93,19 @@ fn directory(args: &Arguments) -> Option<String> {
 /// The versions of a package that there are, where another was named; or a package with a similar name.
 fn packages(name: &str, settings: &Settings) -> Option<String> {
     let snapshot = Tree::at(&settings.dkms_tree).scan(&settings.source_tree);
-    let names = snapshot.names();
-    match names.iter().find(|known| known.as_str() == name) {
-        Some(known) => {
-            let versions = snapshot.versions(known);
-            let known: Vec<String> = versions.iter().map(|package| package.id.to_string()).collect();
-            Some(format!("Registered: {}", known.join(", ")))
-        }
-        None => {
-            let similar = most_similar(name, names.iter().map(|known| known.as_str()))?;
-            Some(format!("Did you mean {similar}?"))
-        }
+    let versions = PackageName::new(name).map(|name| snapshot.versions(&name)).unwrap_or_default();
+    let known: Vec<String> = versions.iter().map(|package| package.id.to_string()).collect();
+    if known.is_empty() {
+        similar(name, &snapshot)
+    } else {
+        Some(format!("Registered: {}", known.join(", ")))
     }
+}
+
+/// The package that a mistyped name was probably meant for.
+fn similar(name: &str, snapshot: &Snapshot) -> Option<String> {
+    let similar = most_similar(name, snapshot.names().iter().map(|known| known.as_str()))?;
+    Some(format!("Did you mean {similar}?"))
 }
 
 /// The kernels that there are, where one was named that is not.
@@ -152,6 +153,6 @@ pub(super) fn hint_packages(name: &str, settings: &Settings, system: &System) {
 pub(super) fn hint_unregistered(name: &str, settings: &Settings, system: &System) {
     let snapshot = Tree::at(&settings.dkms_tree).scan(&settings.source_tree);
     if !snapshot.names().iter().any(|known| known.as_str() == name) {
-        hint_packages(name, settings, system);
+        similar(name, &snapshot).iter().for_each(|hint| system.console.note(hint));
     }
 }

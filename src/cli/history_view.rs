@@ -48,14 +48,14 @@ pub(crate) fn print(
     table::lines(&heading, &rows, &console.terminal()).iter().for_each(|line| console.say_painted(line));
 }
 
-fn row(attempt: &Attempt, is_narrow: bool) -> Vec<Cell> {
+fn row(attempt: &Attempt, on_terminal: bool) -> Vec<Cell> {
     let word = match attempt.result {
         AttemptResult::Failed => "FAILED",
         other => other.word(),
     };
     let reason = attempt.reason.iter().filter(|_| attempt.result != AttemptResult::Interrupted);
     let result = reason.fold(word.to_owned(), |text, reason| {
-        format!("{text}: {}", if is_narrow { in_brief(reason) } else { reason })
+        format!("{text}: {}", if on_terminal { in_brief(reason) } else { reason })
     });
     let colour = match attempt.result {
         AttemptResult::Built | AttemptResult::Installed => Colour::Good,
@@ -64,7 +64,7 @@ fn row(attempt: &Attempt, is_narrow: bool) -> Vec<Cell> {
     };
     let at = attempt.at.parse().unwrap_or_default();
     vec![
-        Cell::plain(if is_narrow { short_minute(at) } else { minute(at) }),
+        Cell::plain(if on_terminal { short_minute(at) } else { minute(at) }),
         Cell::plain(&attempt.trigger),
         Cell::plain(format!("{}/{}", attempt.name, attempt.version)),
         Cell::plain(&attempt.kernel),

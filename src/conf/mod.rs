@@ -148,11 +148,22 @@ fn is_of_session(name: &str) -> bool {
         "VISUAL",
         "WAYLAND_DISPLAY",
     ];
-    const PREFIXES: [&str; 10] =
-        ["APT_", "DBUS_", "DEB", "DPKG_", "LC_", "LESS", "MEMORY_PRESSURE_", "SSH_", "SUDO_", "XDG_"];
-    NAMES.contains(&name)
-        || name.starts_with("SYSTEMD_")
-        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    const PREFIXES: [&str; 13] = [
+        "APT_",
+        "DBUS_",
+        "DEBCONF_",
+        "DEBIAN_FRONTEND",
+        "DEB_MAINT_",
+        "DPKG_",
+        "LC_",
+        "LESS",
+        "MEMORY_PRESSURE_",
+        "SSH_",
+        "SUDO_",
+        "SYSTEMD_",
+        "XDG_",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn existing_overrides(view: EvalContext<'_>, system: &System) -> Vec<PathBuf> {

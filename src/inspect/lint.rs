@@ -6,11 +6,10 @@ use crate::conf::{
 };
 use crate::inspect::inputs::has_sources;
 use crate::model::package_names as names;
-use crate::model::text::shown_in_line;
+use crate::model::text::{quote, shown_in_line};
 use crate::model::{Error, Result};
 use crate::system::System;
 use crate::system::files::is_executable;
-use crate::system::process::quote;
 use crate::system::regex::Regex;
 use serde::Serialize;
 use std::path::Path;

@@ -59,33 +59,10 @@ impl Remedy {
     /// Whether the words are a command, so that a shell can take them.
     #[must_use]
     pub(crate) fn is_command(&self) -> bool {
-        match self {
-            Self::Install { .. }
-            | Self::TryAgain { .. }
-            | Self::InstallAfter { .. }
-            | Self::Enable { .. }
-            | Self::InstallAgain { .. }
-            | Self::BuildAgain { .. }
-            | Self::InstallHeaders(_)
-            | Self::Index(_)
-            | Self::MakeImage(_)
-            | Self::Add(_)
-            | Self::TakeOver { .. }
-            | Self::Build { .. }
-            | Self::Load(_)
-            | Self::RepairTree
-            | Self::RemoveAll(_)
-            | Self::Uninstall { .. }
-            | Self::InstallOn { .. }
-            | Self::InstallNewest(_)
-            | Self::EnableRule(_)
-            | Self::UndoRollback { .. }
-            | Self::TrustCertificate(_) => true,
-            Self::ConfirmCertificate | Self::KeepKernel(_) => false,
-        }
+        !self.label().is_empty()
     }
 
-    /// What stands before it.
+    /// What stands before the command; nothing where there is none to run.
     #[must_use]
     pub(crate) fn label(&self) -> &'static str {
         match self {
@@ -117,31 +94,7 @@ impl Remedy {
     /// What is to be done after the command.
     #[must_use]
     pub(crate) fn afterwards(&self) -> Option<&'static str> {
-        match self {
-            Self::TrustCertificate(_) => Some("then reboot and choose \"Enroll MOK\""),
-            Self::Install { .. }
-            | Self::TryAgain { .. }
-            | Self::InstallAfter { .. }
-            | Self::Enable { .. }
-            | Self::InstallAgain { .. }
-            | Self::BuildAgain { .. }
-            | Self::InstallHeaders(_)
-            | Self::Index(_)
-            | Self::MakeImage(_)
-            | Self::Add(_)
-            | Self::TakeOver { .. }
-            | Self::Build { .. }
-            | Self::Load(_)
-            | Self::RepairTree
-            | Self::RemoveAll(_)
-            | Self::Uninstall { .. }
-            | Self::InstallOn { .. }
-            | Self::InstallNewest(_)
-            | Self::EnableRule(_)
-            | Self::UndoRollback { .. }
-            | Self::ConfirmCertificate
-            | Self::KeepKernel(_) => None,
-        }
+        matches!(self, Self::TrustCertificate(_)).then_some("then reboot and choose \"Enroll MOK\"")
     }
 }
 

@@ -100,22 +100,26 @@ fn tell_what_stays(switch: &Switch, session: &WriteSession<'_>) {
     }
 }
 
+/// The kernels of this machine.
+fn targets(session: &WriteSession<'_>) -> Vec<Target> {
+    let kernels = Kernels::read(session.settings, session.system).all;
+    let targets = kernels.iter().map(|release| session.settings.usual_target(release, session.system));
+    targets.filter_map(Result::ok).collect()
+}
+
 /// The kernels that lack it can have it now.
 fn tell_how_to_install(switch: &Switch, session: &WriteSession<'_>) {
     // What is disabled now, after the change.
     let look = Session::look(session.settings, session.system);
     let snapshot = session.tree().scan(&session.settings.source_tree);
-    let kernels = Kernels::read(session.settings, session.system).all;
-    let targets = kernels.iter().map(|release| session.settings.usual_target(release, session.system));
-    let targets: Vec<Target> = targets.filter_map(Result::ok).collect();
-    let is_meant = |id: &&PackageId| switch.package.is(id);
+    let targets = targets(session);
+    let pattern = switch.kernels.as_deref().and_then(|kernels| glob::Pattern::new(kernels).ok());
+    let is_meant =
+        |target: &Target| pattern.as_ref().is_none_or(|pattern| pattern.matches(target.release.as_str()));
     for name in snapshot.names() {
         let versions = snapshot.versions(name);
-        let Some(id) = versions.iter().map(|package| &package.id).find(is_meant) else { continue };
-        let is_meant = |target: &Target| {
-            let pattern = switch.kernels.as_deref().and_then(|kernels| glob::Pattern::new(kernels).ok());
-            pattern.is_none_or(|pattern| pattern.matches(target.release.as_str()))
-        };
+        let mut ids = versions.iter().map(|package| &package.id);
+        let Some(id) = ids.find(|id| switch.package.is(id)) else { continue };
         let wants = |target: &Target| {
             let conf = known_conf(session, &BuildId::new(id.clone(), target.clone()));
             conf.is_ok_and(|conf| {
@@ -149,9 +153,7 @@ fn disabling_file(switch: &Switch, session: &WriteSession<'_>) -> Option<PathBuf
     let look = Session::look(session.settings, session.system);
     let list = session.system.path(DISABLED_FILE);
     let snapshot = session.tree().scan(&session.settings.source_tree);
-    let kernels = Kernels::read(session.settings, session.system).all;
-    let targets = kernels.iter().map(|release| session.settings.usual_target(release, session.system));
-    let targets: Vec<Target> = targets.filter_map(Result::ok).collect();
+    let targets = targets(session);
     let mut ids = snapshot.packages.iter().map(|package| &package.id).filter(|id| switch.package.is(id));
     ids.find_map(|id| {
         let files = targets.iter().filter_map(|target| look.disabling(id, target)).map(|why| why.file);

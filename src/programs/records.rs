@@ -87,12 +87,15 @@ pub(crate) fn remember(
     warn_of(session, id, session.writer.remember_failure(id, &record));
 }
 
-/// Remembers what a dkms.conf said, where it needs bash.
-pub(crate) fn remember_conf(session: &WriteSession<'_>, id: &BuildId, conf: &PackageConf, inputs: Inputs) {
-    if !conf.needed_bash {
-        return;
-    }
-    if let Some(record) = record_of(session, id, inputs, (conf.values(), &conf.messages)) {
+/// Remembers what a dkms.conf said, if what it was read from is known.
+pub(crate) fn remember_conf(
+    session: &WriteSession<'_>,
+    id: &BuildId,
+    conf: &PackageConf,
+    inputs: Option<Inputs>,
+) {
+    let said = (conf.values(), conf.messages.as_slice());
+    if let Some(record) = inputs.and_then(|inputs| record_of(session, id, inputs, said)) {
         warn_of(session, id, session.writer.remember_conf(id, &record));
     }
 }

@@ -1,11 +1,12 @@
 //! The programs of a package: PRE_BUILD to POST_REMOVE, and what the administrator put in their place.
 
 use crate::conf::Script;
+use crate::model::text::quote;
 use crate::model::{Error, PackageId, Result};
 use crate::programs::records::keeping_current;
 use crate::session::WriteSession;
 use crate::session::environment::ProgramEnvironment;
-use crate::system::process::{Output, Status, quote};
+use crate::system::process::{Output, Status};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,6 @@
 //! A [`Command`] is data: who runs, with which streams, mounts and environment. Programs never read our standard
 //! input, and never outlive the call.
 
-pub(crate) use crate::model::text::quote;
 use crate::model::text::shown_in_line;
 use crate::system::dir;
 use crate::system::pidfd::EndOf;
@@ -86,7 +85,7 @@ impl std::fmt::Display for Status {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub status: Status,
-    /// Processor time of the program and of all that it waited for.
+    /// Processor time of the program and of all that it waited for; zero where its time is limited.
     pub cpu: Duration,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,

@@ -192,9 +192,9 @@ fn build(item: &Item, view: &View<'_>) -> Option<BuildStatus> {
 fn build_status(row: &Row, view: &View<'_>) -> BuildStatus {
     let built = view.tree.built(&row.id);
     let is_installed = row.state == BuildState::Installed;
-    let places = built.as_ref().map(|built| view.places(built, built.record().as_ref())).unwrap_or_default();
-    let log = view.tree.out_dir(&row.id).join("log/make.log");
     let record = built.as_ref().and_then(Built::record);
+    let places = built.as_ref().map(|built| view.places(built, record.as_ref())).unwrap_or_default();
+    let log = view.tree.out_dir(&row.id).join("log/make.log");
     BuildStatus {
         kernel: row.id.target.release.to_string(),
         arch: row.id.target.arch.to_string(),
