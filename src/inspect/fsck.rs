@@ -134,17 +134,11 @@ fn temporaries(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<
         return;
     }
     let mut add = |paths: Vec<PathBuf>| found.extend(paths.into_iter().map(Inconsistency::Temporary));
-    add(files::leftovers(session.tree().root()));
-    for name in snapshot.names() {
-        add(files::leftovers(&session.tree().name_dir(name)));
-    }
+    add(session.tree().leftovers());
     for package in &snapshot.packages {
-        add(files::leftovers(&session.tree().version_dir(&package.id)));
         add(session.tree().staged(&package.id));
         for build in &package.builds {
-            let out = session.tree().out_dir(&package.build_id(&build.target));
-            add(files::leftovers(&out));
-            let undo = out.join(UNDO_DIR);
+            let undo = session.tree().out_dir(&package.build_id(&build.target)).join(UNDO_DIR);
             add(undo.is_dir().then_some(undo).into_iter().collect());
         }
     }

@@ -21,6 +21,7 @@ use crate::tree::{Entry, UNDO_DIR};
 /// The tree cannot be written, or its holder takes too long.
 pub(crate) fn change<'a>(settings: &'a Settings, system: &'a System) -> Result<WriteSession<'a>> {
     let session = WriteSession::lock(settings, system)?;
+    session.writer.sweep();
     recover(&session);
     Ok(session)
 }

@@ -4,7 +4,7 @@
 //! it can hold it for ever. It tells which process holds it: by pid, start time, pid namespace and boot, because the same
 //! pid means another process in another container. A run that was started by the holder itself (by a script or a
 //! dkms.conf) does not wait for it: it works under its ancestor's lock, and takes one of its own against the holder's other
-//! children.
+//! children. A holder that ends takes its name away: a name without its process is that of one that was killed.
 
 use super::ancestors::{Ancestor, ancestors};
 use super::{System, files};
@@ -16,10 +16,13 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 const NAME: &str = ".lock";
+/// What the name of a lock has more where its holder runs below that of the other.
+const BELOW: &str = ".nested";
 const MODE: u32 = 0o600;
 
 /// What the holder of a lock does, in a few words; `None` where that is not known.
@@ -31,8 +34,18 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The right to change the tree, until dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _held: Flock<File>,
+    held: Flock<File>,
     nested: bool,
+    /// Whether a holder was killed, and what it left has not been looked for since.
+    follows_kill: AtomicBool,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.follows_kill() {
+            let _ = self.held.set_len(0);
+        }
+    }
 }
 
 impl Lock {
@@ -50,7 +63,48 @@ impl Lock {
     pub(crate) fn try_take(tree: &Path) -> Option<Self> {
         let path = tree.join(NAME);
         let held = Flock::lock(open(&path).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
-        is_at(&held, &path).then(|| Self { _held: signed(held), nested: false })
+        is_at(&held, &path).then(|| Self::sign(held, false))
+    }
+
+    /// Writes into the file who holds it.
+    fn sign(mut held: Flock<File>, nested: bool) -> Self {
+        let follows_kill = AtomicBool::new(held.metadata().is_ok_and(|data| data.len() > 0));
+        let command = std::env::args().collect::<Vec<_>>().join(" ").replace('\n', " ");
+        let me = Ancestor::read(std::process::id()).map(|process| process.start).unwrap_or_default();
+        let text = format!("{}\n{command}\n{me}\n{}\n", std::process::id(), machine());
+        let _ = held.rewind();
+        // The file has a name in it at every moment: further lines are not read.
+        let _ = held.write_all(text.as_bytes());
+        let _ = held.set_len(text.len() as u64);
+        Self { held, nested, follows_kill }
+    }
+
+    /// Whether a holder of this lock was killed, and [`Lock::settled`] was not called since.
+    #[must_use]
+    pub(crate) fn follows_kill(&self) -> bool {
+        self.follows_kill.load(Ordering::Relaxed)
+    }
+
+    /// What killed holders left has been dealt with.
+    pub(crate) fn settled(&self) {
+        self.follows_kill.store(false, Ordering::Relaxed);
+    }
+
+    /// Takes over from runs below an earlier holder that were killed; tells whether none of them works any more.
+    #[must_use]
+    pub(crate) fn outlives_nested(&self, tree: &Path) -> bool {
+        let mut path = tree.join(format!("{NAME}{BELOW}"));
+        while let Ok(file) = fs_err::OpenOptions::new().write(true).open(&path) {
+            let Ok(held) = Flock::lock(file.into_parts().0, FlockArg::LockExclusiveNonblock) else {
+                return false;
+            };
+            if held.metadata().is_ok_and(|data| data.len() > 0) {
+                self.follows_kill.store(true, Ordering::Relaxed);
+                let _ = held.set_len(0);
+            }
+            path.as_mut_os_string().push(BELOW);
+        }
+        true
     }
 
     /// Whether this run works below a holder of the tree's lock.
@@ -71,13 +125,13 @@ impl Lock {
             let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 // Deleted while it was opened: the next one would not see this lock.
                 Ok(held) if !is_at(&held, &path) => continue,
-                Ok(held) => return Ok(Self { _held: signed(held), nested: name != NAME }),
+                Ok(held) => return Ok(Self::sign(held, name != NAME)),
                 Err((file, Errno::EWOULDBLOCK)) => file,
                 Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
             };
             let holder = Holder::read_when_written(&mut file);
             if holder.is_ancestor() {
-                return Self::take_named(tree, &format!("{name}.nested"), system, work);
+                return Self::take_named(tree, &format!("{name}{BELOW}"), system, work);
             }
             let first = deadline.is_none();
             let deadline =
@@ -91,7 +145,7 @@ impl Lock {
                 // A person can interrupt this; the kernel wakes us up at once when the lock is free.
                 None => match wait_for(file, &holder, system, work) {
                     Ok(held) if is_at(&held, &path) => {
-                        return Ok(Self { _held: signed(held), nested: name != NAME });
+                        return Ok(Self::sign(held, name != NAME));
                     }
                     Ok(_) => {}
                     Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
@@ -154,16 +208,6 @@ fn is_at(file: &File, path: &Path) -> bool {
         (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
         _ => false,
     }
-}
-
-/// Writes into the file who holds it.
-fn signed(mut held: Flock<File>) -> Flock<File> {
-    let command = std::env::args().collect::<Vec<_>>().join(" ").replace('\n', " ");
-    let me = Ancestor::read(std::process::id()).map(|process| process.start).unwrap_or_default();
-    let _ = held.set_len(0);
-    let _ = held.rewind();
-    let _ = writeln!(held, "{}\n{command}\n{me}\n{}", std::process::id(), machine());
-    held
 }
 
 /// The boot and the pid namespace in which a pid means something.

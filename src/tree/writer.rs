@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Writer {
     pub(crate) tree: Tree,
     pub(crate) journal: Journal,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Writer {
@@ -27,7 +27,16 @@ impl Writer {
         // The directory exists now, so its canonical name is known.
         let tree = Tree::at(tree.root());
         let journal = Journal::open(&tree, lock.is_nested());
-        Ok(Self { tree, journal, _lock: lock })
+        Ok(Self { tree, journal, lock })
+    }
+
+    /// Deletes what an earlier holder of the lock was writing when it was killed.
+    pub(crate) fn sweep(&self) {
+        let is_alone = !self.lock.is_nested() && self.lock.outlives_nested(self.tree.root());
+        if is_alone && self.lock.follows_kill() {
+            self.tree.leftovers().iter().for_each(|path| drop(files::remove_tree(path)));
+            self.lock.settled();
+        }
     }
 
     #[must_use]

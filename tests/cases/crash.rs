@@ -1,6 +1,6 @@
 //! Killed at any moment, and started again.
 
-use crate::world::{K, World, line};
+use crate::world::{A, K, World, line, wait_until};
 use rstest::rstest;
 use std::time::Duration;
 
@@ -88,4 +88,33 @@ fn forced_rebuild_that_was_killed_leaves_module_installed() {
     );
     world.ok(&["remove", "m/1.0", "--all"]);
     assert!(world.tree().is_empty(), "{:#?}", world.tree());
+}
+
+#[test]
+fn everything_half_written_goes_after_a_kill() {
+    let world = World::new();
+    world.package("m", "1.0");
+    world.package("slow", "1.0").recipe("sleep 1000");
+    world.kernel(K).module("kernel/drivers/misc/m.ko", "0.9", "OLD");
+    world.ok(&["install", "m/1.0"]);
+    let running = world.start(&["build", "slow/1.0"]);
+    wait_until("it builds", || world.has("/var/lib/dkms/.dkms-intents.json"));
+    running.kill();
+    let arch = &*A;
+    let ours = [
+        String::new(),
+        "m/".to_owned(),
+        "m/1.0/".to_owned(),
+        format!("m/1.0/{K}/{arch}/"),
+        format!("m/original_module/{K}/{arch}/"),
+    ];
+    let half_written = |dir: &str| format!("{dir}.dkms-aB3dE6");
+    let ours = ours.map(|dir| half_written(&format!("/var/lib/dkms/{dir}")));
+    let of_others = ["/usr/src/m-1.0/", "/var/lib/dkms/.hidden/"].map(half_written);
+    ours.iter().chain(&of_others).for_each(|path| drop(world.write(path, "")));
+    world.package("other", "1.0");
+    world.ok(&["add", "other/1.0"]);
+    let left: Vec<_> = ours.iter().filter(|path| world.has(path)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(of_others.iter().all(|path| world.has(path)));
 }
