@@ -5,7 +5,7 @@ use crate::conf::Settings;
 use crate::inspect::signature::signing_facts;
 use crate::model::{Error, KernelRelease, Result};
 use crate::session::WriteSession;
-use crate::signing::{self, Enrolment, Keys, Reason, Signer, Signing, SigningFacts};
+use crate::signing::{self, Enrolment, Keys, MachineTrust, Reason, Signer, Signing, SigningFacts};
 use crate::system::System;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -30,6 +30,8 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
     let settings = session.settings.signing(release, session.system);
     let console = &session.system.console;
     let facts = signing_facts(&kernel, session.system);
+    // Who makes the key may have it imported, too.
+    let mut trust_now = None;
     let refused = |why: String| if session.settings.require_signature { Err(why) } else { Ok(None) };
     let signer = match signing::decide(&settings, &facts) {
         Signing::On(signer) => signer,
@@ -41,6 +43,7 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
             match sign::make_keys(&missing, &|program| session.system.command(program)) {
                 Ok(warnings) => {
                     warnings.iter().for_each(|line| console.warn(line));
+                    trust_now = Some(MachineTrust::of(&session.system.root));
                     signer
                 }
                 Err(why) => {
@@ -66,23 +69,23 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
     };
     console.detail(signer.to_string());
     if !session.enrolment_reported.swap(true, Ordering::Relaxed) {
-        tell_enrolment(&signer.certificate, &facts, session.system);
+        let machine = trust_now.as_ref().unwrap_or(&session.trust);
+        tell_enrolment(&signer.certificate, &facts, machine, session.system);
     }
     Ok(Some(signer))
 }
 
 fn tell_enforcement(session: &WriteSession<'_>, facts: &SigningFacts) {
-    if let Some(why) = signing::enforcement(facts) {
+    if let Some(why) = session.trust.enforcement(facts) {
         session.system.console.warn(format!("{why}: the kernel will refuse modules that are not signed."));
     }
 }
 
 /// Says what is to be done where the machine would refuse everything that is signed with a certificate.
-fn tell_enrolment(certificate: &Path, facts: &SigningFacts, system: &System) {
-    let Some(why) = signing::enforcement(facts) else { return };
-    let enrolment = fs_err::read(certificate)
-        .map_err(|e| e.to_string())
-        .and_then(|content| signing::enrolment(facts.root, &content));
+fn tell_enrolment(certificate: &Path, facts: &SigningFacts, machine: &MachineTrust, system: &System) {
+    let Some(why) = machine.enforcement(facts) else { return };
+    let enrolment =
+        fs_err::read(certificate).map_err(|e| e.to_string()).and_then(|content| machine.enrolment(&content));
     let shown = certificate.display();
     match enrolment {
         Ok(Enrolment::Enrolled) => {}
@@ -118,6 +121,11 @@ pub(crate) fn generate_mok(release: &KernelRelease, settings: &Settings, system:
         pair.key,
         pair.certificate.display()
     ));
-    tell_enrolment(&pair.certificate, &signing_facts(&kernel, system), system);
+    tell_enrolment(
+        &pair.certificate,
+        &signing_facts(&kernel, system),
+        &MachineTrust::of(&system.root),
+        system,
+    );
     Ok(())
 }

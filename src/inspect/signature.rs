@@ -5,7 +5,7 @@ use crate::model::KernelRelease;
 use crate::plan::autoinstall::PendingSignature;
 use crate::session::Session;
 use crate::signing::wanted::WantedSignature;
-use crate::signing::{self, Enrolment, Reason, Signing, SigningFacts};
+use crate::signing::{self, Enrolment, MachineTrust, Reason, Signing, SigningFacts};
 use crate::system::System;
 use crate::system::fingerprint::Comparison;
 use crate::tree::{BuildRecord, Built, Signature};
@@ -32,13 +32,13 @@ pub(crate) fn wanted_signature(session: &Session<'_>, release: &KernelRelease) -
 fn decide_signature(session: &Session<'_>, release: &KernelRelease) -> WantedSignature {
     let kernel = session.kernel(release);
     let facts = signing_facts(&kernel, session.system);
-    let enforced = signing::enforcement(&facts).is_some();
+    let enforced = session.trust.enforcement(&facts).is_some();
     match signing::decide(&session.settings.signing(release, session.system), &facts) {
         Signing::On(signer) => match fs_err::read(&signer.certificate) {
             Ok(content) => WantedSignature::Certificate {
                 digest: signing::certificate_digest(&content),
                 files: signer.files(),
-                keeps: trusted_instead(&content, &facts),
+                keeps: trusted_instead(&content, &facts, &session.trust),
                 enforced,
             },
             Err(_) => WantedSignature::Nothing,
@@ -53,13 +53,11 @@ fn decide_signature(session: &Session<'_>, release: &KernelRelease) -> WantedSig
 
 /// Certificates whose signatures are worth more than those of a new one: where the machine
 /// refuses what it does not trust, it trusts them, and the new one not yet.
-fn trusted_instead(certificate: &[u8], facts: &SigningFacts) -> Vec<String> {
-    if signing::enforcement(facts).is_none()
-        || signing::enrolment(facts.root, certificate) == Ok(Enrolment::Enrolled)
-    {
+fn trusted_instead(certificate: &[u8], facts: &SigningFacts, machine: &MachineTrust) -> Vec<String> {
+    if machine.enforcement(facts).is_none() || machine.enrolment(certificate) == Ok(Enrolment::Enrolled) {
         return Vec::new();
     }
-    signing::trusted_certificates(facts.root)
+    machine.trusted_certificates()
 }
 
 /// Whether signing failed before with what would be used now.

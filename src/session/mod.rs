@@ -9,7 +9,7 @@ use crate::conf::{
 use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
 use crate::model::{Attempt, BuildId, Error, KernelRelease, PackageId, Result, Target};
-use crate::signing::{Signer, WantedSignature};
+use crate::signing::{MachineTrust, Signer, WantedSignature};
 use crate::system::{System, signals};
 use crate::tree::{Added, BuildRecord, Built, ConfRecord, Tree, UsedFile, Writer};
 use environment::ProgramEnvironment;
@@ -37,6 +37,8 @@ pub(crate) struct Session<'a> {
     pub(crate) compilers: Mutex<HashMap<PathBuf, Option<UsedFile>>>,
     /// How the modules of each kernel are signed now.
     pub(crate) signatures: Mutex<HashMap<KernelRelease, Arc<WantedSignature>>>,
+    /// What this machine demands of modules.
+    pub(crate) trust: MachineTrust,
     disabled: OnceLock<Disabled>,
 }
 
@@ -58,6 +60,7 @@ impl<'a> Session<'a> {
             headers: Mutex::default(),
             compilers: Mutex::default(),
             signatures: Mutex::default(),
+            trust: MachineTrust::of(&system.root),
             disabled: OnceLock::new(),
         }
     }

@@ -9,7 +9,8 @@ use super::{SigningFacts, identify};
 use crate::system::digest::sha256;
 use crate::system::efi;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const SHIM: &str = "605dab50-e046-4300-abb6-3dd810dd8b23";
@@ -47,49 +48,103 @@ pub(crate) enum Enrolment {
     Missing,
 }
 
-/// Why an unsigned module, or one signed by a stranger, would be refused on this machine; `None` if it would not.
-#[must_use]
-pub(crate) fn enforcement(facts: &SigningFacts) -> Option<Enforcement> {
-    let is_on = |name: &str, vendor: &str| variable(facts.root, name, vendor).last().copied() == Some(1);
-    if is_on("SecureBoot", GLOBAL) && !is_on("MokSBStateRT", SHIM) {
-        return Some(Enforcement::SecureBoot);
+/// What the machine demands of modules, and the certificates that it trusts. Each is read once, when it is asked for.
+#[derive(Debug)]
+pub(crate) struct MachineTrust {
+    /// In front of every path.
+    root: PathBuf,
+    demands: OnceLock<Demands>,
+    certificates: OnceLock<Certificates>,
+}
+
+#[derive(Debug)]
+struct Demands {
+    secure_boot: bool,
+    sig_enforce: bool,
+    lockdown: bool,
+}
+
+#[derive(Debug)]
+struct Certificates {
+    /// Lists of the firmware and of shim.
+    trusted: [Vec<u8>; 3],
+    /// What shim asks about at the next boot.
+    imported: Vec<u8>,
+    /// `/proc/keys`.
+    keyrings: String,
+}
+
+impl MachineTrust {
+    #[must_use]
+    pub(crate) fn of(root: &Path) -> Self {
+        Self { root: root.to_owned(), demands: OnceLock::new(), certificates: OnceLock::new() }
     }
-    let running = fs_err::read(facts.root.join("sys/module/module/parameters/sig_enforce"));
-    let enforced = running.is_ok_and(|text| text.starts_with(b"Y") || text.starts_with(b"1"));
-    if enforced || facts.config("CONFIG_MODULE_SIG_FORCE") == Some("y") {
-        return Some(Enforcement::SigEnforce);
+
+    /// Why an unsigned module, or one signed by a stranger, would be refused on this machine; `None` if it would not.
+    #[must_use]
+    pub(crate) fn enforcement(&self, facts: &SigningFacts) -> Option<Enforcement> {
+        let demands = self.demands.get_or_init(|| Demands::read(&self.root));
+        let forced = || demands.sig_enforce || facts.config("CONFIG_MODULE_SIG_FORCE") == Some("y");
+        match () {
+            () if demands.secure_boot => Some(Enforcement::SecureBoot),
+            () if forced() => Some(Enforcement::SigEnforce),
+            () if demands.lockdown => Some(Enforcement::Lockdown),
+            () => None,
+        }
     }
-    // `none [integrity] confidentiality`
-    let lockdown =
-        fs_err::read_to_string(facts.root.join("sys/kernel/security/lockdown")).unwrap_or_default();
-    (lockdown.contains('[') && !lockdown.contains("[none]")).then_some(Enforcement::Lockdown)
+
+    fn certificates(&self) -> &Certificates {
+        self.certificates.get_or_init(|| Certificates::read(&self.root))
+    }
+
+    /// Whether the machine trusts a certificate, given as the content of its file.
+    ///
+    /// # Errors
+    /// It is not a certificate.
+    pub(crate) fn enrolment(&self, certificate: &[u8]) -> Result<Enrolment, String> {
+        let certificate = identify(certificate)?;
+        let known = self.certificates();
+        let holds = |list: &[u8]| x509_entries(list).any(|der| der == certificate.der);
+        let is_trusted =
+            || known.trusted.iter().any(|list| holds(list)) || is_in_a_keyring(&known.keyrings, &certificate);
+        Ok(match () {
+            () if is_trusted() => Enrolment::Enrolled,
+            () if holds(&known.imported) => Enrolment::Pending,
+            () => Enrolment::Missing,
+        })
+    }
+
+    /// The certificates that firmware and shim trust, each by its [`super::certificate_digest`].
+    #[must_use]
+    pub(crate) fn trusted_certificates(&self) -> Vec<String> {
+        let lists = self.certificates().trusted.iter();
+        lists.flat_map(|list| x509_entries(list).map(sha256).collect::<Vec<_>>()).collect()
+    }
 }
 
-/// Whether the machine trusts a certificate, given as the content of its file.
-///
-/// # Errors
-/// It is not a certificate.
-pub(crate) fn enrolment(root: &Path, certificate: &[u8]) -> Result<Enrolment, String> {
-    let certificate = identify(certificate)?;
-    let holds = |list: &[u8]| x509_entries(list).any(|der| der == certificate.der);
-    let trusted =
-        || trusted_lists(root).iter().any(|list| holds(list)) || is_in_a_keyring(root, &certificate);
-    Ok(match () {
-        () if trusted() => Enrolment::Enrolled,
-        () if holds(&variable(root, "MokNew", SHIM)) => Enrolment::Pending,
-        () => Enrolment::Missing,
-    })
+impl Demands {
+    fn read(root: &Path) -> Self {
+        let is_on = |name: &str, vendor: &str| variable(root, name, vendor).last().copied() == Some(1);
+        let running = fs_err::read(root.join("sys/module/module/parameters/sig_enforce"));
+        // `none [integrity] confidentiality`
+        let lockdown = fs_err::read_to_string(root.join("sys/kernel/security/lockdown")).unwrap_or_default();
+        Self {
+            secure_boot: is_on("SecureBoot", GLOBAL) && !is_on("MokSBStateRT", SHIM),
+            sig_enforce: running.is_ok_and(|text| text.starts_with(b"Y") || text.starts_with(b"1")),
+            lockdown: lockdown.contains('[') && !lockdown.contains("[none]"),
+        }
+    }
 }
 
-/// The certificates that firmware and shim trust, each by its [`super::certificate_digest`].
-#[must_use]
-pub(crate) fn trusted_certificates(root: &Path) -> Vec<String> {
-    trusted_lists(root).iter().flat_map(|list| x509_entries(list).map(sha256).collect::<Vec<_>>()).collect()
-}
-
-fn trusted_lists(root: &Path) -> [Vec<u8>; 3] {
-    let mok = fs_err::read(root.join("sys/firmware/efi/mok-variables/MokListRT")).unwrap_or_default();
-    [mok, variable(root, "MokListRT", SHIM), variable(root, "db", DATABASE)]
+impl Certificates {
+    fn read(root: &Path) -> Self {
+        let mok = fs_err::read(root.join("sys/firmware/efi/mok-variables/MokListRT")).unwrap_or_default();
+        Self {
+            trusted: [mok, variable(root, "MokListRT", SHIM), variable(root, "db", DATABASE)],
+            imported: variable(root, "MokNew", SHIM),
+            keyrings: fs_err::read_to_string(root.join("proc/keys")).unwrap_or_default(),
+        }
+    }
 }
 
 /// Empty if there is none.
@@ -98,8 +153,7 @@ fn variable(root: &Path, name: &str, vendor: &str) -> Vec<u8> {
 }
 
 /// The kernel's keys are listed with the certificate's subject and key identifier.
-fn is_in_a_keyring(root: &Path, certificate: &CertificateIdentity) -> bool {
-    let keys = fs_err::read_to_string(root.join("proc/keys")).unwrap_or_default();
+fn is_in_a_keyring(keys: &str, certificate: &CertificateIdentity) -> bool {
     let name = format!(": {}: X509.", certificate.key_id);
     keys.lines().any(|line| line.contains("asymmetri") && line.contains(&name))
 }
@@ -171,7 +225,7 @@ mod tests {
         for (name, vendor, value) in variables {
             efi(name, vendor, &[*value], &world);
         }
-        assert_eq!(world.with_facts(enforcement), expected);
+        assert_eq!(world.with_facts(|facts| world.trust().enforcement(facts)), expected);
     }
 
     #[rstest]
@@ -186,7 +240,7 @@ mod tests {
         let mut world = World::new("debian");
         world.config = Some(config);
         let world = world.file("/sys/module/module/parameters/sig_enforce", parameter);
-        assert_eq!(world.with_facts(enforcement), expected);
+        assert_eq!(world.with_facts(|facts| world.trust().enforcement(facts)), expected);
     }
 
     #[rstest]
@@ -203,7 +257,7 @@ mod tests {
         let hashes = list([1; 16], &[&[3; 32], &[4; 32]]);
         let others = list(X509, &[&[5; 40]]);
         efi(name, vendor, &[hashes, others, list(X509, &[&certificate])].concat(), &world);
-        assert_eq!(enrolment(world.dir.path(), &certificate), Ok(expected));
+        assert_eq!(world.trust().enrolment(&certificate), Ok(expected));
     }
 
     #[test]
@@ -212,9 +266,9 @@ mod tests {
         let id = identify(&certificate).unwrap().key_id;
         let line = format!("1c5e I------ 1 perm 1f030000 0 0 asymmetri tester: {id}: X509.rsa 11223344 []\n");
         let world = World::new("debian").file("/proc/keys", &line);
-        assert_eq!(enrolment(world.dir.path(), &certificate), Ok(Enrolment::Enrolled));
+        assert_eq!(world.trust().enrolment(&certificate), Ok(Enrolment::Enrolled));
         let world = World::new("debian").file("/proc/keys", &line.replace(&id, "00"));
-        assert_eq!(enrolment(world.dir.path(), &certificate), Ok(Enrolment::Missing));
+        assert_eq!(world.trust().enrolment(&certificate), Ok(Enrolment::Missing));
     }
 
     #[test]

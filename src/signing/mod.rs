@@ -13,7 +13,7 @@ mod verify;
 pub(crate) mod wanted;
 
 pub(crate) use chroot::in_chroot;
-pub(crate) use enrolment::{Enforcement, Enrolment, enforcement, enrolment, trusted_certificates};
+pub(crate) use enrolment::{Enforcement, Enrolment, MachineTrust};
 pub(crate) use keys::{KeyPair, KeyPreparation, Keys, MissingKeys, find_keys};
 pub(crate) use reason::Reason;
 pub(crate) use verify::{SignatureFlaw, Unsupported, Verification, identify, signer_name, verify};
@@ -234,6 +234,10 @@ pub(crate) mod tests {
                 env: &self.env,
                 euid: 0,
             })
+        }
+
+        pub(crate) fn trust(&self) -> MachineTrust {
+            MachineTrust::of(self.dir.path())
         }
 
         pub(crate) fn decide(&self) -> Signing {

@@ -111,7 +111,9 @@ fn everything_half_written_goes_after_a_kill() {
     let half_written = |dir: &str| format!("{dir}.dkms-aB3dE6");
     let ours = ours.map(|dir| half_written(&format!("/var/lib/dkms/{dir}")));
     let of_others = ["/usr/src/m-1.0/", "/var/lib/dkms/.hidden/"].map(half_written);
-    ours.iter().chain(&of_others).for_each(|path| drop(world.write(path, "")));
+    for path in ours.iter().chain(&of_others) {
+        world.write(path, "");
+    }
     world.package("other", "1.0");
     world.ok(&["add", "other/1.0"]);
     let left: Vec<_> = ours.iter().filter(|path| world.has(path)).collect();

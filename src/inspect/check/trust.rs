@@ -10,7 +10,7 @@ use crate::signing::{self, Enforcement, Enrolment, Keys};
 use crate::tree::{Installed, InstalledFile};
 use std::path::PathBuf;
 
-/// What the machine demands, and how far it trusts the certificate that dkms signs with; read once for a kernel.
+/// What the machine demands, and how far it trusts the certificate that dkms signs with.
 pub(super) struct Trust {
     demands: Enforcement,
     certificate: Option<(PathBuf, Vec<u8>, Enrolment)>,
@@ -20,11 +20,11 @@ impl Trust {
     /// `None` where the machine loads any module.
     pub(super) fn read(session: &Session<'_>, kernel: &Kernel) -> Option<Self> {
         let facts = signing_facts(kernel, session.system);
-        let demands = signing::enforcement(&facts)?;
+        let demands = session.trust.enforcement(&facts)?;
         let settings = session.settings.signing(&kernel.release, session.system);
         let certificate = match signing::find_keys(&settings, &facts) {
             Ok(Keys::Ready(pair)) => fs_err::read(&pair.certificate).ok().and_then(|content| {
-                let enrolment = signing::enrolment(facts.root, &content).ok()?;
+                let enrolment = session.trust.enrolment(&content).ok()?;
                 Some((pair.certificate, content, enrolment))
             }),
             Ok(Keys::Missing(_)) | Err(_) => None,
