@@ -6,6 +6,7 @@
 #   assert_equal NAME WANTED GOT         two texts are the same
 #   assert_match NAME REGEX TEXT         a line of the text matches the extended regular expression
 #   assert_no_match NAME REGEX TEXT      no line does
+#   regex TEXT                           prints a regular expression that matches just this text
 #   assert_status NAME WANTED COMMAND... the exit status is WANTED; the output is shown when it is not
 #   assert_done                          prints "N passed, N failed"; its status is 1 when anything failed
 
@@ -59,6 +60,9 @@ assert_no_match() {
         pass "$1"
     fi
 }
+
+# shellcheck disable=SC2001 # each character becomes two
+regex() { sed 's/[][\\.^$*+?(){}|]/\\&/g' <<<"$1"; }
 
 assert_status() {
     local name=$1 wanted=$2 output status=0

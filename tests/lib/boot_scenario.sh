@@ -40,7 +40,7 @@ cp "$ROOT_PROJECT/tests/fixtures/escape.sh" "$root/usr/src/hello-1.0/"
 echo 'PRE_BUILD="escape.sh"' >>"$root/usr/src/hello-1.0/dkms.conf"
 # The broken one is for the second kernel alone.
 sed -i 's/hello/broken/; s/^BUILT_MODULE_NAME.*/BUILT_MODULE_NAME[0]="hello"/; $a DEST_MODULE_NAME[0]="broken"' "$root/usr/src/broken-1.0/dkms.conf"
-echo "BUILD_EXCLUSIVE_KERNEL=\"^${new_kernel//./\\.}\$\"" >>"$root/usr/src/broken-1.0/dkms.conf"
+echo "BUILD_EXCLUSIVE_KERNEL=\"^$(regex "$new_kernel")\$\"" >>"$root/usr/src/broken-1.0/dkms.conf"
 echo 'INITRAMFS=yes' >"$root/etc/dkms/hello.conf"
 echo hello >"$root/etc/modules-load.d/hello.conf"
 for package in hello broken; do
@@ -55,7 +55,7 @@ assert "the image holds it" image_has "$old_kernel" hello
 mv "$root/usr/lib/dkms" "$root/usr/lib/dkms.away"
 assert_status "a kernel arrives behind our back" 0 system_apt "$root" install "linux-image-$new_kernel" "linux-headers-$new_kernel"
 mv "$root/usr/lib/dkms.away" "$root/usr/lib/dkms"
-assert_no_match "it has no modules of ours" "$new_kernel" "$(system_status "$root")"
+assert_no_match "it has no modules of ours" "$(regex "$new_kernel")" "$(system_status "$root")"
 boot_disk "$root" "$work/disk"
 
 start "$old_kernel" "everything there"
@@ -74,7 +74,7 @@ cost() {
 echo "# in an emulated machine with nothing else to do: the boot program $(cost boot) ms, /bin/true $(cost true) ms"
 
 start "$new_kernel" "hooks left out"
-assert_match "the unit catches up" "^hello/1\.0, $new_kernel, x86_64: installed\$" "$(reported status)"
+assert_match "the unit catches up" "^hello/1\.0, $(regex "$new_kernel"), x86_64: installed\$" "$(reported status)"
 assert_match "behind all walls" '"user","files","network","processes","landlock"' "$(reported walls)"
 assert_equal "and nothing else came of it" "" "$(reported escaped)"
 assert_match "when multi-user.target is reached the module is loaded" '^hello$' "$(reported loaded)"

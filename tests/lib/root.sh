@@ -17,16 +17,17 @@
 # Functions
 #   root_private SCRIPT ARGS...  Re-run the calling script in a private mount namespace (at once if it already is in one).
 #                                Installs an EXIT trap that deletes the copies; a script with its own trap calls root_clean in it.
-#   root_kernels [N]             Print the N (default 2) newest kernel releases offered by apt for this machine, oldest first:
-#                                "6.1.0-NN-amd64". The base holds headers for these two. The list is fixed when the base is
-#                                first made, so that a new kernel in the archive does not change the tests under way.
+#   root_kernels [N]             Print the N (default 2) newest kernel releases of the suite, oldest first: "6.1.0-NN-amd64",
+#                                "6.12.NN+deb13-amd64". Where the suite has one alone, the cloud flavour is the other. The base
+#                                holds headers for these two. The list is fixed when the base is first made, so that a new
+#                                kernel in the archive does not change the tests under way.
 #   root_base [PACKAGE...]       Print the overlay "lower" specification of the cached base, after building it if need be:
 #                                minbase, kernel headers for both releases of root_kernels, the image of the older one (so
 #                                that one kernel has a real /lib/modules/K/kernel), gcc, make, patch, kmod, strip, sign-file,
 #                                openssl, initramfs-tools; NO dkms. PACKAGES are apt-installed in a further cached layer.
 #                                Cache keys are hashes of the recipe. Concurrent callers wait for each other.
 #                                With ROOT_KERNELS=no set, a base without kernels and headers, for tests in which they arrive.
-#                                With ROOT_SUITE set, and no kernels, a base of another suite of Debian than bookworm.
+#                                With DKMS_TEST_SUITE (or ROOT_SUITE) set, of another suite of Debian than bookworm.
 #   root_copy NAME [LOWER]       Make a fresh writable copy (overlay) of LOWER (default: root_base) and print its directory.
 #                                /proc, /sys, /dev, /run, /tmp and the apt archive cache are mounted in it.
 #   root_run ROOT CMD...         Run CMD in ROOT by chroot with a clean environment (PATH HOME TERM LC_ALL=C.UTF-8
@@ -46,7 +47,7 @@ ROOT_APT_CACHE=${ROOT_APT_CACHE:-$ROOT_PROJECT/target/apt-cache}
 ROOT_COPIES=$ROOT_CACHE/copies.${ROOT_OWNER:-$$}
 ROOT_EXTRA_ENV=()
 ROOT_KERNELS=${ROOT_KERNELS:-yes}
-ROOT_SUITE=${ROOT_SUITE:-bookworm}
+ROOT_SUITE=${ROOT_SUITE:-${DKMS_TEST_SUITE:-bookworm}}
 
 # What the base holds. Part of the cache key, like root_build_base itself.
 ROOT_BASE_PACKAGES=(
@@ -95,16 +96,29 @@ root_apt_options() {
 
 root_hash() { sha256sum | cut -c1-16; }
 
+# Names of packages that the suite has, by a pattern. The machine's own apt knows no suite but bookworm.
+root_search() {
+    local pattern=$1 state=$ROOT_CACHE/lists.$ROOT_SUITE apt_options=()
+    # A bare machine has no lists, or old ones that name kernels which the archive no longer has.
+    apt-get -q update </dev/null >&2 || true
+    if [ "$ROOT_SUITE" != bookworm ]; then
+        mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+        root_sources /usr/share/keyrings/debian-archive-keyring.gpg >"$state/sources.list"
+        apt_options=(-o "Dir::Etc::SourceList=$state/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$state"
+            -o "Dir::Cache=$state/cache" -o Dir::State::status=/dev/null)
+        apt-get -q "${apt_options[@]}" update </dev/null >&2 || return 1
+    fi
+    apt-cache ${apt_options[@]+"${apt_options[@]}"} search --names-only "$pattern" | cut -d' ' -f1
+}
+
 root_kernels() {
-    local count=${1:-2} list=$ROOT_CACHE/kernels
+    local count=${1:-2} list=$ROOT_CACHE/kernels.$ROOT_SUITE version='[0-9.]+\+deb[0-9]+' found
     if [ ! -s "$list" ]; then
         mkdir -p "$ROOT_CACHE"
-        # A bare machine has no lists, or old ones that name kernels which the archive no longer has.
-        apt-get -q update </dev/null >&2 || true
-        apt-cache search --names-only '^linux-headers-6\.1\.0-[0-9]+-amd64$' | cut -d' ' -f1 | sed 's/^linux-headers-//' |
-            sort -V | tail -n 2 >"$list.$$"
-        [ -s "$list.$$" ] || root_die 'apt offers no linux-headers-6.1.0-N-amd64 (run apt-get update?)'
-        [ "$(wc -l <"$list.$$")" -ge 2 ] || root_die 'apt offers only one linux-headers-6.1.0-N-amd64; the tests need two'
+        [ "$ROOT_SUITE" != bookworm ] || version='6\.1\.0-[0-9]+'
+        found=$(root_search "^linux-headers-$version(-cloud)?-amd64\$" | sed 's/^linux-headers-//' | sort -V)
+        { grep cloud <<<"$found" | tail -n 1; grep -v cloud <<<"$found"; } | tail -n 2 >"$list.$$"
+        [ "$(wc -l <"$list.$$")" = 2 ] || root_die "$ROOT_SUITE has not the headers of two kernels (run apt-get update?)"
         mv "$list.$$" "$list"
     fi
     tail -n "$count" "$list"
@@ -143,7 +157,16 @@ root_build_base() {
 
 root_configure() {
     local root=$1
-    root_sources /usr/share/keyrings/debian-archive-keyring.gpg >"$root/etc/apt/sources.list"
+    if [ "$ROOT_SUITE" = bookworm ]; then
+        root_sources /usr/share/keyrings/debian-archive-keyring.gpg >"$root/etc/apt/sources.list"
+    else
+        # As newer suites are installed; see sources.list(5), "deb822-style format".
+        rm -f "$root/etc/apt/sources.list"
+        root_sources none | while read -r _ _ uri suite _; do
+            printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' "$uri" "$suite" \
+                /usr/share/keyrings/debian-archive-keyring.gpg
+        done >"$root/etc/apt/sources.list.d/debian.sources"
+    fi
     root_apt_options >"$root/etc/apt/apt.conf.d/80tests"
     cp /etc/resolv.conf /etc/hosts "$root/etc/"
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"

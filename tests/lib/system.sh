@@ -5,7 +5,7 @@
 # DKMS_DEB is the package under test. With DKMS_STANDIN=1 Debian's own package dkms is used in its place, to try the tests
 # themselves: assertions about what only ours does then fail.
 #
-#   old_kernel, new_kernel          two releases that apt offers
+#   old_kernel, new_kernel          two releases that apt offers; DKMS_TEST_SUITE names the suite of Debian
 #   system_root NAME PACKAGE...     a copy of the base without kernels, plus PACKAGES (cached); prints its directory
 #   system_install_dkms ROOT        install the package under test by apt
 #   system_apt ROOT ARGS...         apt-get -y as a user has it: recommended packages as the base says, no options for dpkg, and

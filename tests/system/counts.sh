@@ -46,7 +46,7 @@ assert_counted() {
     if [ "$got" != "$2" ]; then printf '    %s\n' "$raw"; fi
 }
 assert_installed() {
-    assert_match "$1: the driver is installed" "^acpi-call/[^,]+, $kernel, x86_64: installed\$" "$(system_status "$root")"
+    assert_match "$1: the driver is installed" "^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$" "$(system_status "$root")"
 }
 
 assert_status "a driver arrives before any kernel" 0 system_apt "$root" install acpi-call-dkms

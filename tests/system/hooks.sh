@@ -13,7 +13,7 @@ root_private "$0" "$@"
 
 root=$(system_root hooks)
 kernel=$old_kernel
-installed="^acpi-call/[^,]+, $kernel, x86_64: installed\$"
+installed="^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$"
 
 assert_status "the package installs by apt" 0 system_install_dkms "$root"
 assert_status "a driver installs where there is no kernel" 0 system_apt "$root" install acpi-call-dkms

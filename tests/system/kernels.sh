@@ -23,7 +23,7 @@ assert_installed_for() {
     local when=$1 kernel=$2 package module status found
     status=$(system_status "$root" -k "$kernel")
     for package in "${!modules[@]}"; do
-        assert_match "$when: $package is installed for $kernel" "^$package/[^,]+, $kernel, x86_64: installed\$" "$status"
+        assert_match "$when: $package is installed for $kernel" "^$package/[^,]+, $(regex "$kernel"), x86_64: installed\$" "$status"
         for module in ${modules[$package]}; do
             found=$(cd "$root/lib/modules/$kernel/updates/dkms" 2>/dev/null && ls "$module".ko* 2>/dev/null) || true
             assert_match "$when: $module is a file in updates/dkms of $kernel" "^$module\.ko(\.xz)?\$" "$found"
@@ -42,7 +42,7 @@ forget_depmods() { calls=""; system_depmods "$root" >/dev/null; }
 assert_depmods() {
     local when=$1 kernel=$2 most=$3 ours
     calls+=$(system_depmods "$root")$'\n'
-    ours=$(grep -c "^dkms: .*$kernel" <<<"$calls" || true)
+    ours=$(grep -cE "^dkms: .*$(regex "$kernel")" <<<"$calls" || true)
     if [ "$ours" -le "$most" ]; then
         pass "$when: depmod ran $ours times for $kernel"
     else
@@ -80,7 +80,7 @@ assert_depmods "second kernel" "$new_kernel" 1
 output=$(system_apt "$root" install "$broken_driver") && status=0 || status=$?
 assert_equal "a driver that does not compile: apt succeeds" 0 "$status"
 assert_match "a driver that does not compile: the failing kernel is named" \
-    "Bad return status for module build on kernel: $new_kernel \(x86_64\)" "$output"
+    "Bad return status for module build on kernel: $(regex "$new_kernel") \(x86_64\)" "$output"
 assert_match "a driver that does not compile: the log is named" "make\.log" "$output"
 assert_no_match "a driver that does not compile: not installed" "^lttng-modules/.*: installed" "$(system_status "$root")"
 assert_installed_for "a driver that does not compile" "$new_kernel"

@@ -13,7 +13,7 @@ root_private "$0" "$@"
 
 root=$(system_root machine systemd systemd-sysv initramfs-tools)
 kernel=$old_kernel
-installed="^acpi-call/[^,]+, $kernel, x86_64: installed\$"
+installed="^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$"
 
 assert_status "the package installs by apt" 0 system_install_dkms "$root"
 assert "the unit is enabled" test -L "$root/etc/systemd/system/multi-user.target.wants/dkms.service"
