@@ -1,7 +1,8 @@
 //! The infrastructure of Debian and Ubuntu.
 
 use super::{concludes, installed, says, sh, with};
-use crate::world::{A, K, World, line};
+use crate::world::{A, Ended, K, World, line};
+use rstest::rstest;
 use std::fs;
 
 #[test]
@@ -39,35 +40,112 @@ fn packages_of_mkdeb_use_dpkgs_architecture_name() {
     assert!(world.tree().is_empty());
 }
 
-/// The program that autodep8 has driver packages tested with, on a source package whose -dkms package ships `m`.
-fn autopkgtest(world: &World) -> crate::world::Ended {
+const AUTOPKGTEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/debian/dkms-autopkgtest");
+
+/// A test bed with a source package whose -dkms package ships `m`; one for other machines does not. apt notes its calls in `apt`,
+/// and offers headers for 6.9.0, and a package of them that is no kernel's.
+fn test_bed() -> World {
+    let world = World::without_kernel();
     fs::create_dir_all(world.scratch("src/debian")).unwrap();
-    fs::write(world.scratch("src/debian/control"), "Source: m\n\nPackage: m-dkms\nArchitecture: all\n")
-        .unwrap();
-    world.program("dpkg", "test \"$1\" != -L || echo /usr/src/m-1.0/dkms.conf");
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/debian/dkms-autopkgtest");
-    sh(world, &format!("cd src && {program} 2>&1"))
+    let control = "Source: m\nBuild-Depends: dh-dkms\n\nPackage: m-dkms\nArchitecture: all\n\n\
+                   Package: m-tools\nArchitecture: any\nDepends: m-dkms\n\n\
+                   # a comment\nPackage: m-source\nArchitecture: i386\n amd64\nDepends: kmod,\n dkms (>= 3)\n\n\
+                   Package: other-dkms\nArchitecture: hurd-any\n";
+    fs::write(world.scratch("src/debian/control"), control).unwrap();
+    world.program(
+        "dpkg",
+        "case $1 in
+            -s) test -e ../installed-$2 ;;
+            -L) echo /etc/dkms.conf; test $2 != m-dkms || echo /usr/src/m-1.0/dkms.conf ;;
+            --print-architecture) echo amd64 ;;
+        esac",
+    );
+    world.program("dpkg-architecture", "case $2 in amd64 | any) ;; *) exit 1 ;; esac");
+    world.program("dpkg-query", "cat ../linux-doc 2>/dev/null");
+    let headers = "mkdir -p $DKMS_ROOT/lib/modules/${1#linux-headers-}/build/include";
+    world.program("apt-get", &format!("echo \"$@\" >>../apt; shift 3; case $1 in linux-headers-*) for f; do set -- $f; {headers}; done ;; esac"));
+    world.program(
+        "apt-cache",
+        "case $1 in
+            pkgnames) cat ../offered ;;
+            show) echo \"Version: ${3##*-}\"; echo \"Source: linux (${3#linux-headers-})\" ;;
+        esac",
+    );
+    world
+}
+
+fn autopkgtest(world: &World, before: &str) -> Ended {
+    sh(world, &format!("cd src && {before} {AUTOPKGTEST} 2>&1"))
 }
 
 #[test]
 fn autopkgtest_builds_for_every_kernel_with_headers() {
-    let world = World::new();
-    world.kernel("6.2.0").headers();
+    let world = test_bed();
+    for kernel in [K, "6.2.0"] {
+        world.kernel(kernel).headers();
+    }
     world.kernel("6.3.0");
     world.package("base", "2").conf("AUTOINSTALL=no");
     world.package("m", "1.0").conf("BUILD_DEPENDS=base\nBUILD_EXCLUSIVE_KERNEL=^6\\.1");
-    autopkgtest(&world).exits(0).says("m/1.0 does not want kernel 6.2.0");
+    fs::write(world.scratch("installed-m-dkms"), "").unwrap();
+    autopkgtest(&world, "")
+        .exits(0)
+        .says("m/1.0 does not want kernel 6.2.0")
+        .says(&format!("PASS m/1.0 {K}"));
     assert!(world.status().contains(&line("m/1.0", K, "installed")), "{:?}", world.status());
     assert!(world.has("/etc/dkms/no-autoinstall"));
+    let calls = says(&world, "cat apt");
+    assert_eq!(calls, "-y -q purge m-dkms\n-y -q install m-dkms\n-y -q install m-source\n");
 }
 
 #[test]
 fn autopkgtest_shows_the_log_of_a_failure() {
-    let world = World::new();
+    let world = test_bed();
+    world.kernel(K).headers();
     world.package("m", "1.0").recipe("echo broken here; exit 1");
-    autopkgtest(&world).exits(1).says("broken here").says("E: m/1.0 failed for kernel");
-    fs::remove_dir_all(world.path(format!("/lib/modules/{K}/build"))).unwrap();
-    autopkgtest(&world).exits(1).says("both are needed");
+    let ended = autopkgtest(&world, "AUTOPKGTEST_ARTIFACTS=$PWD");
+    ended.exits(1).says("broken here").says("E: m/1.0 failed for kernel").says(&format!("FAIL m/1.0 {K}"));
+    let log = says(&world, &format!("cat src/m-1.0-{K}.make.log"));
+    assert!(log.contains("broken here"), "{log}");
+}
+
+#[test]
+fn autopkgtest_brings_headers() {
+    let world = test_bed();
+    world.package("m", "1.0");
+    fs::write(world.scratch("offered"), "").unwrap();
+    autopkgtest(&world, "").exits(77).says("apt offers none");
+    let offered = "linux-headers-6.9.0-arm64\nlinux-headers-6.9.0-common\nlinux-headers-6.10.0-arm64\nlinux-headers-generic\n";
+    fs::write(world.scratch("offered"), offered).unwrap();
+    fs::write(world.scratch("linux-doc"), "installed 6.9.0-arm64\nnot-installed 6.10.0-arm64\n").unwrap();
+    autopkgtest(&world, "").exits(0).says("PASS m/1.0 6.9.0-arm64").is_silent_about("6.10.0");
+}
+
+#[rstest]
+#[case("linux-meta/6.8.0.50.53 foo/1", "6.8.0-50-generic")]
+#[case("linux/6.12.107-1", "6.12.107+deb13-amd64")]
+#[case("foo/6.12.107", "6.8.0-50-generic 6.8.0-51-generic 6.12.107+deb13-amd64")]
+#[case("linux/6.20-1", "6.8.0-50-generic 6.8.0-51-generic 6.12.107+deb13-amd64")]
+fn autopkgtest_looks_at_the_kernel_that_triggered_it(#[case] triggers: &str, #[case] wanted: &str) {
+    let world = test_bed();
+    for kernel in ["6.8.0-50-generic", "6.8.0-51-generic", "6.12.107+deb13-amd64"] {
+        world.kernel(kernel).headers();
+    }
+    world.package("m", "1.0");
+    let ended = autopkgtest(&world, &format!("ADT_TEST_TRIGGERS='{triggers}'"));
+    ended.exits(0);
+    let built = ended.stdout.lines().filter_map(|line| line.strip_prefix("I:   PASS m/1.0 "));
+    assert_eq!(built.collect::<Vec<_>>(), wanted.split(' ').collect::<Vec<_>>());
+}
+
+#[test]
+fn autopkgtest_without_driver_package_is_skipped() {
+    let world = test_bed();
+    world.kernel(K).headers();
+    fs::write(world.scratch("src/debian/control"), "Source: m\n\nPackage: m\nArchitecture: any\n").unwrap();
+    autopkgtest(&world, "").exits(77).says("no package for this machine");
+    fs::remove_file(world.scratch("src/debian/control")).unwrap();
+    autopkgtest(&world, "").exits(1).says("no debian/control here");
 }
 
 #[test]
