@@ -106,10 +106,11 @@ documents:
 	DKMS_WRITE_DOCUMENTS=1 $(CARGO) test --locked --lib document_is -- --test-threads=1
 	DKMS_WRITE_DOCUMENTS=1 $(CARGO) test --locked --test cases picture_shows
 
-# Every system call that fails or is the last one, races, and many generated dkms.conf files.
+# Every system call that fails or is the last one, races, and many generated dkms.conf files. SLOW names some of the former.
+SLOW ?=
 test-slow:
 	DKMS_ORACLE_CONFS=20000 $(CARGO) test --locked --lib oracle
-	$(CARGO) test --locked --test cases -- --ignored
+	$(CARGO) test --locked --test cases -- --ignored $(SLOW)
 
 demo:
 	./packaging/demo

@@ -40,7 +40,7 @@ cp "$root/root/deb/usr/sbin/dkms" "$root/root/deb/usr/lib/dkms/dkms-hooks" "$roo
 # within WORDS...: in the clone, as a newcomer's shell has it.
 within() {
     env -i PATH=/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8 BUILT=yes \
-        PROGRAM_DIR=/root/programs DKMS_TEST_COMPAT="add" DKMS_TEST_SYSTEM="package_rpm" \
+        PROGRAM_DIR=/root/programs DKMS_TEST_SLOW="kill_at_any_change::case_01" DKMS_TEST_COMPAT="add" DKMS_TEST_SYSTEM="package_rpm" \
         chroot "$root" sh -c 'cd /root/project && "$@"' sh "$@" </dev/null
 }
 
@@ -50,7 +50,7 @@ assert_status "the package is made" 0 within ./packaging/make-deb
 # The cases that mount, that sign and that are traced.
 output=$(within ./tests/run --test cases -- isolation foreign_files signing 2>&1) || true
 assert_match "tests/run ends well" '^[0-9]+ passed, 0 failed$' "$(tail -n 1 <<<"$output")"
-for part in 'cargo test' 'make deb' tests/compat/run tests/system/run; do
+for part in 'cargo test' 'slow tests' 'make deb' tests/compat/run tests/system/run; do
     assert_match "tests/run: the part $part is good" "^$part +good, " "$output"
 done
 assert_no_match "tests/run leaves no part out" 'left out' "$output"
