@@ -17,9 +17,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"; root_clean' EXIT
 dpkg-deb --raw-extract "$deb" "$work/deb"
 
-# Tags that are only of information are not asked for; an override needs its reason in the file.
-assert_equal "lintian finds nothing to complain about" "" \
-    "$(lintian --allow-root --display-level '>=warning' --tag-display-limit 0 "$deb" 2>&1)"
+# An override needs its reason in the file.
+tests=$(dirname "$deb")/tests
+for package in "$deb" "$tests"/*.deb; do
+    assert_equal "lintian finds nothing to complain about in $(basename "$package")" "" \
+        "$(lintian --allow-root --display-info --pedantic --tag-display-limit 0 "$package" 2>&1)"
+done
+assert_equal "the packages for tests have the names that Debian's have" \
+    "dkms-noautoinstall-test-dkms dkms-replace-test-dkms dkms-test-dkms" "$(cd "$tests" && echo *.deb | sed 's/_[^ ]*//g')"
 assert_match "it stands for dkms" '(^|, )dkms \(= 3\.4\.3\)(,|$)' "$(field Provides)"
 assert_match "it stands for dkms-autopkgtest" '(^|, )dkms-autopkgtest \(' "$(field Provides)"
 assert_equal "it is not installed beside dkms, and takes the files of both packages" \
