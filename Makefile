@@ -14,6 +14,7 @@ CARGO ?= cargo
 INSTALL ?= install
 DEB_DIR ?= target/deb
 DIST_DIR ?= target/dist
+SOURCE_DIR ?= target/source
 
 # Where the release programs are taken from; a packager who has built them elsewhere sets PROGRAM_DIR and BUILT=yes.
 CARGO_TARGET_DIR ?= target
@@ -30,7 +31,7 @@ KERNEL_EVENTS = preinst postinst prerm header_postinst
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	$(wildcard tests/lib/*.sh tests/system/run tests/system/*.sh tests/compat/run tests/compat/*.sh \
 	tests/cases/run tests/bench/run tests/bench/*.sh) \
-	tests/fixtures/escape.sh tests/lib/need packaging/demo packaging/make-deb packaging/make-dist \
+	tests/fixtures/escape.sh tests/lib/need packaging/demo packaging/make-deb packaging/make-dist packaging/make-source \
 	packaging/debian/dkms-autopkgtest packaging/debian/fill-scripts $(wildcard packaging/debian/*.in) $(filter-out %/control,$(wildcard packaging/debian/tests/*)) \
 	$(wildcard src/archive/package/data/*.p*) $(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm
 
@@ -40,7 +41,7 @@ SHELL_CONFS = packaging/framework.conf packaging/autoinstall_all_kernels.conf
 # Snippets that a harness sources, in words that it defines.
 SHELL_SCENARIOS = $(wildcard tests/compat/scenarios/*.sh)
 
-.PHONY: all install deb dist check documents test test-slow demo bench lint fuzz clean
+.PHONY: all install deb dist source check documents test test-slow demo bench lint fuzz clean
 
 all:
 ifneq ($(BUILT),yes)
@@ -91,6 +92,10 @@ deb:
 # The tarball of a release.
 dist:
 	DIST_DIR="$(DIST_DIR)" ./packaging/make-dist
+
+# The source package for Debian.
+source:
+	SOURCE_DIR="$(SOURCE_DIR)" ./packaging/make-source
 
 # While writing: formatting, lints and the tests that take seconds.
 check:
