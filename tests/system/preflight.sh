@@ -25,8 +25,10 @@ assert_status "the package installs by apt" 0 system_install_dkms "$root"
 assert_status "drivers install by apt" 0 system_apt "$root" install "${drivers[@]}"
 
 mkdir -p "$root/root/next"
-root_run "$root" sh -c "cd /root/next && apt-get -q download linux-headers-$new_kernel linux-headers-${new_kernel%-*}-common" \
-    >/dev/null 2>&1
+# The tools of the headers are a package for each kernel in newer suites.
+headers=("linux-headers-$new_kernel" "linux-headers-${new_kernel%-*}-common")
+if root_run "$root" apt-cache show "linux-kbuild-${new_kernel%-*}" >/dev/null 2>&1; then headers+=("linux-kbuild-${new_kernel%-*}"); fi
+root_run "$root" sh -c "cd /root/next && apt-get -q download ${headers[*]}" >/dev/null 2>&1
 before=$(machine)
 preflight() { root_run "$root" sh -c "dkms preflight $*" 2>&1; }
 
@@ -77,7 +79,7 @@ printf 'Package: linux-headers-amd64\nVersion: 1\nArchitecture: amd64\nMaintaine
     >"$root/tmp/meta/DEBIAN/control"
 root_run "$root" dpkg-deb -b /tmp/meta /tmp/meta.deb >/dev/null
 go_back() {
-    system_apt "$root" purge linux-headers-amd64 "linux-headers-$new_kernel" "linux-headers-${new_kernel%-*}-common" >/dev/null
+    system_apt "$root" purge linux-headers-amd64 "${headers[@]}" >/dev/null
     root_run "$root" dkms kernel_prerm -k "$new_kernel" >/dev/null
     root_run "$root" dpkg -i /tmp/meta.deb >/dev/null
     rm -rf "$root/var/lib/dkms/.preflight"
