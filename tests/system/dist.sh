@@ -1,5 +1,5 @@
 #!/bin/bash
-# The tarball of a release: complete, the same each time, and built without network.
+# The tarball of a release and the Debian source package: complete, the same each time, and built without network.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=../lib/root.sh
@@ -7,7 +7,7 @@ set -euo pipefail
 root_private "$0" "$@"
 # shellcheck source-path=SCRIPTDIR source=../lib/assert.sh
 . "$(dirname "$0")/../lib/assert.sh"
-"$ROOT_PROJECT/tests/lib/need" git make gcc libc6-dev liblzma-dev pkg-config
+"$ROOT_PROJECT/tests/lib/need" git make gcc libc6-dev liblzma-dev pkg-config dpkg-dev debhelper dh-dkms lintian
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"; root_clean' EXIT
@@ -30,7 +30,13 @@ date=$(git -C "$work/clone" log -1 --format=%cs)
 assert_equal "the man pages have the date of the commit" "3" "$(grep -l "^\.TH .* \"$date\"" "$source"/packaging/man/* | wc -l)"
 assert_equal "nothing but the crates and these dates is added" "Only in $source: vendor" \
     "$(diff -rq --exclude=.git "$work/clone" "$source" | grep -vE "packaging/man/[^ ]* (and|differ)|\.cargo/config.toml")"
-# Where cargo finds no crates but those of the tarball.
-build() { (cd "$source" && CARGO_HOME=$work/home CARGO_TARGET_DIR=$work/target unshare -n cargo check -q --locked --offline --bins); }
+assert_status "make source makes the source package" 0 make -s -C "$work/clone" source SOURCE_DIR="$work/source"
+dsc=$(find "$work/source" -name '*.dsc')
+assert_equal "lintian finds nothing to complain about" "" \
+    "$(lintian --allow-root --display-info --pedantic --tag-display-limit 0 "$dsc" 2>"$work/lintian")"
+assert_status "it unpacks" 0 sh -c "cd '$work' && dpkg-source --extract '$dsc' unpacked"
+assert_status "its clean keeps what it needs" 0 make -s -C "$work/unpacked" -f debian/rules clean
+# Where cargo finds no crates but those that came with it.
+build() { (cd "$work/unpacked" && CARGO_HOME=$work/home CARGO_TARGET_DIR=$work/target unshare -n cargo check -q --locked --offline --bins); }
 assert_status "the programs build without network" 0 build
 assert_done
