@@ -11,6 +11,8 @@ BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 CARGO ?= cargo
+# Empty where other versions of the crates are at hand than those that Cargo.lock names.
+CARGO_LOCKED ?= --locked
 INSTALL ?= install
 DEB_DIR ?= target/deb
 DIST_DIR ?= target/dist
@@ -45,7 +47,7 @@ SHELL_SCENARIOS = $(wildcard tests/compat/scenarios/*.sh)
 
 all:
 ifneq ($(BUILT),yes)
-	$(CARGO) build --release --locked
+	$(CARGO) build --release $(CARGO_LOCKED)
 endif
 
 install: all
