@@ -43,6 +43,8 @@ done
 assert_no_match "nothing is for another distribution" '^/etc/kernel|initramfs-tools|libalpm' "$files"
 assert_equal "what may be edited is configuration" \
     "/etc/dkms/framework.conf /etc/dkms/framework.conf.d/dracut.conf /etc/dnf/libdnf5-plugins/actions.d/dkms.actions" "$(rpm -qcp "$package" | paste -sd' ')"
+assert_match "it asks for the headers of the kernels that are there" '^\(kernel-devel-matched if kernel-core\)$' "$(rpm -qp --recommends "$package")"
+assert_match "the unit is enabled where it comes" '^/usr/lib/systemd/system-preset/85-dkms\.preset$' "$files"
 assert_match "it provides dkms" '^dkms = 3\.4\.3$' "$(rpm -qp --provides "$package")"
 
 # A dkms as others package it, and a driver that asks for it.
