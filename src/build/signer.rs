@@ -30,7 +30,7 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
     let settings = session.settings.signing(release, session.system);
     let console = &session.system.console;
     let facts = signing_facts(&kernel, session.system);
-    // Who makes the key may have it imported, too.
+    // Making the key may also import it.
     let mut trust_now = None;
     let refused = |why: String| if session.settings.require_signature { Err(why) } else { Ok(None) };
     let signer = match signing::decide(&settings, &facts) {
@@ -43,7 +43,7 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
             match sign::make_keys(&missing, &|program| session.system.command(program)) {
                 Ok(warnings) => {
                     warnings.iter().for_each(|line| console.warn(line));
-                    trust_now = Some(MachineTrust::of(&session.system.root));
+                    trust_now = Some(MachineTrust::from_root(&session.system.root));
                     signer
                 }
                 Err(why) => {
@@ -124,7 +124,7 @@ pub(crate) fn generate_mok(release: &KernelRelease, settings: &Settings, system:
     tell_enrolment(
         &pair.certificate,
         &signing_facts(&kernel, system),
-        &MachineTrust::of(&system.root),
+        &MachineTrust::from_root(&system.root),
         system,
     );
     Ok(())

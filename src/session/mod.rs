@@ -60,7 +60,7 @@ impl<'a> Session<'a> {
             headers: Mutex::default(),
             compilers: Mutex::default(),
             signatures: Mutex::default(),
-            trust: MachineTrust::of(&system.root),
+            trust: MachineTrust::from_root(&system.root),
             disabled: OnceLock::new(),
         }
     }

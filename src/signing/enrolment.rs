@@ -76,7 +76,7 @@ struct Certificates {
 
 impl MachineTrust {
     #[must_use]
-    pub(crate) fn of(root: &Path) -> Self {
+    pub(crate) fn from_root(root: &Path) -> Self {
         Self { root: root.to_owned(), demands: OnceLock::new(), certificates: OnceLock::new() }
     }
 

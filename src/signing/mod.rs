@@ -237,7 +237,7 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn trust(&self) -> MachineTrust {
-            MachineTrust::of(self.dir.path())
+            MachineTrust::from_root(self.dir.path())
         }
 
         pub(crate) fn decide(&self) -> Signing {

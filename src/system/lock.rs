@@ -21,7 +21,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 const NAME: &str = ".lock";
-/// What the name of a lock has more where its holder runs below that of the other.
+/// Suffix of the lock for runs started below a holder.
 const BELOW: &str = ".nested";
 const MODE: u32 = 0o600;
 
@@ -36,7 +36,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Lock {
     held: Flock<File>,
     nested: bool,
-    /// Whether a holder was killed, and what it left has not been looked for since.
+    /// A holder was killed, and its leftovers are not removed yet.
     follows_kill: AtomicBool,
 }
 
@@ -63,19 +63,19 @@ impl Lock {
     pub(crate) fn try_take(tree: &Path) -> Option<Self> {
         let path = tree.join(NAME);
         let held = Flock::lock(open(&path).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
-        is_at(&held, &path).then(|| Self::sign(held, false))
+        is_at(&held, &path).then(|| Self::with_holder(held, false))
     }
 
     /// Writes into the file who holds it.
-    fn sign(mut held: Flock<File>, nested: bool) -> Self {
+    fn with_holder(mut held: Flock<File>, nested: bool) -> Self {
         let follows_kill = AtomicBool::new(held.metadata().is_ok_and(|data| data.len() > 0));
         let command = std::env::args().collect::<Vec<_>>().join(" ").replace('\n', " ");
         let me = Ancestor::read(std::process::id()).map(|process| process.start).unwrap_or_default();
         let text = format!("{}\n{command}\n{me}\n{}\n", std::process::id(), machine());
-        let _ = held.rewind();
-        // The file has a name in it at every moment: further lines are not read.
-        let _ = held.write_all(text.as_bytes());
-        let _ = held.set_len(text.len() as u64);
+        // Written over the name of a killed holder, never after emptying the file: the mark must survive a second kill.
+        if held.rewind().and_then(|()| held.write_all(text.as_bytes())).is_ok() {
+            let _ = held.set_len(text.len() as u64);
+        }
         Self { held, nested, follows_kill }
     }
 
@@ -93,16 +93,10 @@ impl Lock {
     /// Takes over from runs below an earlier holder that were killed; tells whether none of them works any more.
     #[must_use]
     pub(crate) fn outlives_nested(&self, tree: &Path) -> bool {
-        let mut path = tree.join(format!("{NAME}{BELOW}"));
-        while let Ok(file) = fs_err::OpenOptions::new().write(true).open(&path) {
-            let Ok(held) = Flock::lock(file.into_parts().0, FlockArg::LockExclusiveNonblock) else {
-                return false;
-            };
-            if held.metadata().is_ok_and(|data| data.len() > 0) {
-                self.follows_kill.store(true, Ordering::Relaxed);
-                let _ = held.set_len(0);
-            }
-            path.as_mut_os_string().push(BELOW);
+        let Some(ended) = ended_below(tree) else { return false };
+        for held in ended.iter().filter(|held| held.metadata().is_ok_and(|data| data.len() > 0)) {
+            self.follows_kill.store(true, Ordering::Relaxed);
+            let _ = held.set_len(0);
         }
         true
     }
@@ -118,18 +112,24 @@ impl Lock {
         files::create_dirs(tree)
             .map_err(|error| Error::NotWritable { path: tree.to_owned(), why: error.to_string() })?;
         let path = tree.join(name);
-        let mut deadline = None;
+        let (mut deadline, mut unnamed) = (None, 0);
         loop {
             let file = open(&path)
                 .map_err(|error| Error::NotWritable { path: tree.to_owned(), why: error.to_string() })?;
             let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 // Deleted while it was opened: the next one would not see this lock.
                 Ok(held) if !is_at(&held, &path) => continue,
-                Ok(held) => return Ok(Self::sign(held, name != NAME)),
+                Ok(held) => return Ok(Self::with_holder(held, name != NAME)),
                 Err((file, Errno::EWOULDBLOCK)) => file,
                 Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
             };
-            let holder = Holder::read_when_written(&mut file);
+            let holder = Holder::read(&mut file);
+            // A new holder writes its name a moment later, and one that ends removes it a moment before.
+            if holder.pid.is_none() && unnamed < 100 {
+                unnamed += 1;
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
             if holder.is_ancestor() {
                 return Self::take_named(tree, &format!("{name}{BELOW}"), system, work);
             }
@@ -145,7 +145,7 @@ impl Lock {
                 // A person can interrupt this; the kernel wakes us up at once when the lock is free.
                 None => match wait_for(file, &holder, system, work) {
                     Ok(held) if is_at(&held, &path) => {
-                        return Ok(Self::sign(held, name != NAME));
+                        return Ok(Self::with_holder(held, name != NAME));
                     }
                     Ok(_) => {}
                     Err((_, e)) => return Err(Error::Locked { path, why: e.desc().into() }),
@@ -217,6 +217,28 @@ fn machine() -> String {
     format!("{} {}", boot.trim(), namespace.display())
 }
 
+/// The locks of runs below a holder, held; `None` if one of them works still, or that cannot be known.
+fn ended_below(tree: &Path) -> Option<Vec<Flock<File>>> {
+    use fs_err::os::unix::fs::OpenOptionsExt;
+    let mut path = tree.join(format!("{NAME}{BELOW}"));
+    let mut ended = Vec::new();
+    loop {
+        let mut options = fs_err::OpenOptions::new();
+        match options.write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path) {
+            Ok(file) => ended.push(Flock::lock(file.into_parts().0, FlockArg::LockExclusiveNonblock).ok()?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(ended),
+            Err(_) => return None,
+        }
+        path.as_mut_os_string().push(BELOW);
+    }
+}
+
+/// Whether runs below a holder of the lock of `tree` may still work, though the holder itself does not.
+#[must_use]
+pub(crate) fn may_be_held_below(tree: &Path) -> bool {
+    ended_below(tree).is_none()
+}
+
 /// Whether any process holds the lock of `tree` now; without a lock file there is no holder.
 #[must_use]
 pub(crate) fn is_held(tree: &Path) -> bool {
@@ -253,18 +275,6 @@ struct Holder {
 }
 
 impl Holder {
-    /// Who has just taken the lock writes its name a moment later.
-    fn read_when_written(file: &mut File) -> Self {
-        for _ in 0..100 {
-            let holder = Self::read(file);
-            if holder.pid.is_some() {
-                return holder;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self::default()
-    }
-
     fn read(file: &mut File) -> Self {
         let mut text = String::new();
         let _ = file.rewind();
@@ -307,23 +317,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holder_that_writes_its_name_late_is_named() {
-        let file = tempfile::tempfile().unwrap();
-        let mut late = file.try_clone().unwrap();
-        let writer = std::thread::spawn(move || {
-            std::thread::sleep(std::time::Duration::from_millis(40));
-            late.write_all(b"4711\ndkms build m/1\n").unwrap();
-        });
-        let mut reader = fs_err::OpenOptions::new()
-            .read(true)
-            .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)))
-            .unwrap()
-            .into_parts()
-            .0;
-        assert_eq!(Holder::read(&mut reader).pid, None);
-        assert_eq!(Holder::read_when_written(&mut reader).to_string(), "process 4711 (dkms build m/1)");
-        writer.join().unwrap();
-        file.set_len(0).unwrap();
+    fn name_is_known_when_it_is_complete() {
+        let mut file = tempfile::tempfile().unwrap();
+        for (text, known) in [("", false), ("4711", false), ("\ndkms build m/1\n", true)] {
+            file.write_all(text.as_bytes()).unwrap();
+            assert_eq!(Holder::read(&mut file).pid.is_some(), known, "{text}");
+        }
+        assert_eq!(Holder::read(&mut file).to_string(), "process 4711 (dkms build m/1)");
+    }
+
+    #[test]
+    fn name_of_a_killed_holder_is_a_mark_until_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = || Lock::try_take(dir.path()).unwrap();
+        assert!(!take().follows_kill());
+        assert!(!take().follows_kill(), "who ended well leaves no mark");
+        std::fs::write(dir.path().join(NAME), "1\ndkms\n").unwrap();
+        assert!(take().follows_kill());
+        assert!(take().follows_kill(), "it was not settled");
+        take().settled();
+        assert!(!take().follows_kill());
+    }
+
+    #[test]
+    fn run_below_a_killed_holder_counts_until_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(format!("{NAME}{BELOW}"));
+        std::fs::write(&path, "1\ndkms\n").unwrap();
+        let lock = Lock::try_take(dir.path()).unwrap();
+        let below = Flock::lock(open(&path).unwrap(), FlockArg::LockExclusiveNonblock).unwrap();
+        assert!(may_be_held_below(dir.path()) && !lock.outlives_nested(dir.path()) && !lock.follows_kill());
+        drop(below);
+        assert!(!may_be_held_below(dir.path()) && lock.outlives_nested(dir.path()) && lock.follows_kill());
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
     }
 
     #[test]

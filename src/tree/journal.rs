@@ -102,10 +102,6 @@ impl Journal {
     pub(crate) fn open(tree: &Tree, nested: bool) -> Self {
         let name = if nested { ".dkms-intents.nested.json" } else { FILE };
         let path = tree.root().join(name);
-        if !nested {
-            // No other process writes there while we hold the lock.
-            files::remove_leftovers(tree.root());
-        }
         let unfinished: Vec<Entry> =
             fs_err::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Self { path, under_way: Mutex::new(unfinished.clone()), unfinished }

@@ -363,10 +363,12 @@ impl Tree {
     /// What killed runs were writing in the tree's directories, down to those of builds and of kept originals.
     #[must_use]
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
-        // Behind links, and in hidden directories, others write.
+        // Behind links, in hidden directories and in those of a package's own files others write.
         let is_ours = |entry: &fs_err::DirEntry| {
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            let name = entry.file_name();
+            let is_of_others =
+                name.as_encoded_bytes().starts_with(b".") || name == "source" || name == "build";
+            !is_of_others && entry.file_type().is_ok_and(|kind| kind.is_dir())
         };
         let inside = |dir: &PathBuf| dir::entries(dir).into_iter().filter(is_ours).map(|entry| entry.path());
         let below = |dirs: &Vec<PathBuf>| Some(dirs.iter().flat_map(inside).collect());

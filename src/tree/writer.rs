@@ -19,6 +19,8 @@ pub(crate) struct Writer {
     pub(crate) tree: Tree,
     pub(crate) journal: Journal,
     lock: Lock,
+    /// Whether no other run of this machine writes in the tree.
+    is_alone: bool,
 }
 
 impl Writer {
@@ -26,14 +28,17 @@ impl Writer {
         let lock = Lock::take(tree.root(), system, &|| tree.work_under_way())?;
         // The directory exists now, so its canonical name is known.
         let tree = Tree::at(tree.root());
+        let is_alone = !lock.is_nested() && lock.outlives_nested(tree.root());
         let journal = Journal::open(&tree, lock.is_nested());
-        Ok(Self { tree, journal, lock })
+        if is_alone {
+            files::remove_leftovers(tree.root());
+        }
+        Ok(Self { tree, journal, lock, is_alone })
     }
 
     /// Deletes what an earlier holder of the lock was writing when it was killed.
     pub(crate) fn sweep(&self) {
-        let is_alone = !self.lock.is_nested() && self.lock.outlives_nested(self.tree.root());
-        if is_alone && self.lock.follows_kill() {
+        if self.is_alone && self.lock.follows_kill() {
             self.tree.leftovers().iter().for_each(|path| drop(files::remove_tree(path)));
             self.lock.settled();
         }

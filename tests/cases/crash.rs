@@ -110,7 +110,8 @@ fn everything_half_written_goes_after_a_kill() {
     ];
     let half_written = |dir: &str| format!("{dir}.dkms-aB3dE6");
     let ours = ours.map(|dir| half_written(&format!("/var/lib/dkms/{dir}")));
-    let of_others = ["/usr/src/m-1.0/", "/var/lib/dkms/.hidden/"].map(half_written);
+    let of_others =
+        ["/usr/src/m-1.0/", "/var/lib/dkms/.hidden/", "/var/lib/dkms/m/1.0/build/"].map(half_written);
     for path in ours.iter().chain(&of_others) {
         world.write(path, "");
     }

@@ -112,16 +112,23 @@ root_search() {
 }
 
 root_kernels() {
-    local count=${1:-2} list=$ROOT_CACHE/kernels.$ROOT_SUITE version='[0-9.]+\+deb[0-9]+' found
-    if [ ! -s "$list" ]; then
-        mkdir -p "$ROOT_CACHE"
-        [ "$ROOT_SUITE" != bookworm ] || version='6\.1\.0-[0-9]+'
-        found=$(root_search "^linux-headers-$version(-cloud)?-amd64\$" | sed 's/^linux-headers-//' | sort -V)
-        { grep cloud <<<"$found" | tail -n 1; grep -v cloud <<<"$found"; } | tail -n 2 >"$list.$$"
-        [ "$(wc -l <"$list.$$")" = 2 ] || root_die "$ROOT_SUITE has not the headers of two kernels (run apt-get update?)"
-        mv "$list.$$" "$list"
-    fi
-    tail -n "$count" "$list"
+    local list=$ROOT_CACHE/kernels.$ROOT_SUITE
+    mkdir -p "$ROOT_CACHE"
+    # Scripts run side by side, and apt does not wait for another that fetches the same lists.
+    (
+        flock 6
+        [ -s "$list" ] || root_find_kernels "$list"
+    ) 6>"$list.lock" || exit 1
+    tail -n "${1:-2}" "$list"
+}
+
+root_find_kernels() {
+    local list=$1 version='[0-9.]+\+deb[0-9]+' found
+    [ "$ROOT_SUITE" != bookworm ] || version='6\.1\.0-[0-9]+'
+    found=$(root_search "^linux-headers-$version(-cloud)?-amd64\$" | sed 's/^linux-headers-//' | sort -V)
+    { grep cloud <<<"$found" | tail -n 1; grep -v cloud <<<"$found"; } | tail -n 2 >"$list.new"
+    [ "$(wc -l <"$list.new")" = 2 ] || root_die "$ROOT_SUITE does not offer headers for two kernels (run apt-get update?)"
+    mv "$list.new" "$list"
 }
 
 # Everything below runs with the lock on the cache held.

@@ -26,7 +26,7 @@ result() {
     mkdir -p "$root/root/source" "$root/root/packages"
     cp -r "$debian" "$root/root/source/debian"
     cp "$DKMS_DEB" "$(dirname "$DKMS_DEB")"/tests/*.deb "$root/root/packages/"
-    # What apt downloads here is its own: who waits for the shared store would wait for builds.
+    # What apt downloads here is its own: other scripts that use the shared store would have to wait until the end.
     umount "$root/var/cache/apt/archives"
     # shellcheck disable=SC2016 # for the inner shell
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8 chroot "$root" sh -c \

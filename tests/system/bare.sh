@@ -53,6 +53,7 @@ assert_match "tests/run ends well" '^[0-9]+ passed, 0 failed$' "$(tail -n 1 <<<"
 for part in 'cargo test' 'slow tests' 'make deb' tests/compat/run tests/system/run; do
     assert_match "tests/run: the part $part is good" "^$part +good, " "$output"
 done
+assert_match "tests/run: a slow test ran" '^test .*kill_at_any_change::case_01.* ok$' "$output"
 assert_no_match "tests/run leaves no part out" 'left out' "$output"
 
 assert_done

@@ -63,7 +63,7 @@ start() {
 start first
 assert_equal "the newest kernel boots" "$new_kernel" "$(reported kernel)"
 assert_match "at boot the machine finds that it lacks a driver" \
-    "the boot loader starts kernel $old_kernel by default until $new_kernel has its drivers" "$(reported unit-journal)"
+    "the boot loader starts kernel $(regex "$old_kernel") by default until $(regex "$new_kernel") has its drivers" "$(reported unit-journal)"
 start incomplete
 assert_equal "then the older kernel boots" "$old_kernel" "$(reported kernel)"
 assert_match "there the driver is built for the newest" 'the boot loader starts the newest kernel by default again' "$(reported step)"

@@ -45,6 +45,7 @@ assert_equal "what may be edited is configuration" \
     "/etc/dkms/framework.conf /etc/dkms/framework.conf.d/dracut.conf /etc/dnf/libdnf5-plugins/actions.d/dkms.actions" "$(rpm -qcp "$package" | paste -sd' ')"
 assert_match "it asks for the headers of the kernels that are there" '^\(kernel-devel-matched if kernel-core\)$' "$(rpm -qp --recommends "$package")"
 assert_match "the unit is enabled where it comes" '^/usr/lib/systemd/system-preset/85-dkms\.preset$' "$files"
+assert_match "that says so" '^enable dkms\.service$' "$(<"$top/packaging/rpm/dkms.preset")"
 assert_match "it provides dkms" '^dkms = 3\.4\.3$' "$(rpm -qp --provides "$package")"
 
 # A dkms as others package it, and a driver that asks for it.

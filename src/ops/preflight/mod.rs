@@ -206,6 +206,9 @@ fn take_over(session: &WriteSession<'_>, machine: &Machine) -> Result<()> {
         }
     }
     for (id, source) in &machine.sources {
+        // What runs left that a power failure ended.
+        files::remove_leftovers(&session.tree().version_dir(id));
+        files::remove_leftovers(&session.tree().name_dir(&id.name));
         if !is_same(&session.tree().source(id), source) {
             session.writer.register(id, source)?;
         }
