@@ -9,7 +9,7 @@ use crate::conf::{Module, Script};
 use crate::inspect::inputs::Surroundings;
 use crate::inspect::signature::unsigned;
 use crate::kernel::module_file::{ModuleFile, flaw, image_digest, read_module};
-use crate::model::{Error, Result, millis};
+use crate::model::{Error, KernelRelease, Result, millis};
 use crate::session::WriteSession;
 use crate::signing::Signer;
 use crate::system::digest::sha256;
@@ -130,6 +130,16 @@ pub(crate) fn record_anew(
     session.writer.amend(built, &record)
 }
 
+/// What follows `.ko` in new modules of a kernel: as those that it has, or will have.
+fn new_suffix(session: &WriteSession<'_>, release: &KernelRelease) -> &'static str {
+    let kernel = session.kernel(release);
+    if session.settings.ahead_of_kernel && kernel.modules().is_empty() {
+        kernel.configured_suffix()
+    } else {
+        kernel.modules().compression_suffix()
+    }
+}
+
 fn stage_module(
     session: &WriteSession<'_>,
     place: &BuildDir<'_>,
@@ -141,7 +151,7 @@ fn stage_module(
     if module.strip {
         strip(session, place, &built, preparation.toolchain.strip())?;
     }
-    let suffix = session.kernel(&place.id.target.release).modules().compression_suffix();
+    let suffix = new_suffix(session, &place.id.target.release);
     let store = || store(session, &built, dir, &module.dest_name, suffix);
     let signed = match &preparation.signer {
         Some(signer) => store_signed(session, place, signer, module, store)?,

@@ -35,7 +35,7 @@ fn decide_signer(session: &WriteSession<'_>, release: &KernelRelease) -> Result<
     let refused = |why: String| if session.settings.require_signature { Err(why) } else { Ok(None) };
     let signer = match signing::decide(&settings, &facts) {
         Signing::On(signer) => signer,
-        Signing::Generate { .. } if !session.settings.makes_keys => {
+        Signing::Generate { .. } if session.settings.ahead_of_kernel => {
             console.detail("There is no signing key yet; modules are signed when they are installed.");
             return Ok(None);
         }

@@ -174,8 +174,8 @@ pub(crate) struct Settings {
     pub keeps_complete: bool,
     /// How many versions that a package manager replaced are kept.
     pub keep_versions: usize,
-    /// Whether a signing key is made where there is none.
-    pub makes_keys: bool,
+    /// Builds are made before their kernel comes: no signing key is made, and modules are compressed as the kernel's will be.
+    pub ahead_of_kernel: bool,
     /// A module that should be signed and cannot be is a failed build.
     pub require_signature: bool,
     /// Whether the machine is not shut down while packages are built.
@@ -229,7 +229,7 @@ impl Settings {
             preflight: preflight(text("preflight"), system),
             keeps_complete: keeps_complete(text("boot_default"), system),
             keep_versions: keep_versions(text("keep_versions"), system),
-            makes_keys: true,
+            ahead_of_kernel: false,
             require_signature: text("require_signature").is_some(),
             inhibit_shutdown: text("inhibit_shutdown").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
             probe_cache: text("probe_cache").is_none_or(|value| !value.eq_ignore_ascii_case("no")),
@@ -241,10 +241,10 @@ impl Settings {
         .verbose(overrides.verbose || text("verbose").is_some(), system)
     }
 
-    /// The same for a run that makes no signing key.
+    /// The same for builds that are made before their kernel comes.
     #[must_use]
-    pub(crate) fn without_new_keys(&self) -> Self {
-        Self { makes_keys: false, ..self.clone() }
+    pub(crate) fn ahead_of_kernel(&self) -> Self {
+        Self { ahead_of_kernel: true, ..self.clone() }
     }
 
     fn verbose(self, on: bool, system: &System) -> Self {

@@ -76,6 +76,11 @@ impl ModuleIndex {
         self.by_name.values().flatten().filter(move |path| path.starts_with(dir))
     }
 
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     /// What follows `.ko` in new modules: as the kernel's own modules have it; of several kinds zst beats xz beats gz.
     #[must_use]
     pub(crate) fn compression_suffix(&self) -> &'static str {

@@ -113,6 +113,19 @@ impl Kernel {
         self.modules.get_or_init(|| ModuleIndex::scan(&self.dir))
     }
 
+    /// What follows `.ko` in the kernel's modules when it comes, as its configuration says. Debian compresses them itself, so that
+    /// `CONFIG_MODULE_COMPRESS_ALL` does not tell.
+    #[must_use]
+    pub(crate) fn configured_suffix(&self) -> &'static str {
+        let is_set = |option| self.config().is_some_and(|config| config.is_set(option));
+        match () {
+            () if is_set("CONFIG_MODULE_COMPRESS_ZSTD") => ".zst",
+            () if is_set("CONFIG_MODULE_COMPRESS_XZ") => ".xz",
+            () if is_set("CONFIG_MODULE_COMPRESS_GZIP") => ".gz",
+            () => "",
+        }
+    }
+
     /// The ELF machine of the kernel (`e_machine`), as one of its own modules has it. `None` where it has none.
     #[must_use]
     pub(crate) fn machine(&self) -> Option<u16> {

@@ -208,6 +208,24 @@ fn keys_of_the_machine_sign() {
     assert!(fs::read(world.path(module)).unwrap().ends_with(b"~Module signature appended~\n"));
 }
 
+#[rstest]
+#[case("GZIP", "gz")]
+#[case("XZ", "xz")]
+#[case("ZSTD", "zst")]
+fn module_is_compressed_as_the_kernel_will_be(#[case] option: &str, #[case] form: &str) {
+    let Some(world) = machine() else { return };
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    let dir = headers(&world, NEXT, "").join("usr/src").join(format!("linux-headers-{NEXT}"));
+    let config = format!("CONFIG_MODULES=y\nCONFIG_MODULE_COMPRESS_{option}=y\n");
+    write(&dir.join("include/config/auto.conf"), config.as_bytes());
+    world.ok(&["preflight", &dir.display().to_string()]).says("m/1.0  builds");
+    arrive(&world, NEXT);
+    world.kernel(NEXT).compressed(form);
+    world.ok(&["autoinstall", "-k", NEXT]).complains("is used as dkms preflight built it.");
+    assert_eq!(world.names(&format!("/lib/modules/{NEXT}/updates/dkms")), [format!("m.ko.{form}")]);
+}
+
 /// The second one waits, and neither disturbs the other.
 #[test]
 fn two_preflights_follow_each_other() {

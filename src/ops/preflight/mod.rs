@@ -101,7 +101,7 @@ pub(crate) fn preflight(
 ) -> Result<Vec<KernelForecast>> {
     let machine = Machine::look(settings, system)?;
     // A key that is made here would be lost: the builds are signed when they are used.
-    let settings = &settings.without_new_keys();
+    let settings = &settings.ahead_of_kernel();
     let needed = enter_other_tree(settings, system)?;
     let session = change(settings, system)?;
     show_needed(&session, needed)?;
