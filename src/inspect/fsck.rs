@@ -131,7 +131,7 @@ fn unfinished(session: &Session<'_>, found: &mut BTreeSet<Inconsistency>, we_hol
 
 fn temporaries(session: &Session<'_>, snapshot: &Snapshot, found: &mut BTreeSet<Inconsistency>) {
     let root = session.tree().root();
-    if lock::is_held_by_another(root) || lock::may_be_held_below(root) {
+    if lock::is_held_by_another(root) || lock::is_held_below(root) {
         return;
     }
     let mut add = |paths: Vec<PathBuf>| found.extend(paths.into_iter().map(Inconsistency::Temporary));

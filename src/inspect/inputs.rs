@@ -120,7 +120,7 @@ pub(crate) fn is_certainly_current(session: &Session<'_>, built: &Built) -> bool
         && staleness(session, built).is_none()
 }
 
-/// Whether a program is the one that its name stands for now.
+/// Whether a program is still the one that its name stands for.
 fn is_found_by_name(session: &Session<'_>, path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(|name| session.system.program(name)).is_some_and(|found| found == path)

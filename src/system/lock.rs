@@ -15,7 +15,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
@@ -68,15 +68,15 @@ impl Lock {
 
     /// Writes into the file who holds it.
     fn with_holder(mut held: Flock<File>, nested: bool) -> Self {
-        let follows_kill = AtomicBool::new(held.metadata().is_ok_and(|data| data.len() > 0));
+        let follows_kill = held.metadata().is_ok_and(|data| data.len() > 0);
         let command = std::env::args().collect::<Vec<_>>().join(" ").replace('\n', " ");
         let me = Ancestor::read(std::process::id()).map(|process| process.start).unwrap_or_default();
         let text = format!("{}\n{command}\n{me}\n{}\n", std::process::id(), machine());
         // Written over the name of a killed holder, never after emptying the file: the mark must survive a second kill.
-        if held.rewind().and_then(|()| held.write_all(text.as_bytes())).is_ok() {
+        if held.rewind().and_then(|()| held.write_all(text.as_bytes())).is_ok() && follows_kill {
             let _ = held.set_len(text.len() as u64);
         }
-        Self { held, nested, follows_kill }
+        Self { held, nested, follows_kill: AtomicBool::new(follows_kill) }
     }
 
     /// Whether a holder of this lock was killed, and [`Lock::settled`] was not called since.
@@ -93,7 +93,8 @@ impl Lock {
     /// Takes over from runs below an earlier holder that were killed; tells whether none of them works any more.
     #[must_use]
     pub(crate) fn outlives_nested(&self, tree: &Path) -> bool {
-        let Some(ended) = ended_below(tree) else { return false };
+        let take = |path: PathBuf| Flock::lock(open(&path).ok()?, FlockArg::LockExclusiveNonblock).ok();
+        let Some(ended) = locks_below(tree).map(take).collect::<Option<Vec<_>>>() else { return false };
         for held in ended.iter().filter(|held| held.metadata().is_ok_and(|data| data.len() > 0)) {
             self.follows_kill.store(true, Ordering::Relaxed);
             let _ = held.set_len(0);
@@ -217,42 +218,37 @@ fn machine() -> String {
     format!("{} {}", boot.trim(), namespace.display())
 }
 
-/// The locks of runs below a holder, held; `None` if one of them works still, or that cannot be known.
-fn ended_below(tree: &Path) -> Option<Vec<Flock<File>>> {
-    use fs_err::os::unix::fs::OpenOptionsExt;
-    let mut path = tree.join(format!("{NAME}{BELOW}"));
-    let mut ended = Vec::new();
-    loop {
-        let mut options = fs_err::OpenOptions::new();
-        match options.write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path) {
-            Ok(file) => ended.push(Flock::lock(file.into_parts().0, FlockArg::LockExclusiveNonblock).ok()?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(ended),
-            Err(_) => return None,
-        }
+/// The files of the locks that runs below a holder have taken.
+fn locks_below(tree: &Path) -> impl Iterator<Item = PathBuf> {
+    let below = |path: &PathBuf| {
+        let mut path = path.clone();
         path.as_mut_os_string().push(BELOW);
-    }
-}
-
-/// Whether runs below a holder of the lock of `tree` may still work, though the holder itself does not.
-#[must_use]
-pub(crate) fn may_be_held_below(tree: &Path) -> bool {
-    ended_below(tree).is_none()
+        Some(path)
+    };
+    let all = std::iter::successors(below(&tree.join(NAME)), below);
+    all.take_while(|path| path.symlink_metadata().is_ok())
 }
 
 /// Whether any process holds the lock of `tree` now; without a lock file there is no holder.
 #[must_use]
 pub(crate) fn is_held(tree: &Path) -> bool {
-    holder(tree).is_some()
+    holder(&tree.join(NAME)).is_some()
+}
+
+/// Whether a run below a holder works: it may outlive the holder.
+#[must_use]
+pub(crate) fn is_held_below(tree: &Path) -> bool {
+    locks_below(tree).any(|path| holder(&path).is_some())
 }
 
 /// The same, and the process is not this one.
 #[must_use]
 pub(crate) fn is_held_by_another(tree: &Path) -> bool {
-    holder(tree).is_some_and(|holder| !holder.is_this_process())
+    holder(&tree.join(NAME)).is_some_and(|holder| !holder.is_this_process())
 }
 
-fn holder(tree: &Path) -> Option<Holder> {
-    let file = fs_err::File::open(tree.join(NAME)).ok()?;
+fn holder(path: &Path) -> Option<Holder> {
+    let file = fs_err::File::open(path).ok()?;
     match Flock::lock(file.into_parts().0, FlockArg::LockSharedNonblock) {
         Ok(_) => None,
         Err((mut file, _)) => Some(Holder::read(&mut file)),
@@ -262,7 +258,7 @@ fn holder(tree: &Path) -> Option<Holder> {
 /// Whether a run that holds the lock of `tree` has started this one.
 #[must_use]
 pub(crate) fn is_held_by_ancestor(tree: &Path) -> bool {
-    holder(tree).is_some_and(|holder| holder.is_ancestor())
+    holder(&tree.join(NAME)).is_some_and(|holder| holder.is_ancestor())
 }
 
 /// Who holds the lock, as the file says.
@@ -346,9 +342,9 @@ mod tests {
         std::fs::write(&path, "1\ndkms\n").unwrap();
         let lock = Lock::try_take(dir.path()).unwrap();
         let below = Flock::lock(open(&path).unwrap(), FlockArg::LockExclusiveNonblock).unwrap();
-        assert!(may_be_held_below(dir.path()) && !lock.outlives_nested(dir.path()) && !lock.follows_kill());
+        assert!(is_held_below(dir.path()) && !lock.outlives_nested(dir.path()) && !lock.follows_kill());
         drop(below);
-        assert!(!may_be_held_below(dir.path()) && lock.outlives_nested(dir.path()) && lock.follows_kill());
+        assert!(!is_held_below(dir.path()) && lock.outlives_nested(dir.path()) && lock.follows_kill());
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
     }
 

@@ -360,22 +360,6 @@ impl Tree {
         FailureRecord::list(&self.version_dir(id))
     }
 
-    /// What killed runs were writing in the tree's directories, down to those of builds and of kept originals.
-    #[must_use]
-    pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
-        // Behind links, in hidden directories and in those of a package's own files others write.
-        let is_ours = |entry: &fs_err::DirEntry| {
-            let name = entry.file_name();
-            let is_of_others =
-                name.as_encoded_bytes().starts_with(b".") || name == "source" || name == "build";
-            !is_of_others && entry.file_type().is_ok_and(|kind| kind.is_dir())
-        };
-        let inside = |dir: &PathBuf| dir::entries(dir).into_iter().filter(is_ours).map(|entry| entry.path());
-        let below = |dirs: &Vec<PathBuf>| Some(dirs.iter().flat_map(inside).collect());
-        let levels = std::iter::successors(Some(vec![self.root.clone()]), below).take(5);
-        levels.flatten().flat_map(|dir| files::leftovers(&dir)).collect()
-    }
-
     /// Takes the lock and, with it, the right to write. For `WriteSession::lock` alone, which also settles what an earlier holder
     /// left and watches signals.
     ///

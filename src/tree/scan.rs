@@ -5,8 +5,8 @@ use crate::model::{
     Arch, BuildId, BuildState, KernelRelease, PackageId, PackageName, PackageVersion, SourceState, Target,
     compare_versions,
 };
-use crate::system::{dir, parallel};
-use std::path::Path;
+use crate::system::{dir, files, parallel};
+use std::path::{Path, PathBuf};
 
 /// One build of a package version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,22 @@ impl Tree {
     pub(crate) fn scan(&self, source_tree: &Path) -> Snapshot {
         let packages = parallel::map(&self.names(), |name| self.read_name(name, source_tree));
         Snapshot { packages: packages.into_iter().flatten().collect() }
+    }
+
+    /// What killed runs were writing in the tree's directories, down to those of builds and of kept originals.
+    #[must_use]
+    pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
+        // Behind links, in hidden directories and in those of a package's own files others write.
+        let is_ours = |entry: &fs_err::DirEntry| {
+            let name = entry.file_name();
+            let is_of_others =
+                name.as_encoded_bytes().starts_with(b".") || name == "source" || name == "build";
+            !is_of_others && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        };
+        let inside = |dir: &PathBuf| dir::entries(dir).into_iter().filter(is_ours).map(|entry| entry.path());
+        let below = |dirs: &Vec<PathBuf>| Some(dirs.iter().flat_map(inside).collect());
+        let levels = std::iter::successors(Some(vec![self.root.clone()]), below).take(5);
+        levels.flatten().flat_map(|dir| files::leftovers(&dir)).collect()
     }
 
     /// What may be names of packages.

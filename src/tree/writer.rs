@@ -19,8 +19,6 @@ pub(crate) struct Writer {
     pub(crate) tree: Tree,
     pub(crate) journal: Journal,
     lock: Lock,
-    /// Whether no other run of this machine writes in the tree.
-    is_alone: bool,
 }
 
 impl Writer {
@@ -28,20 +26,20 @@ impl Writer {
         let lock = Lock::take(tree.root(), system, &|| tree.work_under_way())?;
         // The directory exists now, so its canonical name is known.
         let tree = Tree::at(tree.root());
-        let is_alone = !lock.is_nested() && lock.outlives_nested(tree.root());
         let journal = Journal::open(&tree, lock.is_nested());
-        if is_alone {
-            files::remove_leftovers(tree.root());
-        }
-        Ok(Self { tree, journal, lock, is_alone })
+        Ok(Self { tree, journal, lock })
     }
 
-    /// Deletes what an earlier holder of the lock was writing when it was killed.
+    /// Deletes what an earlier holder of the lock was writing when it was killed, unless another run may write.
     pub(crate) fn sweep(&self) {
-        if self.is_alone && self.lock.follows_kill() {
-            self.tree.leftovers().iter().for_each(|path| drop(files::remove_tree(path)));
-            self.lock.settled();
+        let root = self.tree.root();
+        if self.lock.is_nested() || !self.lock.outlives_nested(root) {
+            return;
         }
+        // A power failure leaves no mark; what it left where most is written costs a look.
+        let left = if self.lock.follows_kill() { self.tree.leftovers() } else { files::leftovers(root) };
+        left.iter().for_each(|path| drop(files::remove_tree(path)));
+        self.lock.settled();
     }
 
     #[must_use]
