@@ -25,11 +25,11 @@ result() {
     root=$(system_root "autopkgtest-$1" autopkgtest)
     mkdir -p "$root/root/source" "$root/root/packages"
     cp -r "$debian" "$root/root/source/debian"
-    cp "$DKMS_DEB" "$(dirname "$DKMS_DEB")"/tests/*.deb "$root/root/packages/"
+    cp "$DKMS_DEB" "$(dirname "$DKMS_DEB")"/dkms-rs-tests/*.deb "$root/root/packages/"
     # What apt downloads here is its own: other scripts that use the shared store would have to wait until the end.
     umount "$root/var/cache/apt/archives"
     # shellcheck disable=SC2016 # for the inner shell
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8 chroot "$root" sh -c \
+    root_run "$root" sh -c \
         'autopkgtest --test-name="$1" --ignore-restrictions=breaks-testbed --summary-file=/root/summary \
             /root/packages/*.deb /root/source/ -- null' sh "$1" </dev/null >&2 || true
     sed -n "s/^$1  *//p" "$root/root/summary"

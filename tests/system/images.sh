@@ -19,12 +19,12 @@ kernel=$new_kernel
 # assert_complete NAME ROOT: the driver is in the root's kernel, in its index and in its initramfs.
 assert_complete() {
     local name=$1 root=$2
-    assert_match "$name: the driver is installed" "^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$" "$(chroot "$root" dkms status)"
+    assert_match "$name: the driver is installed" "^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$" "$(system_status "$root")"
     assert "$name: modules.dep knows it" grep -q '^updates/dkms/acpi_call\.ko' "$root/lib/modules/$kernel/modules.dep"
-    assert "$name: the initramfs holds it" sh -c "chroot '$root' lsinitramfs '/boot/initrd.img-$kernel' | grep -q '/acpi_call\.ko'"
-    assert_status "$name: check finds everything" 0 chroot "$root" dkms check
-    assert_equal "$name: dpkg --audit is clean" "" "$(chroot "$root" dpkg --audit 2>&1)"
-    assert_equal "$name: the tree is consistent" 0 "$(chroot "$root" dkms fsck >/dev/null 2>&1 && echo 0)"
+    assert "$name: the initramfs holds it" root_run "$root" sh -c "lsinitramfs '/boot/initrd.img-$kernel' | grep -q '/acpi_call\.ko'"
+    assert_status "$name: check finds everything" 0 root_run "$root" dkms check
+    assert_equal "$name: dpkg --audit is clean" "" "$(root_run "$root" dpkg --audit 2>&1)"
+    assert_status "$name: the tree is consistent" 0 root_run "$root" dkms fsck
 }
 
 # --- mmdebstrap, as builders of images for clouds and boards call it
@@ -74,10 +74,10 @@ mount -t tmpfs tmpfs "$machine/var"
 mkdir -p "$machine/var/tmp" "$machine/var/lib" "$machine/var/log"
 mount -t tmpfs tmpfs "$machine/run"
 touch "$machine/run/ostree-booted"
-assert_match "ostree, on the machine: status knows the driver" "^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$" "$(chroot "$machine" dkms status)"
-assert_status "ostree, on the machine: check finds everything" 0 chroot "$machine" dkms check
-assert_status "ostree, on the machine: the tree is consistent" 0 chroot "$machine" dkms fsck
-refused=$(chroot "$machine" dkms install acpi-call --force -k "$kernel" 2>&1) && status=0 || status=$?
+assert_match "ostree, on the machine: status knows the driver" "^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$" "$(system_status "$machine")"
+assert_status "ostree, on the machine: check finds everything" 0 root_run "$machine" dkms check
+assert_status "ostree, on the machine: the tree is consistent" 0 root_run "$machine" dkms fsck
+refused=$(root_run "$machine" dkms install acpi-call --force -k "$kernel" 2>&1) && status=0 || status=$?
 assert_equal "ostree, on the machine: a change fails" 1 "$status"
 assert_match "ostree, on the machine: it says why" 'Cannot write to /usr/lib/modules-dkms: the file system is read-only' "$refused"
 umount --recursive --lazy "$machine"

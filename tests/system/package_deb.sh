@@ -18,7 +18,7 @@ trap 'rm -rf "$work"; root_clean' EXIT
 dpkg-deb --raw-extract "$deb" "$work/deb"
 
 # An override needs its reason in the file.
-tests=$(dirname "$deb")/tests
+tests=$(dirname "$deb")/dkms-rs-tests
 for package in "$deb" "$tests"/*.deb; do
     assert_equal "lintian finds nothing to complain about in $(basename "$package")" "" \
         "$(lintian --allow-root --display-info --pedantic --tag-display-limit 0 "$package" 2>&1)"

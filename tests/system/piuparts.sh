@@ -16,6 +16,6 @@ piu() { piuparts --existing-chroot="$base" --distribution="$ROOT_SUITE" --keep-s
 
 assert_status "installed and purged" 0 piu "$DKMS_DEB"
 assert_status "installed, removed and installed again, with a driver" 0 \
-    piu --install-remove-install "$DKMS_DEB" "$(dirname "$DKMS_DEB")"/tests/dkms-test-dkms_*.deb
+    piu --install-remove-install "$DKMS_DEB" "$(dirname "$DKMS_DEB")"/dkms-rs-tests/dkms-test-dkms_*.deb
 assert_status "installed, purged and installed again" 0 piu --install-purge-install "$DKMS_DEB"
 assert_done
