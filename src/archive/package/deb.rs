@@ -73,9 +73,9 @@ impl PackageBuilder<'_> {
     /// The name and the version that Debian's packages get.
     pub(crate) fn debian_identity(&self) -> Result<(String, String)> {
         let (name, version) = (self.id.name.as_str(), self.id.version.as_str());
-        plain("name", name).and_then(|()| plain("version", version)).map_err(|p| self.fails(p))?;
+        plain("name", name).and_then(|()| plain("version", version)).map_err(|p| self.tools.fails(p))?;
         let mapped = debian_name(name).and_then(|mapped| Ok((mapped, debian_version(version)?)));
-        mapped.map_err(|problem| self.fails(problem))
+        mapped.map_err(|problem| self.tools.fails(problem))
     }
 
     /// That of what is built, or `all`.
@@ -95,14 +95,14 @@ impl PackageBuilder<'_> {
 
     /// The date of the package as a changelog has it.
     pub(crate) fn date(&self) -> String {
-        let moment = jiff::Timestamp::from_second(self.time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let moment = jiff::Timestamp::from_second(self.tools.time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         moment.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
     }
 
     pub(crate) fn changelog(&self, name: &str, version: &str) -> String {
         format!(
             "{name} ({version}) unstable; urgency=low\n\n  * Made by dkms {} from {}.\n\n -- {}  {}\n",
-            self.action,
+            self.tools.action,
             self.id,
             self.maintainer(),
             self.date()
@@ -148,10 +148,10 @@ impl PackageBuilder<'_> {
         );
         self.write(&staged.root.join("DEBIAN/md5sums"), &self.md5sums(&staged.root)?, 0o644)?;
         self.write(&staged.root.join("DEBIAN/control"), &control, 0o644)?;
-        files::normalise(&staged.root, self.time)?;
+        files::normalise(&staged.root, self.tools.time)?;
         let file = self.dir.join(staged.file_name());
-        let command = self.tool("dpkg-deb", "dpkg")?.args(["--root-owner-group", "-Zxz", "--build"]);
-        self.run("dpkg-deb", command.arg(&staged.root).arg(&file))?;
+        let command = self.tools.tool("dpkg-deb", "dpkg")?.args(["--root-owner-group", "-Zxz", "--build"]);
+        self.tools.run("dpkg-deb", command.arg(&staged.root).arg(&file))?;
         Ok(file)
     }
 
@@ -159,8 +159,8 @@ impl PackageBuilder<'_> {
         let mut names = Vec::new();
         list(root, root, &mut names)?;
         names.sort();
-        let command = self.tool("md5sum", "coreutils")?.dir(root).arg("--").args(&names);
-        self.run("md5sum", command)
+        let command = self.tools.tool("md5sum", "coreutils")?.dir(root).arg("--").args(&names);
+        self.tools.run("md5sum", command)
     }
 
     pub(crate) fn debian_template(&self, action: &str) -> Option<Template> {
@@ -189,12 +189,13 @@ impl PackageBuilder<'_> {
             self.copy_source(&work.join(&identity))?;
         }
         self.write_tarball(&work.join(format!("{identity}.dkms.tar.gz")), self.content)?;
-        let command = self.tool("dpkg-buildpackage", "dpkg-dev")?.args(["-d", "-us", "-uc"]).args(options);
-        self.run("dpkg-buildpackage", command.dir(&work))?;
+        let command =
+            self.tools.tool("dpkg-buildpackage", "dpkg-dev")?.args(["-d", "-us", "-uc"]).args(options);
+        self.tools.run("dpkg-buildpackage", command.dir(&work))?;
         let made = files_with(&self.dir.join("work"), &[".deb", ".dsc", ".tar.gz", ".tar.xz", ".diff.gz"])?;
         if made.is_empty() {
             let template = template.0.display().to_string();
-            return Err(self.fails(PackagingProblem::NoResult { template }));
+            return Err(self.tools.fails(PackagingProblem::NoResult { template }));
         }
         Ok(made)
     }

@@ -32,9 +32,9 @@ impl PackageBuilder<'_> {
         self.write(&debian.join("source/format"), "3.0 (native)\n", 0o644)?;
         self.write(&debian.join("copyright"), &self.copyright(), 0o644)?;
         self.write(&debian.join("changelog"), &self.changelog(&package, &version), 0o644)?;
-        files::normalise(&work, self.time)?;
-        let command = self.tool("dpkg-source", "dpkg-dev")?.arg("-b").arg(&work);
-        self.run("dpkg-source", command.dir(self.dir.join("source")))?;
+        files::normalise(&work, self.tools.time)?;
+        let command = self.tools.tool("dpkg-source", "dpkg-dev")?.arg("-b").arg(&work);
+        self.tools.run("dpkg-source", command.dir(self.dir.join("source")))?;
         files_with(&self.dir.join("source"), &[".dsc", ".tar.xz", ".tar.gz"])
     }
 }

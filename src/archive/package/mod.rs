@@ -11,13 +11,13 @@ mod rpm;
 mod template;
 
 use crate::archive::tarball::{Members, built_targets, check_conf, write_file};
+use crate::archive::tools::Tools;
 use crate::conf::{EvalContext, PackageConf, Settings, Strictness, read_package};
 use crate::model::{BuildId, Error, PackageId, PackagingProblem, Result, SourceState, Target};
 use crate::plan::request::{Content, PackageForm, Targets};
 use crate::session::WriteSession;
 use crate::system::dir;
 use crate::system::fingerprint::NOT_SOURCE;
-use crate::system::process::{Command, Output};
 use crate::system::{System, files};
 use crate::tree::{Built, Tree};
 use std::path::{Path, PathBuf};
@@ -49,14 +49,13 @@ pub(crate) fn make_package(packaging: &Packaging<'_>, session: &WriteSession<'_>
     let dir = files::private_dir(&settings.tmp_location, "dkms-package.")?;
     let maker = PackageBuilder {
         id: packaging.package,
-        action: packaging.form.action(),
         content,
         source,
         conf,
         targets,
         tree,
         dir: dir.path().to_owned(),
-        time: source_date(system),
+        tools: Tools::new(packaging.form.action(), system),
         settings,
         system,
     };
@@ -106,17 +105,9 @@ fn targets(packaging: &Packaging<'_>, tree: &Tree, settings: &Settings) -> Resul
     }
 }
 
-/// When everything in a package was made, as far as anybody can see: 2000-01-01, or what SOURCE_DATE_EPOCH says
-/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn source_date(system: &System) -> i64 {
-    const FIRST: i64 = 946_684_800;
-    system.variable("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok()).unwrap_or(FIRST)
-}
-
 /// What every form needs.
 struct PackageBuilder<'a> {
     id: &'a PackageId,
-    action: &'static str,
     content: Content,
     source: PathBuf,
     conf: PathBuf,
@@ -124,48 +115,12 @@ struct PackageBuilder<'a> {
     tree: Tree,
     /// Where everything is prepared; it goes when all is done.
     dir: PathBuf,
-    time: i64,
+    tools: Tools<'a>,
     settings: &'a Settings,
     system: &'a System,
 }
 
 impl PackageBuilder<'_> {
-    fn fails(&self, problem: PackagingProblem) -> Error {
-        Error::Packaging { action: self.action, problem }
-    }
-
-    /// A program of the distribution, or what to install to have it.
-    fn tool(&self, program: &'static str, package: &'static str) -> Result<Command> {
-        let time = self.time.to_string();
-        match self.system.program(program) {
-            Some(path) => {
-                Ok(self.system.command(path).env("SOURCE_DATE_EPOCH", time).env("LC_ALL", "C.UTF-8"))
-            }
-            None => Err(self.fails(PackagingProblem::NoTool { program, package })),
-        }
-    }
-
-    /// Runs a program; what it says is shown when it fails, or when everything is.
-    fn run(&self, program: &str, command: Command) -> Result<String> {
-        let outcome = command.stdout(Output::Capture).stderr(Output::Capture).run()?;
-        let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
-        let complaints = String::from_utf8_lossy(&outcome.stderr).into_owned();
-        if self.system.console.is_verbose() {
-            self.system.console.say(&said);
-            self.system.console.note(&complaints);
-        }
-        if outcome.status.success() {
-            return Ok(said);
-        }
-        let lines: Vec<&str> = complaints.lines().chain(said.lines()).filter(|l| !l.is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(12)..];
-        Err(self.fails(PackagingProblem::Failed {
-            program: program.to_owned(),
-            status: outcome.status.to_string(),
-            said: last.join("\n"),
-        }))
-    }
-
     fn write(&self, path: &Path, text: &str, mode: u32) -> Result<()> {
         if let Some(dir) = path.parent() {
             files::create_dirs(dir)?;
@@ -177,7 +132,7 @@ impl PackageBuilder<'_> {
         let build = BuildId::new(self.id.clone(), target.clone());
         let problem =
             || PackagingProblem::NotBuilt { package: self.id.clone(), target: Some(target.clone()) };
-        self.tree.built(&build).ok_or_else(|| self.fails(problem()))
+        self.tree.built(&build).ok_or_else(|| self.tools.fails(problem()))
     }
 
     fn package_conf(&self, target: &Target) -> Result<PackageConf> {
@@ -193,7 +148,7 @@ impl PackageBuilder<'_> {
         if self.conf != self.source.join("dkms.conf") {
             files::publish_copy(&self.conf, &to.join("dkms.conf"), 0o644)?;
         }
-        Ok(files::normalise(to, self.time)?)
+        Ok(files::normalise(to, self.tools.time)?)
     }
 
     /// A tarball as `ldtarball` of any dkms takes it. What is built comes with our record of it, so that a machine where
@@ -221,7 +176,7 @@ impl PackageBuilder<'_> {
                 record.portable().stage(&dir)?;
             }
         }
-        files::normalise(&stage, self.time)?;
+        files::normalise(&stage, self.tools.time)?;
         write_file(path, |members: &mut Members<'_>| {
             tops.iter().try_for_each(|top| members.add_dir(top, &stage.join(top), |_| true))
         })?;

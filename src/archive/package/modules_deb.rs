@@ -1,13 +1,12 @@
 //! mkbmdeb: for each kernel a Debian package that holds its modules, and needs neither dkms nor headers nor a compiler.
 
+use crate::archive::modules::place_modules;
 use crate::archive::package::PackageBuilder;
 use crate::archive::package::deb::Staged;
 use crate::archive::package::template::filled;
-use crate::model::module_name::module_name;
 use crate::model::package_names::{debian_arch, debian_name};
 use crate::model::{Result, Target};
-use crate::system::files;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl PackageBuilder<'_> {
     pub(crate) fn modules_debs(&self) -> Result<Vec<PathBuf>> {
@@ -20,7 +19,7 @@ impl PackageBuilder<'_> {
     fn modules_deb(&self, target: &Target) -> Result<PathBuf> {
         let (name, version) = self.debian_identity()?;
         let release = target.release.as_str();
-        let kernel = debian_name(release).map_err(|problem| self.fails(problem))?;
+        let kernel = debian_name(release).map_err(|problem| self.tools.fails(problem))?;
         let staged = Staged {
             root: self.dir.join(format!("modules-{release}-{}", target.arch)),
             name: format!("{name}-modules-{kernel}"),
@@ -44,23 +43,9 @@ impl PackageBuilder<'_> {
     }
 
     /// The modules of a kernel where they go, below `root`.
-    pub(crate) fn place_modules(&self, target: &Target, root: &std::path::Path) -> Result<Vec<PathBuf>> {
-        let built = self.built(target)?;
-        let recorded = built.record().map(|record| record.modules).unwrap_or_default();
-        let conf = self.package_conf(target)?;
-        let mut placed = Vec::new();
-        for file in built.module_files() {
-            let stem = module_name(&file);
-            let of_record = recorded.iter().find(|module| module.name == stem).map(|m| m.location.clone());
-            let of_conf =
-                conf.modules.iter().find(|module| module.dest_name == stem).map(|m| m.location.clone());
-            let location = of_record.or(of_conf).unwrap_or_else(|| "/updates/dkms".to_owned());
-            let dir = format!("lib/modules/{}/{}", target.release, location.trim_matches('/'));
-            files::create_dirs(&root.join(&dir))?;
-            let place = PathBuf::from(dir).join(file.file_name().unwrap_or_default());
-            files::publish_copy(&file, &root.join(&place), 0o644)?;
-            placed.push(place);
-        }
-        Ok(placed)
+    pub(crate) fn place_modules(&self, target: &Target, root: &Path) -> Result<Vec<PathBuf>> {
+        let dir = Path::new("lib/modules").join(target.release.as_str());
+        let placed = place_modules(&self.built(target)?, &self.package_conf(target)?, &root.join(&dir))?;
+        Ok(placed.into_iter().map(|place| dir.join(place)).collect())
     }
 }

@@ -26,7 +26,7 @@ impl PackageBuilder<'_> {
             let name = format!("modules-{}-{}", target.release, target.arch);
             let root = self.dir.join(&name);
             let placed = self.place_modules(target, &root)?;
-            files::normalise(&root, self.time)?;
+            files::normalise(&root, self.tools.time)?;
             let list: Vec<String> = placed.iter().map(|path| format!("/{}", path.display())).collect();
             let release = target.release.to_string();
             // A version of rpm's has one hyphen at most; kernels of others are known by their directory.
@@ -43,9 +43,9 @@ impl PackageBuilder<'_> {
 
     fn rpm_identity(&self) -> Result<(String, String)> {
         let (name, version) = (self.id.name.as_str(), self.id.version.as_str());
-        plain("name", name).and_then(|()| plain("version", version)).map_err(|p| self.fails(p))?;
+        plain("name", name).and_then(|()| plain("version", version)).map_err(|p| self.tools.fails(p))?;
         let mapped = rpm_name(name).and_then(|mapped| Ok((mapped, rpm_version(version)?)));
-        mapped.map_err(|problem| self.fails(problem))
+        mapped.map_err(|problem| self.tools.fails(problem))
     }
 
     fn rpm(
@@ -105,7 +105,7 @@ impl PackageBuilder<'_> {
         match made.is_empty() {
             true => {
                 let template = template.display().to_string();
-                Err(self.fails(PackagingProblem::NoResult { template }))
+                Err(self.tools.fails(PackagingProblem::NoResult { template }))
             }
             false => Ok(made),
         }
@@ -121,10 +121,10 @@ impl PackageBuilder<'_> {
             "_build_id_links none".to_owned(),
         ];
         let defines = macros.iter().flat_map(|text| ["--define", text.as_str()]);
-        let command = self.tool("rpmbuild", "rpm (rpm-build on Fedora and its kin)")?;
+        let command = self.tools.tool("rpmbuild", "rpm (rpm-build on Fedora and its kin)")?;
         // Another machine's package database is not asked for what is installed here.
         let command = command.args(["-bb", "--nodeps"]).args(defines).args(args).arg(spec);
-        self.run("rpmbuild", command)?;
+        self.tools.run("rpmbuild", command)?;
         let mut made = Vec::new();
         for entry in dir::entries(top.join("RPMS")) {
             made.extend(crate::archive::package::deb::files_with(&entry.path(), &[".rpm"])?);
