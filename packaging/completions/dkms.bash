@@ -19,7 +19,7 @@ _dkms_packages() {
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
 _dkms_actions="
             add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log
-            history lint disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm
+            history lint disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm mksysext
             generate_mok kernel_preinst kernel_postinst kernel_prerm help
 "
 
@@ -169,6 +169,11 @@ _dkms_options() {
             --sourcetree --installtree --binaries-only --source-only --verbose -q --quiet --debug -V --version
             -h --help
             " ;;
+        mksysext)
+            echo "
+            -k --kernelver -a --arch --dkmstree --sourcetree --installtree --archive --verbose -q --quiet
+            --debug -V --version -h --help
+            " ;;
         generate_mok)
             echo "
             -k --kernelver -a --arch --dkmstree --sourcetree --installtree --verbose -q --quiet --debug -V
@@ -256,6 +261,7 @@ _dkms_operand() {
         mkbmdeb) echo package ;;
         mkdsc) echo package ;;
         mkrpm) echo package ;;
+        mksysext) echo nothing ;;
         generate_mok) echo nothing ;;
         kernel_preinst) echo nothing ;;
         kernel_postinst) echo nothing ;;

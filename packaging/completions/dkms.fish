@@ -39,7 +39,7 @@ function __dkms_formats
 end
 
 # BEGIN words: made from src/cli/action.rs and src/cli/options.rs by "make documents".
-set -l actions add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log history lint disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm help
+set -l actions add build install uninstall unbuild remove status autoinstall check preflight fsck conf why log history lint disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkdsc mkrpm mksysext generate_mok kernel_preinst kernel_postinst kernel_prerm help
 
 complete -c dkms -f
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a add -d 'register a package'
@@ -68,6 +68,7 @@ complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mkdeb -d 'make
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mkbmdeb -d 'make a Debian package of modules for each kernel'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mkdsc -d 'make a Debian source package'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mkrpm -d 'make rpm packages of source and modules'
+complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a mksysext -d 'make a system extension of all built modules'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a generate_mok -d 'make the signing key and its certificate'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a kernel_preinst -d 'what the hook of a kernel package does before it is unpacked'
 complete -c dkms -n "not __fish_seen_subcommand_from $actions" -a kernel_postinst -d 'what the hook of a kernel package does after it is installed'
@@ -99,8 +100,8 @@ complete -c dkms -n '__fish_seen_subcommand_from mkrpm' -a '(__dkms_packages)'
 complete -c dkms -n '__fish_seen_subcommand_from help' -a "$actions"
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable rollback match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s m -l module -x -a '(__dkms_packages; __dkms_sources)' -d 'the package, with or without its version'
 complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status check conf why log history disable enable match mktarball mkdeb mkbmdeb mkdsc mkrpm' -s v -x -a '(__dkms_versions)' -d 'the package\'s version'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (usually the running one)'
-complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkrpm generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkrpm mksysext generate_mok kernel_preinst kernel_postinst kernel_prerm' -s k -l kernelver -x -a '(__dkms_kernels)' -d 'a kernel release (usually the running one)'
+complete -c dkms -n '__fish_seen_subcommand_from add build install uninstall unbuild remove status autoinstall check preflight conf why log history disable enable rollback match mktarball ldtarball mkdeb mkbmdeb mkrpm mksysext generate_mok kernel_preinst kernel_postinst kernel_prerm' -s a -l arch -x -d 'an architecture (default: the machine\'s)'
 complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remove mktarball mkdeb mkbmdeb mkrpm' -l all -d 'every kernel concerned'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l all-kernels -d 'every kernel that can be booted'
 complete -c dkms -n '__fish_seen_subcommand_from check' -l full -d 'read every installed file, and list the initramfs'
@@ -118,7 +119,7 @@ complete -c dkms -l dkmstree -x -a '(__fish_complete_directories)' -d 'the DKMS 
 complete -c dkms -l sourcetree -x -a '(__fish_complete_directories)' -d 'where sources are, by default /usr/src'
 complete -c dkms -l installtree -x -a '(__fish_complete_directories)' -d 'where kernels have their modules, by default /lib/modules'
 complete -c dkms -n '__fish_seen_subcommand_from match' -l templatekernel -x -a '(__dkms_kernels)' -d 'the kernel to copy from'
-complete -c dkms -n '__fish_seen_subcommand_from mktarball ldtarball' -l archive -r -F -d 'the tarball to write or to load'
+complete -c dkms -n '__fish_seen_subcommand_from mktarball ldtarball mksysext' -l archive -r -F -d 'the tarball to write or to load, or the image to write'
 complete -c dkms -n '__fish_seen_subcommand_from mktarball mkdeb mkrpm' -l binaries-only -d 'pack the builds without the source'
 complete -c dkms -n '__fish_seen_subcommand_from mktarball mkdeb mkrpm' -l source-only -d 'pack the source without the builds'
 complete -c dkms -n '__fish_seen_subcommand_from install uninstall unbuild remove autoinstall match kernel_preinst kernel_postinst kernel_prerm' -l no-depmod -d 'do not run depmod(8)'

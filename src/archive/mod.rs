@@ -4,5 +4,6 @@ pub(crate) mod kernel_package;
 mod modules;
 pub(crate) mod package;
 pub(crate) mod source;
+pub(crate) mod system_extension;
 pub(crate) mod tarball;
 mod tools;

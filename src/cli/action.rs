@@ -15,6 +15,8 @@ pub(crate) enum Action {
     Autoinstall,
     Mktarball,
     Ldtarball,
+    /// Ours: what is built as an extension of the system.
+    Mksysext,
     /// mkdeb, mkbmdeb, mkdsc, mkrpm.
     MakePackage(PackageForm),
     Status,
@@ -85,7 +87,7 @@ pub(crate) struct ActionSpec {
 }
 
 /// Every action in the order of the manual page.
-pub(crate) const ACTIONS: [ActionSpec; 31] = [
+pub(crate) const ACTIONS: [ActionSpec; 32] = [
     ActionSpec {
         word: "add",
         action: Action::Add,
@@ -366,6 +368,18 @@ pub(crate) const ACTIONS: [ActionSpec; 31] = [
         example: "dkms mkrpm hello/0.1",
     },
     ActionSpec {
+        word: "mksysext",
+        action: Action::Mksysext,
+        operand: Operand::Nothing,
+        is_common: false,
+        summary: "make a system extension of all built modules",
+        manual: "Makes an image for systemd-sysext(8), which brings modules to a system whose /usr is read-only: what is built for the \
+                 kernels, of every package, with the index that modprobe(8) reads. What autoinstall would build first is told. The \
+                 image is an erofs or a squashfs; its name ends in .raw, and the extension is called what stands before that. It \
+                 fits this distribution, in this version. Make it again when a package or the kernel changes.",
+        example: "dkms mksysext -k 6.1.0-50-amd64 --archive /var/lib/extensions/dkms.raw",
+    },
+    ActionSpec {
         word: "generate_mok",
         action: Action::GenerateMok,
         operand: Operand::Nothing,
@@ -458,6 +472,7 @@ impl Action {
             | Self::Rollback
             | Self::Why
             | Self::MakePackage(_)
+            | Self::Mksysext
             | Self::Removed(_) => false,
             Self::Add
             | Self::Remove

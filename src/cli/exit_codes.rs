@@ -33,7 +33,7 @@ const OF_A_PACKAGE: &[Action] = &[
     Log,
     Why,
 ];
-const PACKING: &[Action] = &[Mktarball, DEB, MODULES_DEB, SOURCE_DEB, RPM];
+const PACKING: &[Action] = &[Mktarball, DEB, MODULES_DEB, SOURCE_DEB, RPM, Mksysext];
 const DEB: Action = MakePackage(PackageForm::Deb);
 const MODULES_DEB: Action = MakePackage(PackageForm::ModulesDeb);
 const SOURCE_DEB: Action = MakePackage(PackageForm::SourceDeb);

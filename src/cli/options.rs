@@ -182,6 +182,7 @@ const OF_A_KERNEL: &[Action] = &[
     DEB,
     MODULES_DEB,
     RPM,
+    Mksysext,
     GenerateMok,
     KernelPreinst,
     KernelPostinst,
@@ -335,9 +336,9 @@ pub(crate) const OPTIONS: [OptionSpec; 42] = [
     .only(&[Match])
     .says("the kernel to copy from"),
     OptionSpec::value(Some("--archive"), "FILE", Complete::File, |args, value| args.archive = path(value))
-        .only(&[Mktarball, Ldtarball])
-        .says("the tarball to write or to load")
-        .adds("Its name selects the compression when it is written; its content when it is loaded."),
+        .only(&[Mktarball, Ldtarball, Mksysext])
+        .says("the tarball to write or to load, or the image to write")
+        .adds("A tarball's name selects the compression when it is written; its content when it is loaded."),
     OptionSpec::switch("--binaries-only", |args| args.binaries_only = true)
         .only(&[Mktarball, DEB, RPM])
         .says("pack the builds without the source"),

@@ -210,6 +210,16 @@ impl Checker<'_> {
                 Ok(Request::Conf { subject: self.subject()?, conf, target: first(targets)?, format })
             }
             A::Mktarball => self.mktarball(targets),
+            A::Mksysext => {
+                if let Some(module) = self.args.module.as_ref().filter(|module| !module.is_empty()) {
+                    let text = format!(
+                        "mksysext takes every package that is built, not {module} alone.\nOne that the image is not to have: dkms unbuild {module}"
+                    );
+                    return Err(Error::Usage { code: 2, text });
+                }
+                let archive = self.args.archive.clone();
+                Ok(Request::Mksysext { targets: self.packed_targets(targets), archive })
+            }
             A::MakePackage(form) => {
                 let (package, conf) = (self.package()?, self.args.conf.clone());
                 let (targets, content) = (self.packed_targets(targets), self.content());

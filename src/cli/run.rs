@@ -6,6 +6,7 @@ use super::{
     check_view, conf_view, fsck_view, history_view, lint_view, log_view, preflight_view, preview, status,
 };
 use crate::archive::source::AddOptions;
+use crate::archive::system_extension::mksysext;
 use crate::archive::{package, tarball};
 use crate::build::preparation::headers_missing;
 use crate::build::signer::generate_mok;
@@ -76,6 +77,9 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
             let packing = tarball::Packing { package, conf, targets, content: *content, archive };
             mktarball(&packing, settings, system)?;
         }
+        Request::Mksysext { targets, archive } => {
+            mksysext(targets, archive.as_deref(), &ops::change(settings, system)?)?;
+        }
         Request::MakePackage { form, package, conf, targets, content } => {
             let conf = conf.as_deref();
             let packaging = package::Packaging { form: *form, package, conf, targets, content: *content };
@@ -114,6 +118,7 @@ fn dry_run(request: &Request, session: &Session<'_>) -> Result<()> {
         | Request::GenerateMok { .. }
         | Request::InstallRpm { .. }
         | Request::Mktarball { .. }
+        | Request::Mksysext { .. }
         | Request::MakePackage { .. } => {
             let text = "--dry-run is for add, build, install, uninstall, unbuild, remove and autoinstall.";
             Err(Error::Usage { code: 2, text: text.to_owned() })

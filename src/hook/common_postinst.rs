@@ -53,7 +53,7 @@ fn work(hook: &mut Hook) -> Result<u8> {
     if failures.is_empty() {
         return Ok(0);
     }
-    let block = policy::loud_block(&failures, hook.system.host.running.as_ref(), &settings);
+    let block = policy::loud_block(&failures, &settings, &hook.system);
     hook.system.console.note(&block);
     hook.syslog.write(Severity::Error, &block);
     let fails = policy::fails_caller(&failures, &settings, &hook.system);

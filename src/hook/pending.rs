@@ -145,7 +145,7 @@ fn conclude(hook: &mut Hook, target: &Target, report: &Report, settings: &Settin
         log: None,
         code: 11,
     }));
-    let block = policy::loud_block(&failures, hook.system.host.running.as_ref(), settings);
+    let block = policy::loud_block(&failures, settings, &hook.system);
     // A program that packs an image says in one line what it lacks.
     if !hook.is_packer {
         hook.system.console.note(&block);

@@ -1,12 +1,13 @@
 //! One policy: what the failure of a package means for the program that triggered its build, and how loudly it is reported.
 
 use crate::conf::{OnFailure, Settings};
+use crate::inspect::extension::EXTENSION;
 use crate::inspect::known_conf::known_values;
 use crate::model::remedy::Remedy;
-use crate::model::{BuildId, KernelRelease};
-use crate::model::{Error, PackageId, Target};
+use crate::model::{BuildId, Error, PackageId, Target};
 use crate::session::Session;
 use crate::system::System;
+use crate::system::files::is_read_only;
 use crate::tree::Tree;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -49,11 +50,7 @@ fn package_policy(failure: &Failure, settings: &Settings, system: &System) -> Op
 
 /// The block at the end, which is hard to overlook.
 #[must_use]
-pub(crate) fn loud_block(
-    failures: &[Failure],
-    running: Option<&KernelRelease>,
-    settings: &Settings,
-) -> String {
+pub(crate) fn loud_block(failures: &[Failure], settings: &Settings, system: &System) -> String {
     const RULE: &str = "==============================================================================";
     let mut text = format!("\n{RULE}\ndkms: these drivers could not be built:\n");
     for failure in failures {
@@ -63,10 +60,16 @@ pub(crate) fn loud_block(
             let _ = writeln!(text, "    log:    {}", log.display());
         }
         let retry = Remedy::Install { package: failure.id.clone(), target: failure.target.clone() };
+        let modules = settings.install_tree.join(failure.target.release.as_str());
+        let retry = match is_read_only(&modules) {
+            true => retry.by_extension(&system.path(EXTENSION)),
+            false => retry,
+        };
         let _ = writeln!(text, "    retry:  {retry}");
     }
     let tree = Tree::at(&settings.dkms_tree);
     let is_in_use = |failure: &Failure| tree.active(&failure.id.name, &failure.target).is_some();
+    let running = system.host.running.as_ref();
     let is_running = |failure: &Failure| running == Some(&failure.target.release);
     let consequence = match (failures.iter().all(is_in_use), failures.iter().all(is_running)) {
         (true, _) => "An earlier build of them stays in use.",

@@ -2,6 +2,7 @@
 //! file or start a program.
 
 pub(crate) mod check;
+pub(crate) mod extension;
 pub(crate) mod fsck;
 pub(crate) mod initramfs;
 pub(crate) mod inputs;

@@ -1,5 +1,6 @@
 //! What is known of every package before autoinstall decides. Reads no dkms.conf of a package that is installed.
 
+use crate::inspect::extension::is_in_extension;
 use crate::inspect::inputs::{remembered_failure, staleness};
 use crate::inspect::installed::{is_intact, is_whole};
 use crate::inspect::known_conf::known_conf;
@@ -120,6 +121,9 @@ fn version_facts(
     let may_be_provided = conf.autoinstall.is_yes() && force.is_plain();
     if built.as_ref().is_some_and(|built| may_be_provided && is_provided(session, built, &conf)) {
         return Version::Provided;
+    }
+    if built.as_ref().is_some_and(|built| is_in_extension(session, built)) {
+        return Version::Extended;
     }
     let built = built.is_some();
     let can_be_made = built || package.source == SourceState::Added;

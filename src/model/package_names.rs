@@ -41,6 +41,18 @@ pub(crate) fn debian_arch(arch: &Arch) -> String {
     .to_owned()
 }
 
+/// As systemd.unit(5) names architectures in ConditionArchitecture=.
+pub(crate) fn systemd_arch(arch: &Arch) -> &str {
+    match arch.as_str() {
+        "x86_64" => "x86-64",
+        "aarch64" => "arm64",
+        "i386" | "i486" | "i586" | "i686" => "x86",
+        "armv7l" | "armv8l" => "arm",
+        "ppc64le" => "ppc64-le",
+        other => other,
+    }
+}
+
 /// The name of an rpm package.
 pub(crate) fn rpm_name(name: &str) -> Result<String, PackagingProblem> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);

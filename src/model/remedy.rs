@@ -2,7 +2,7 @@
 
 use super::{KernelRelease, PackageId, PackageName, Target};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A command that fixes a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub(crate) enum Remedy {
     EnableRule(String),
     /// The version before a rollback.
     UndoRollback { from: PackageId, target: Target },
+    /// Builds a package, and brings what is built to a kernel whose modules cannot be written.
+    Extend { package: PackageId, target: Target, force: bool, image: PathBuf },
     /// There is nothing to run: the kernel that works is the way out.
     KeepKernel(KernelRelease),
 }
@@ -87,7 +89,21 @@ impl Remedy {
             | Self::InstallNewest(_)
             | Self::EnableRule(_)
             | Self::UndoRollback { .. }
+            | Self::Extend { .. }
             | Self::TrustCertificate(_) => "fix: ",
+        }
+    }
+
+    /// The same for a kernel whose modules cannot be written: an extension of the system brings them, in this image.
+    #[must_use]
+    pub(crate) fn by_extension(self, image: &Path) -> Self {
+        let image = image.to_owned();
+        match self {
+            Self::Install { package, target }
+            | Self::TryAgain { package, target }
+            | Self::InstallAgain { package, target } => Self::Extend { package, target, force: false, image },
+            Self::BuildAgain { package, target } => Self::Extend { package, target, force: true, image },
+            other => other,
         }
     }
 
@@ -140,6 +156,14 @@ impl fmt::Display for Remedy {
             Self::UndoRollback { from, target } => {
                 write!(f, "dkms enable {from} -k {} && {}", target.release, install(from, target))
             }
+            Self::Extend { package, target, force, image } => write!(
+                f,
+                "dkms build {}{package} {} && dkms mksysext -k {} --archive {} && systemd-sysext refresh",
+                if *force { "--force " } else { "" },
+                on(target),
+                target.release,
+                image.display()
+            ),
             Self::ConfirmCertificate => f.write_str("reboot and choose \"Enroll MOK\""),
             Self::KeepKernel(release) => write!(f, "keep booting {release}, or install a newer driver"),
         }

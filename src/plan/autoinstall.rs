@@ -18,6 +18,8 @@ pub(crate) enum Version {
     Weak,
     /// It is built, and what the kernel has of its own is as good or better.
     Provided,
+    /// It is built, and an extension of the system brings its modules to the kernel.
+    Extended,
     /// The administrator wants it left alone.
     Disabled { why: Disabling, is_installed: bool },
     /// Its dkms.conf was read.
@@ -112,6 +114,7 @@ impl Candidate {
             | Version::Unsigned(_)
             | Version::Weak
             | Version::Provided
+            | Version::Extended
             | Version::Unusable(_) => true,
         }
     }
@@ -166,6 +169,8 @@ pub(crate) enum Satisfied {
     Lent,
     /// The kernel's own modules are as good or better.
     Provided,
+    /// An extension of the system brings its modules.
+    Extended(PackageId),
 }
 
 impl std::fmt::Display for Satisfied {
@@ -173,6 +178,7 @@ impl std::fmt::Display for Satisfied {
         match self {
             Self::Installed(id) => write!(f, "{} is installed and up to date", id.version),
             Self::Lent => f.write_str("the kernel uses the modules that are installed for another one"),
+            Self::Extended(id) => write!(f, "a system extension brings the modules of {}", id.version),
             Self::Provided => f.write_str("the kernel's own modules are as new or newer"),
         }
     }
@@ -303,6 +309,7 @@ fn choose(versions: Vec<(PackageId, Version)>) -> (Choice, Passed) {
             Version::Installed { intact: true } => Choice::Satisfied(Satisfied::Installed(id)),
             Version::Weak => Choice::Satisfied(Satisfied::Lent),
             Version::Provided => Choice::Satisfied(Satisfied::Provided),
+            Version::Extended => Choice::Satisfied(Satisfied::Extended(id)),
             Version::Installed { intact: false } => step(id, Need::Install, Vec::new()),
             Version::Stale { why, depends } => step(id, Need::Rebuild(why), depends),
             Version::Unsigned(why) => step(id, Need::Sign(why), Vec::new()),

@@ -139,7 +139,7 @@ pub(crate) fn forecast<T>(expected: Expectations<T>) -> Vec<Forecast> {
     for (name, why) in plan.satisfied {
         let lent = running.iter().find(|id| id.name == name);
         match why {
-            Satisfied::Installed(id) => outlooks.push((id, Outlook::Ready)),
+            Satisfied::Installed(id) | Satisfied::Extended(id) => outlooks.push((id, Outlook::Ready)),
             Satisfied::Lent | Satisfied::Provided => {
                 outlooks.extend(lent.map(|id| (id.clone(), Outlook::Provided)));
             }

@@ -239,6 +239,11 @@ pub(crate) enum Request {
         content: Content,
         archive: Option<PathBuf>,
     },
+    /// One image with what is built.
+    Mksysext {
+        targets: Targets,
+        archive: Option<PathBuf>,
+    },
     MakePackage {
         form: PackageForm,
         package: PackageId,
@@ -266,6 +271,7 @@ impl Request {
             | Self::Preflight { .. }
             | Self::DryRun(_)
             | Self::Mktarball { .. }
+            | Self::Mksysext { .. }
             | Self::MakePackage { .. } => false,
             Self::Reported(request) => request.changes(),
             Self::Fsck { repair: true }

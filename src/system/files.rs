@@ -477,6 +477,13 @@ pub(crate) fn forbids_programs(dir: &Path) -> bool {
     flags.is_ok_and(|flags| flags.contains(nix::sys::statvfs::FsFlags::ST_NOEXEC))
 }
 
+/// Whether a directory lies on a file system that is mounted read-only.
+#[must_use]
+pub(crate) fn is_read_only(dir: &Path) -> bool {
+    let flags = nix::sys::statvfs::statvfs(dir).map(|data| data.flags());
+    flags.is_ok_and(|flags| flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
+}
+
 /// Whether this process may write a file of this size (setrlimit(2), RLIMIT_FSIZE): a larger one would end it.
 #[must_use]
 pub(crate) fn is_within_limit(size: usize) -> bool {

@@ -106,6 +106,10 @@ impl Family {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Distribution {
     pub id: String,
+    /// VERSION_ID, which distributions without versions do not have.
+    pub version: Option<String>,
+    /// What extensions of the system are for, in the place of the version.
+    pub sysext_level: Option<String>,
     pub family: Family,
 }
 
@@ -130,7 +134,8 @@ impl Distribution {
         let id = value("ID").unwrap_or_default();
         let like = value("ID_LIKE").unwrap_or_default();
         let family = Family::from_id(&id).or_else(|| like.split_whitespace().find_map(Family::from_id));
-        Self { id, family: family.unwrap_or(Family::Other) }
+        let (version, sysext_level) = (value("VERSION_ID"), value("SYSEXT_LEVEL"));
+        Self { id, version, sysext_level, family: family.unwrap_or(Family::Other) }
     }
 }
 

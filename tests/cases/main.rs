@@ -64,6 +64,7 @@ mod signing;
 mod stale;
 mod stand_in;
 mod status;
+mod system_extension;
 mod tarballs;
 
 mod uninstall_remove;

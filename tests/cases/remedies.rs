@@ -116,7 +116,7 @@ fn add(world: &World, name: &str) {
 }
 
 /// The states, by the kind of remedy that is printed for them.
-const STATES: [(&str, fn()); 28] = [
+const STATES: [(&str, fn()); 31] = [
     ("Enable", || {
         let world = installed();
         world.kernel(NEW).headers();
@@ -391,12 +391,70 @@ const STATES: [(&str, fn()); 28] = [
         follow(&world, &ended, "dkms enable m/2.0");
         assert!(world.status().iter().any(|row| row.starts_with("m/2.0") && row.ends_with("installed")));
     }),
+    ("Extend", || {
+        let world = fixed();
+        world.with_fixed_modules("dkms install m/1.0").exits(6).complains("dkms help mksysext");
+        let hook = world.with_fixed_modules(&format!("$kernel_postinst {K}"));
+        assert_eq!(commands(&lines(&hook)), [run_fixed(&world)], "{}", lines(&hook));
+    }),
+    ("Extend", || {
+        let world = fixed();
+        world
+            .kernel(K)
+            .headers()
+            .config("CONFIG_EROFS_FS=m\nCONFIG_MODULE_SIG_HASH=\"sha256\"\n")
+            .sign_file();
+        world.write("/etc/dkms/framework.conf", "try_sign_modules=false\n");
+        run_fixed(&world);
+        world.signing_keys("/etc/keys/k.pem", "/etc/keys/c.der");
+        world.write("/etc/dkms/framework.conf", SIGNING);
+        world.write(SECURE_BOOT, [6, 0, 0, 0, 1]);
+        world.write(MOK_LIST, signature_list(&world));
+        run_fixed(&world);
+    }),
+    ("Extend", || {
+        let world = fixed();
+        run_fixed(&world);
+        // Now the extension brings what is no longer right.
+        world.write("/usr/src/m-1.0/m.ko.in", elf::versioned("m", "1.0", "NEW"));
+        run_fixed(&world);
+    }),
 ];
+
+/// `m` is added; systemd-sysext(8) shows the image that is in its place.
+fn fixed() -> World {
+    let world = World::new();
+    world.kernel(K).config("CONFIG_EROFS_FS=m\n");
+    world.package("m", "1.0");
+    world.ok(&["add", "m/1.0"]);
+    world.write(&format!("/lib/modules/{K}/modules.dep"), "kernel/fs/ext4.ko:\n");
+    let (root, image) = (world.root().display().to_string(), world.path("/var/lib/extensions/dkms.raw"));
+    let image = image.display();
+    world.program("mkfs.erofs", "for word; do image=$dir; dir=$word; done; tar -C \"$dir\" -cf \"$image\" .");
+    world.program("systemd-sysext", &format!(
+        "mount -o remount,bind,rw $modules && tar -C {root} --transform='s,^./usr/,./,' -xf {image} ./usr/lib/modules && mount -o remount,bind,ro $modules"
+    ));
+    world.tool_does("depmod", "if [ \"$2\" = -b ]; then cd \"$3/lib/modules/$4\" && find -L . -name '*.ko' -type f | sed 's,^./,,; s/$/:/' >modules.dep; fi");
+    world
+}
+
+/// Runs what `check` prints where modules cannot be written, and checks again.
+fn run_fixed(world: &World) -> String {
+    let before = world.with_fixed_modules("dkms check");
+    before.exits(1);
+    let printed = commands(&lines(&before));
+    assert!(printed.len() == 1 && printed[0].starts_with("dkms build "), "{}", lines(&before));
+    let after = format!("{} && dkms check && dkms autoinstall && dkms check", printed[0]);
+    let ended = world.with_fixed_modules(&after);
+    ended.exits(0).says("complete, 1 package with 1 module").complains("a system extension brings m/1.0");
+    printed[0].clone()
+}
 
 #[rstest]
 fn printed_command_fixes_its_state(
     #[values(
-        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
+        28, 29, 30
     )]
     state: usize,
 ) {

@@ -4,6 +4,7 @@ use super::image::check_image;
 use super::index::Index;
 use super::trust::Trust;
 use super::{Finding, KernelCheck, Kind};
+use crate::inspect::extension::is_in_extension;
 use crate::inspect::installed::suspects;
 use crate::inspect::owner::{InstalledPath, Owner, built_file, owner};
 use crate::kernel::Kernel;
@@ -11,7 +12,8 @@ use crate::kernel::module_file::{flaw, read_module};
 use crate::model::module_name::module_name;
 use crate::model::remedy::Remedy;
 use crate::session::Session;
-use crate::tree::{Installed, InstalledFile, Snapshot};
+use crate::tree::{Built, Installed, InstalledFile, Snapshot};
+use std::path::PathBuf;
 
 /// The files of what is installed, also of what was installed by hand.
 pub(super) fn check_files(
@@ -26,7 +28,15 @@ pub(super) fn check_files(
     let trust = Trust::read(session, kernel);
     let mut names = Vec::new();
     for name in snapshot.names() {
-        let Some(installed) = session.tree().active(name, &target) else { continue };
+        let Some(installed) = session.tree().active(name, &target) else {
+            let ids = snapshot.versions(name).into_iter().map(|package| package.build_id(&target));
+            let built =
+                ids.filter_map(|id| session.tree().built(&id)).find(|built| is_in_extension(session, built));
+            if let Some(built) = built {
+                check_extension(session, check, &built, trust.as_ref());
+            }
+            continue;
+        };
         let files = files_of(session, &installed, kernel);
         let before = check.findings.len();
         for file in &files {
@@ -37,7 +47,9 @@ pub(super) fn check_files(
         say_once(check, &installed.id().package.to_string(), before);
         let before = check.findings.len();
         if is_whole {
-            let flaw = trust.as_ref().and_then(|trust| trust.flaw(session, &installed, &files));
+            let flaw = trust.as_ref().and_then(|trust| {
+                trust.flaw(session, installed.built(), files.iter().map(|file| file.path.as_path()))
+            });
             check.findings.extend(flaw);
         }
         if is_whole && check.findings.len() == before {
@@ -47,6 +59,25 @@ pub(super) fn check_files(
         names.push((installed, files));
     }
     check_image(session, check, &names, kernel, full);
+}
+
+/// A package whose modules an extension of the system brings, as they were built.
+fn check_extension(session: &Session<'_>, check: &mut KernelCheck, built: &Built, trust: Option<&Trust>) {
+    let files = built.module_files();
+    match trust.and_then(|trust| trust.flaw(session, built, files.iter().map(PathBuf::as_path))) {
+        Some(mut flaw) => {
+            // Only what is installed is signed without compiling.
+            if let Some(Remedy::Install { package, target }) = flaw.remedy {
+                flaw.remedy = Some(Remedy::BuildAgain { package, target });
+            }
+            check.findings.push(flaw);
+        }
+        None => {
+            check.packages += 1;
+            check.modules += files.len();
+            check.notes.push(format!("a system extension brings {}", built.id().package));
+        }
+    }
 }
 
 /// That a package is damaged says less than which of its files are, from the finding `first` on. What mends the package mends them.

@@ -10,6 +10,7 @@ pub(crate) use boot::Kernels;
 #[cfg(any(test, fuzzing))]
 pub(crate) use index::parse_modules_dep;
 
+use crate::inspect::extension::EXTENSION;
 use crate::inspect::pending::{gather, is_switched_off};
 use crate::kernel::{Kernel, header_package};
 use crate::model::remedy::Remedy;
@@ -18,6 +19,7 @@ use crate::plan::autoinstall::{Blocked, Need, Plan, plan_autoinstall, unregister
 use crate::plan::request::{Force, PackageQuery};
 use crate::session::Session;
 use crate::system::dir;
+use crate::system::files::is_read_only;
 use crate::tree::Snapshot;
 use boot::check_lost;
 use files::check_files;
@@ -138,6 +140,12 @@ pub(crate) fn check(
         check.findings.retain(|finding| finding.package.as_deref().is_some_and(|id| wanted.is_text(id)));
     }
     check_files(session, &mut check, &snapshot, &kernel, scope.full);
+    if is_read_only(&kernel.dir) {
+        let image = session.system.path(EXTENSION);
+        for finding in &mut check.findings {
+            finding.remedy = finding.remedy.take().map(|remedy| remedy.by_extension(&image));
+        }
+    }
     check
 }
 

@@ -7,8 +7,8 @@ use crate::kernel::module_file::{read_module, split_signature};
 use crate::model::remedy::Remedy;
 use crate::session::Session;
 use crate::signing::{self, Enforcement, Enrolment, Keys};
-use crate::tree::{Installed, InstalledFile};
-use std::path::PathBuf;
+use crate::tree::Built;
+use std::path::{Path, PathBuf};
 
 /// What the machine demands, and how far it trusts the certificate that dkms signs with.
 pub(super) struct Trust {
@@ -33,27 +33,27 @@ impl Trust {
     }
 
     /// Why the kernel would refuse the modules of a package. A certificate that is not ours is left to the kernel.
-    pub(super) fn flaw(
+    pub(super) fn flaw<'f>(
         &self,
         session: &Session<'_>,
-        installed: &Installed,
-        files: &[InstalledFile],
+        built: &Built,
+        files: impl IntoIterator<Item = &'f Path>,
     ) -> Option<Finding> {
-        files.iter().find_map(|file| {
-            let content = read_module(&file.path).ok()?;
+        files.into_iter().find_map(|file| {
+            let content = read_module(file).ok()?;
             let (kind, why, remedy) = match split_signature(&content) {
-                None => self.unsigned(session, installed),
+                None => self.unsigned(session, built),
                 Some((image, signature)) => self.untrusted(image, signature)?,
             };
-            let package = Some(installed.id().package.to_string());
+            let package = Some(built.id().package.to_string());
             Some(Finding { kind, package, module: None, why, remedy })
         })
     }
 
-    fn unsigned(&self, session: &Session<'_>, installed: &Installed) -> (Kind, String, Option<Remedy>) {
-        let (package, target) = (installed.id().package.clone(), installed.id().target.clone());
+    fn unsigned(&self, session: &Session<'_>, built: &Built) -> (Kind, String, Option<Remedy>) {
+        let (package, target) = (built.id().package.clone(), built.id().target.clone());
         let why = format!("not signed, and the kernel will refuse it ({})", self.demands);
-        let remedy = if pending_signature(session, installed.built()).is_some() {
+        let remedy = if pending_signature(session, built).is_some() {
             Some(Remedy::Install { package, target })
         } else if self.certificate.is_some() {
             Some(Remedy::BuildAgain { package, target })

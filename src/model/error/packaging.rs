@@ -1,22 +1,52 @@
 //! Why a package for other machines cannot be made, each with its exit code and its words.
 
 use crate::model::remedy::Remedy;
-use crate::model::{PackageId, Target};
+use crate::model::{KernelRelease, PackageId, Target};
 use std::fmt;
+use std::path::PathBuf;
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PackagingProblem {
     /// Nothing is built, for that kernel or for any.
-    NotBuilt { package: PackageId, target: Option<Target> },
+    NotBuilt {
+        package: PackageId,
+        target: Option<Target>,
+    },
     /// A program of the distribution is not installed.
-    NoTool { program: &'static str, package: &'static str },
+    NoTool {
+        program: &'static str,
+        package: &'static str,
+    },
     /// The package's name or version has no counterpart there.
-    Name { what: &'static str, text: String, why: String },
+    Name {
+        what: &'static str,
+        text: String,
+        why: String,
+    },
     /// A program failed; its last words.
-    Failed { program: String, status: String, said: String },
+    Failed {
+        program: String,
+        status: String,
+        said: String,
+    },
     /// A template made no package.
-    NoResult { template: String },
+    NoResult {
+        template: String,
+    },
+    /// No package is built, for that kernel or for any.
+    NothingBuilt(Option<Target>),
+    /// The kernel whose modules are asked for has none of its own here.
+    NoModules {
+        release: KernelRelease,
+        dir: PathBuf,
+    },
+    /// The kernels have no file system that an image can have.
+    NoImageFormat,
+    Unwritable {
+        path: PathBuf,
+        why: String,
+    },
     /// The source cannot be packed.
     Source(String),
 }
@@ -24,11 +54,12 @@ pub(crate) enum PackagingProblem {
 impl PackagingProblem {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NotBuilt { .. } => 6,
+            Self::NotBuilt { .. } | Self::NothingBuilt(_) | Self::NoModules { .. } => 6,
             Self::NoTool { .. } => 2,
             Self::Source(_) => 4,
-            Self::Failed { .. } | Self::NoResult { .. } => 7,
+            Self::Failed { .. } | Self::NoResult { .. } | Self::NoImageFormat => 7,
             Self::Name { .. } => 8,
+            Self::Unwritable { .. } => 9,
         }
     }
 }
@@ -50,6 +81,22 @@ impl fmt::Display for PackagingProblem {
             }
             Self::Failed { program, status, said } => write!(f, "{program} failed: {status}.\n{said}"),
             Self::NoResult { template } => write!(f, "the template {template} made no package."),
+            Self::NothingBuilt(target) => {
+                let kernel = target.iter().map(|target| format!(" for kernel {target}")).collect::<String>();
+                let option =
+                    target.iter().map(|target| format!(" -k {}", target.release)).collect::<String>();
+                write!(
+                    f,
+                    "no package is built{kernel}.\nBuild what the image is to have: dkms build PACKAGE{option}"
+                )
+            }
+            Self::NoModules { release, dir } => write!(
+                f,
+                "the modules of kernel {release} are not here: {} has no modules.dep.\nRun it on the system that the image is for.",
+                dir.display()
+            ),
+            Self::NoImageFormat => f.write_str("the kernels can read neither erofs nor squashfs."),
+            Self::Unwritable { path, why } => write!(f, "{} cannot be written: {why}.", path.display()),
             Self::Source(why) => f.write_str(why),
         }
     }

@@ -291,6 +291,11 @@ impl fmt::Display for Error {
                 path.display(),
                 Remedy::BuildAgain { package: build.package.clone(), target: build.target.clone() }
             ),
+            Self::InstallFailed { path, why } if why.contains(READ_ONLY) => write!(
+                f,
+                "Could not install {}: {why}\nA system extension brings modules to such a system: dkms help mksysext",
+                path.display()
+            ),
             Self::InstallFailed { path, why } => write!(f, "Could not install {}: {why}", path.display()),
             Self::NothingInstalled { build, refused } => {
                 write!(

@@ -261,6 +261,15 @@ impl World {
         Running::start(self.command("unshare", &words), &self.dir.path().join("log"))
     }
 
+    /// Runs a shell line where the modules of kernels cannot be written. In `$modules` is their directory.
+    pub fn with_fixed_modules(&self, line: &str) -> Ended {
+        let namespace = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+        let modules = self.path("/lib/modules").display().to_string();
+        let fixed = "mount --bind $modules $modules && mount -o remount,bind,ro $modules";
+        let line = format!("modules={modules}; export modules; {fixed} && {{ {line}; }}");
+        self.with_hooks("unshare", &[namespace, "sh", "-c", &line])
+    }
+
     pub fn dkms(&self, args: &[&str]) -> Ended {
         self.start(args).wait()
     }
@@ -366,7 +375,12 @@ impl World {
 
     /// A shell line, with the hook programs as `$postinst` and so on.
     pub fn shell(&self, line: &str) -> Ended {
-        let mut command = self.command("sh", &["-c", line]);
+        self.with_hooks("sh", &["-c", line])
+    }
+
+    /// In the program's environment each hook's name is its path.
+    fn with_hooks(&self, program: &str, args: &[&str]) -> Ended {
+        let mut command = self.command(program, args);
         for (name, _) in HOOKS {
             command.env(name.replace('-', "_"), hook(name));
         }

@@ -1,0 +1,215 @@
+//! mksysext: an image for systemd-sysext(8). The programs that make it are stand-ins which pack the same files with tar(1);
+//! tests/system boots a real one.
+
+use crate::world::{A, K, World};
+use rstest::rstest;
+use std::fs;
+
+const OTHER: &str = "6.2.0-1-amd64";
+const EROFS: &str = "for word; do image=$dir; dir=$word; done; tar -C \"$dir\" -cf \"$image\" .";
+const SQUASHFS: &str = "tar -C \"$1\" -cf \"$2\" .";
+/// depmod(8) of a directory that is not the machine's.
+const DEPMOD: &str = "if [ \"$2\" = -b ]; then cd \"$3/lib/modules/$4\" && find -L . -name '*.ko*' -type f | sort >modules.dep; fi";
+
+/// `m` and both versions of `n` are built, `waits` is not, and the kernel has a module of its own.
+fn machine() -> World {
+    let world = World::new();
+    world.write("/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+    world.write(&format!("/lib/modules/{K}/modules.dep"), "kernel/fs/ext4.ko:\n");
+    for (name, version) in [("m", "1.0"), ("n", "1.0"), ("n", "2.0"), ("waits", "1.0")] {
+        world.package(name, version);
+        world.ok(&["add", &format!("{name}/{version}")]);
+    }
+    for package in ["m/1.0", "n/1.0", "n/2.0"] {
+        world.ok(&["build", package]);
+    }
+    world.program("mkfs.erofs", EROFS);
+    world.tool_does("depmod", DEPMOD);
+    world
+}
+
+/// What is in the image: its files, and what one of them says.
+struct Image<'w> {
+    world: &'w World,
+    name: String,
+}
+
+impl<'w> Image<'w> {
+    fn new(world: &'w World, name: &str) -> Self {
+        Self { world, name: name.to_owned() }
+    }
+
+    fn files(&self) -> Vec<String> {
+        let ended = self.world.shell(&format!("tar -tf {} | grep -v '/$' | sort", self.name));
+        ended.exits(0);
+        ended.stdout.lines().map(|line| line.trim_start_matches("./").to_owned()).collect()
+    }
+
+    fn text(&self, file: &str) -> String {
+        let ended = self.world.shell(&format!("tar -xOf {} ./{file}", self.name));
+        ended.exits(0);
+        ended.stdout.clone()
+    }
+}
+
+fn modules(kernel: &str, files: &[&str]) -> Vec<String> {
+    files.iter().map(|file| format!("usr/lib/modules/{kernel}/{file}")).collect()
+}
+
+#[test]
+fn image_has_modules_index_and_names_of_machine() {
+    let world = machine();
+    let ended = world.ok(&["mksysext"]);
+    let place = world.scratch("dkms.raw").display().to_string();
+    ended.says("m/1.0, n/2.0").says(&format!("System extension: {place}"));
+    ended
+        .says(&format!("To use it: install -Dm644 -t /var/lib/extensions {place} && systemd-sysext refresh"));
+    let image = Image::new(&world, "dkms.raw");
+    let release = "usr/lib/extension-release.d/extension-release.dkms";
+    let units = ["dkms-sysext.service", "multi-user.target.d/10-dkms-sysext.conf"];
+    let mut wanted = modules(K, &[".dkms-sysext", "modules.dep", "updates/dkms/m.ko", "updates/dkms/n.ko"]);
+    wanted.extend(units.map(|unit| format!("usr/lib/systemd/system/{unit}")));
+    wanted.push(release.to_owned());
+    wanted.sort();
+    assert_eq!(image.files(), wanted);
+    let dep = image.text(&format!("usr/lib/modules/{K}/modules.dep"));
+    assert_eq!(dep, "./kernel/fs/ext4.ko\n./updates/dkms/m.ko\n./updates/dkms/n.ko\n");
+    let identity = "ID=debian\nVERSION_ID=12\nARCHITECTURE=x86-64\nEXTENSION_RELOAD_MANAGER=1\n";
+    assert_eq!(
+        image.text(release),
+        identity.replace("x86-64", if *A == "x86_64" { "x86-64" } else { "arm64" })
+    );
+    let built = fs::read(world.path(format!("/var/lib/dkms/n/2.0/{K}/{}/module/n.ko", *A))).unwrap();
+    let packed = image.text(&format!("usr/lib/modules/{K}/updates/dkms/n.ko"));
+    assert_eq!(packed, String::from_utf8_lossy(&built));
+    assert!(!world.has(&format!("/lib/modules/{K}/updates")), "the kernel is as it was");
+}
+
+#[test]
+fn same_builds_make_same_image() {
+    let world = machine();
+    for name in ["a.raw", "b.raw"] {
+        world.ok(&["mksysext", "--archive", name]);
+    }
+    let files = |name| Image::new(&world, name).files().len();
+    assert_eq!(files("a.raw"), files("b.raw"));
+    for file in [format!("usr/lib/modules/{K}/modules.dep"), format!("usr/lib/modules/{K}/.dkms-sysext")] {
+        assert_eq!(Image::new(&world, "a.raw").text(&file), Image::new(&world, "b.raw").text(&file));
+    }
+    let listed = world.shell("tar --full-time -tvf a.raw | grep -v ' 2000-01-01 00:00:00 '");
+    assert_eq!(listed.stdout, "", "every file has the same time");
+}
+
+/// systemd-sysext(8) lays the image over /usr, so the next one is made on a machine that shows this one.
+#[test]
+fn earlier_image_is_not_taken_for_kernel() {
+    let world = machine();
+    world.ok(&["mksysext"]);
+    world
+        .shell(&format!(
+            "tar -C {0} -xf dkms.raw && cp -r {0}/usr/lib/modules {0}/lib/",
+            world.root().display()
+        ))
+        .exits(0);
+    assert!(world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
+    world.ok(&["remove", "m/1.0", "--all"]);
+    world.ok(&["mksysext"]);
+    let dep = Image::new(&world, "dkms.raw").text(&format!("usr/lib/modules/{K}/modules.dep"));
+    assert_eq!(dep, "./kernel/fs/ext4.ko\n./updates/dkms/n.ko\n");
+}
+
+#[test]
+fn missing_and_stale_builds_are_named() {
+    let world = machine();
+    let follow = |words: &str| {
+        let ended = world.ok(&["mksysext"]);
+        ended.complains(words);
+        let commands: Vec<&str> =
+            ended.stderr.lines().filter_map(|line| line.strip_prefix("Build it first: ")).collect();
+        assert_eq!(commands.len(), 1, "{}", ended.stderr);
+        world.shell(commands[0]).exits(0);
+    };
+    follow("waits/1.0 is not built for");
+    world.write("/usr/src/m-1.0/m.ko.in", crate::world::elf::versioned("m", "1.0", "NEW"));
+    follow("m/1.0 is in the image as it was built, but its source has changed");
+    assert_eq!(world.ok(&["mksysext"]).stderr, "");
+}
+
+#[test]
+fn several_kernels_go_into_one_image() {
+    let world = machine();
+    world.kernel(OTHER).headers();
+    world.write(&format!("/lib/modules/{OTHER}/modules.dep"), "");
+    world.ok(&["build", "m/1.0", "-k", OTHER]);
+    world.ok(&["mksysext"]);
+    let files = Image::new(&world, "dkms.raw").files();
+    for (kernel, module) in [(K, "m"), (K, "n"), (OTHER, "m")] {
+        let file = format!("usr/lib/modules/{kernel}/updates/dkms/{module}.ko");
+        assert!(files.contains(&file), "{file}: {files:#?}");
+    }
+    world.ok(&["mksysext", "-k", OTHER]);
+    let files = Image::new(&world, "dkms.raw").files();
+    assert!(files.iter().all(|file| !file.contains(K)), "{files:#?}");
+}
+
+#[rstest]
+#[case::erofs("CONFIG_EROFS_FS=m\nCONFIG_SQUASHFS=m\n", "mkfs.erofs")]
+#[case::compressed("CONFIG_EROFS_FS=m\nCONFIG_EROFS_FS_ZIP=y\n", "-zlz4hc")]
+#[case::squashfs("CONFIG_SQUASHFS=y\n", "mksquashfs")]
+fn kernel_can_read_image(#[case] config: &str, #[case] used: &str) {
+    let world = machine();
+    for (program, body) in [("mkfs.erofs", EROFS), ("mksquashfs", SQUASHFS)] {
+        world.program(program, &format!("echo \"@NAME@ $*\" >>@LOG@/images; {body}"));
+    }
+    world.kernel(K).config(config);
+    world.ok(&["mksysext", "-k", K]);
+    let calls = world.calls("images");
+    assert!(calls.len() == 1 && calls[0].contains(used), "{calls:?}");
+    assert!(!Image::new(&world, "dkms.raw").files().is_empty());
+}
+
+#[rstest]
+#[case::name(&["--archive", "x.img"], 8, "ends in .raw")]
+#[case::no_name(&["--archive", ".raw"], 8, "ends in .raw")]
+#[case::place(&["--archive", "/no/such/place/x.raw"], 9, "cannot be written")]
+#[case::package(&["m/1.0"], 2, "mksysext takes every package")]
+#[case::not_built(&["-k", OTHER], 6, "no package is built for kernel 6.2.0-1-amd64")]
+fn refusals_are_plain(#[case] args: &[&str], #[case] code: i32, #[case] words: &str) {
+    let world = machine();
+    world.kernel(OTHER).headers();
+    world.dkms(&[&["mksysext"], args].concat()).exits(code).complains(words);
+    assert!(!world.scratch("dkms.raw").exists() && !world.scratch("x.img").exists());
+}
+
+#[test]
+fn failures_leave_no_image() {
+    let world = machine();
+    let ready = world.path("/var/lib/extensions");
+    fs::create_dir_all(&ready).unwrap();
+    let archive = ready.join("dkms.raw").display().to_string();
+    let make = |code: i32| {
+        let ended = world.dkms(&["mksysext", "--archive", &archive]);
+        ended.exits(code);
+        ended
+    };
+    world.tool_does("depmod", "echo depmod is unwell >&2; exit 1");
+    make(7).complains("depmod is unwell");
+    world.tool_does("depmod", DEPMOD);
+    world.program("mkfs.erofs", "echo no space >&2; exit 1");
+    make(7).complains("no space");
+    fs::remove_file(world.root().parent().unwrap().join("bin/mkfs.erofs")).unwrap();
+    world.kernel(K).config("CONFIG_EROFS_FS=m\n");
+    if world.shell("command -v mkfs.erofs").code != Some(0) {
+        make(2).complains("Install the package erofs-utils.");
+    }
+    world.kernel(K).config("CONFIG_X=y\n");
+    make(7).complains("neither erofs nor squashfs");
+    fs::remove_file(world.path(format!("/lib/modules/{K}/modules.dep"))).unwrap();
+    assert_eq!(world.dkms(&["mksysext", "-k", K]).code, Some(6));
+    assert!(fs::read_dir(&ready).unwrap().next().is_none());
+    assert!(fs::read_dir(world.scratch("../tmp")).unwrap().next().is_none(), "nothing is left in TMPDIR");
+    world.write(&format!("/lib/modules/{K}/modules.dep"), "");
+    world.kernel(K).config("CONFIG_EROFS_FS=m\n");
+    world.program("mkfs.erofs", EROFS);
+    make(0).says("To use it: systemd-sysext refresh");
+}
