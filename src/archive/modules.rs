@@ -8,19 +8,27 @@ use crate::tree::Built;
 use std::path::{Path, PathBuf};
 
 /// Copies the modules of a build to where they go below `dir`, the directory of a kernel's modules; returns their places in it.
-pub(crate) fn place_modules(built: &Built, conf: &PackageConf, dir: &Path) -> Result<Vec<PathBuf>> {
-    let recorded = built.record().map(|record| record.modules).unwrap_or_default();
+pub(crate) fn place_modules(built: &Built, conf: Option<&PackageConf>, dir: &Path) -> Result<Vec<PathBuf>> {
     let mut placed = Vec::new();
-    for file in built.module_files() {
-        let stem = module_name(&file);
-        let of_record = recorded.iter().find(|module| module.name == stem).map(|m| m.location.clone());
-        let of_conf = conf.modules.iter().find(|module| module.dest_name == stem).map(|m| m.location.clone());
-        let location = of_record.or(of_conf).unwrap_or_else(|| "/updates/dkms".to_owned());
-        let location = Path::new(location.trim_matches('/'));
-        files::create_dirs(&dir.join(location))?;
-        let place = location.join(file.file_name().unwrap_or_default());
+    for (file, place) in places(built, conf) {
+        files::create_dirs(dir.join(&place).parent().unwrap_or(dir))?;
         files::publish_copy(&file, &dir.join(&place), 0o644)?;
         placed.push(place);
     }
     Ok(placed)
+}
+
+/// The modules of a build, and where they go below a kernel's directory: as recorded, or as the dkms.conf says.
+pub(crate) fn places(built: &Built, conf: Option<&PackageConf>) -> Vec<(PathBuf, PathBuf)> {
+    let recorded = built.record().map(|record| record.modules).unwrap_or_default();
+    let of_conf = conf.map(|conf| conf.modules.as_slice()).unwrap_or_default();
+    let place = |file: PathBuf| {
+        let stem = module_name(&file);
+        let recorded = recorded.iter().find(|module| module.name == stem).map(|m| m.location.clone());
+        let named = of_conf.iter().find(|module| module.dest_name == stem).map(|m| m.location.clone());
+        let location = recorded.or(named).unwrap_or_else(|| "/updates/dkms".to_owned());
+        let place = Path::new(location.trim_matches('/')).join(file.file_name().unwrap_or_default());
+        (file, place)
+    };
+    built.module_files().into_iter().map(place).collect()
 }

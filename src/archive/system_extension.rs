@@ -3,22 +3,25 @@
 //! An extension is laid over /usr, and of two that have the same file one wins: so also of the indexes that depmod(8) writes. That is
 //! why one extension has the modules of all packages, with an index of them and of the kernel's own.
 
-use crate::archive::modules::place_modules;
+use crate::archive::modules::places;
 use crate::archive::tools::Tools;
 use crate::conf::{EvalContext, Strictness, read_package};
-use crate::inspect::extension::{EXTENSION_LIST, extension_modules};
 use crate::inspect::inputs::staleness;
+use crate::inspect::installed::is_whole;
 use crate::inspect::pending::gather;
-use crate::kernel::{Kernel, ModuleIndex};
+use crate::inspect::signature::pending_signature;
+use crate::kernel::{EXTENSION_LIST, Kernel};
+use crate::model::module_name::is_module_file;
 use crate::model::package_names::systemd_arch;
 use crate::model::remedy::Remedy;
-use crate::model::{BuildId, BuildState, Error, PackagingProblem, Result, Target};
-use crate::plan::autoinstall::plan_autoinstall;
+use crate::model::text::quote;
+use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, PackagingProblem, Result, Target};
+use crate::plan::autoinstall::{Plan, Satisfied, plan_autoinstall};
 use crate::plan::request::{Force, Targets};
-use crate::session::WriteSession;
+use crate::session::Session;
 use crate::system::{System, dir, files};
 use crate::tree::{Built, Snapshot};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,48 +45,42 @@ const FORMATS: [Format; 2] = [
 ];
 
 /// The action mksysext: an image with what is built for `targets`, or for every kernel, in the file `archive`, `dkms.raw` in the
-/// working directory if it is not named. What autoinstall would build first is told, and missing.
+/// working directory if it is not named. Warns of what is missing in it.
 ///
 /// # Errors
-/// Nothing is built for one of the kernels, or the kernel is not there; a tool is missing or fails; the image cannot be written.
-pub(crate) fn mksysext(targets: &Targets, archive: Option<&Path>, session: &WriteSession<'_>) -> Result<()> {
+/// Nothing is built for one of the kernels, or the kernel is not there; two packages have the same module; a tool is missing or
+/// fails; the image cannot be written.
+pub(crate) fn mksysext(targets: &Targets, archive: Option<&Path>, session: &Session<'_>) -> Result<()> {
     let tools = Tools::new("mksysext", session.system);
     let place = Place::new(archive, &tools, session.system)?;
     let snapshot = session.tree().scan(&session.settings.source_tree);
-    let chosen = choose(targets, &snapshot, session);
+    let mut contents = Vec::new();
+    for target in wanted_targets(targets, &snapshot, session, &tools)? {
+        contents.push(Content::choose(target, &snapshot, session, &tools)?);
+    }
+    if contents.is_empty() {
+        return Err(tools.fails(PackagingProblem::NothingBuilt(None)));
+    }
     let work = files::private_dir(&session.settings.tmp_location, "dkms-sysext.")?;
     let maker =
         Extension { tools, session, image: work.path().join("image"), index: work.path().join("index") };
-    let mut kernels = Vec::new();
-    let mut packages = BTreeSet::new();
-    for (target, builds) in &chosen {
-        if builds.is_empty() {
-            return Err(maker.tools.fails(PackagingProblem::NothingBuilt(Some(target.clone()))));
-        }
-        let kernel = session.kernel(&target.release);
-        maker.add_kernel(&kernel, builds)?;
-        kernels.push(kernel);
-        packages.extend(builds.iter().map(|built| built.id().package.clone()));
-        tell_missing(session, &snapshot, target, builds);
+    for content in &contents {
+        maker.add_kernel(content)?;
     }
-    if kernels.is_empty() {
-        return Err(maker.tools.fails(PackagingProblem::NothingBuilt(None)));
-    }
-    maker.identify(&place.name, chosen.iter().map(|(target, _)| target))?;
-    let file = maker.pack(&kernels, work.path())?;
+    maker.identify(&place.name, contents.iter().map(|content| &content.target))?;
+    let file = maker.pack(&contents, work.path())?;
     files::publish_copy(&file, &place.path, 0o644)
         .map_err(|e| place.unwritable(&maker.tools, e.to_string()))?;
     let console = &session.system.console;
-    for (target, builds) in &chosen {
-        let names: Vec<String> = builds.iter().map(|built| built.id().package.to_string()).collect();
+    for Content { target, builds, .. } in &contents {
+        let names: Vec<String> = builds.iter().map(|(built, _)| built.id().package.to_string()).collect();
         console.say(format!("{target}: {}", names.join(", ")));
     }
     console.say(format!("\nSystem extension: {}", place.path.display()));
     let ready = PLACES.iter().any(|dir| place.path.parent() == Some(&session.system.path(dir)));
-    let copy = if ready {
-        String::new()
-    } else {
-        format!("install -Dm644 -t {} {} && ", PLACES[2], place.path.display())
+    let copy = match ready {
+        true => String::new(),
+        false => format!("install -Dm644 -t {} {} && ", PLACES[2], quote(&place.path)),
     };
     console.say(format!("To use it: {copy}systemd-sysext refresh"));
     Ok(())
@@ -101,19 +98,20 @@ impl Place {
         let path = archive.unwrap_or(Path::new("dkms.raw"));
         let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".raw"));
         let Some(name) = name.filter(|name| !name.is_empty() && !name.starts_with('.')) else {
-            let why = "systemd-sysext takes files only whose name ends in .raw";
-            let problem = PackagingProblem::Name {
-                what: "file name",
-                text: path.display().to_string(),
-                why: why.into(),
-            };
-            return Err(tools.fails(problem));
+            let (text, why) =
+                (path.display().to_string(), "systemd-sysext takes only files whose name ends in .raw");
+            return Err(tools.fails(PackagingProblem::Name { what: "file name", text, why: why.to_owned() }));
         };
-        let absolute = std::path::absolute(path)?;
-        let place = Self { path: absolute, name: name.to_owned() };
+        let place = Self { path: std::path::absolute(path)?, name: name.to_owned() };
         let dir = place.path.parent().unwrap_or(&place.path);
         if PLACES.iter().any(|known| dir == system.path(known)) {
             files::create_dirs(dir).map_err(|e| place.unwritable(tools, e.to_string()))?;
+        }
+        if !dir.is_dir() {
+            return Err(place.unwritable(tools, "there is no such directory".to_owned()));
+        }
+        if place.path.is_dir() {
+            return Err(place.unwritable(tools, "it is a directory".to_owned()));
         }
         files::check_writable(dir).map_err(|e| place.unwritable(tools, e.to_string()))?;
         Ok(place)
@@ -124,60 +122,161 @@ impl Place {
     }
 }
 
-/// Of each package the version that is installed, or the highest one that is built; for every kernel that has modules where none
-/// is named.
-fn choose(targets: &Targets, snapshot: &Snapshot, session: &WriteSession<'_>) -> Vec<(Target, Vec<Built>)> {
-    let targets: BTreeSet<Target> = match targets {
-        Targets::These(targets) => targets.iter().cloned().collect(),
+/// The kernels that are named, or all for which something is built that have modules here. Two architectures of one release have the
+/// same places: not named, it is the usual one.
+fn wanted_targets(
+    targets: &Targets,
+    snapshot: &Snapshot,
+    session: &Session<'_>,
+    tools: &Tools<'_>,
+) -> Result<BTreeSet<Target>> {
+    match targets {
+        Targets::These(targets) => {
+            let wanted: BTreeSet<Target> = targets.iter().cloned().collect();
+            let releases: BTreeSet<&KernelRelease> = wanted.iter().map(|target| &target.release).collect();
+            match releases.len() == wanted.len() {
+                true => Ok(wanted),
+                false => Err(tools.fails(PackagingProblem::TwoArchitectures)),
+            }
+        }
         Targets::AllBuilt => {
             let builds = snapshot.packages.iter().flat_map(|package| &package.builds);
-            let of_kernels = |target: &&Target| is_indexed(&session.kernel(&target.release));
-            builds.map(|build| &build.target).filter(of_kernels).cloned().collect()
+            let releases: BTreeSet<&KernelRelease> = builds.map(|build| &build.target.release).collect();
+            let is_indexed = |release: &&KernelRelease| is_indexed(&session.kernel(release));
+            let usual = |release| session.settings.usual_target(release, session.system);
+            let targets =
+                releases.into_iter().filter(is_indexed).map(usual).collect::<Result<BTreeSet<_>>>()?;
+            let is_built =
+                |target: &Target| snapshot.packages.iter().any(|package| package.state(target).is_some());
+            Ok(targets.into_iter().filter(is_built).collect())
         }
-    };
-    let of_package = |versions: Vec<BuildId>| versions.iter().find_map(|id| session.tree().built(id));
-    let choice = |target: &Target| {
-        let ids = snapshot.names().into_iter().map(|name| {
-            let mut versions = snapshot.versions(name);
-            // Where nothing can be installed, what an earlier extension brought may count as installed.
-            if !files::is_read_only(&session.kernel(&target.release).dir) {
-                versions.sort_by_key(|package| package.state(target) != Some(BuildState::Installed));
-            }
-            versions.iter().map(|package| package.build_id(target)).collect()
-        });
-        ids.filter_map(of_package).collect()
-    };
-    targets.into_iter().map(|target| (target.clone(), choice(&target))).collect()
+    }
 }
 
 fn is_indexed(kernel: &Kernel) -> bool {
     kernel.dir.join("modules.dep").is_file()
 }
 
-/// Names what autoinstall would build first.
-fn tell_missing(session: &WriteSession<'_>, snapshot: &Snapshot, target: &Target, builds: &[Built]) {
-    let plan = plan_autoinstall(gather(session, snapshot, target, &Force::default()));
-    for step in plan.steps.iter().filter(|step| step.need.compiles()) {
-        let used = builds.iter().find(|built| built.id().package == step.id);
-        let what = match used.and_then(|built| staleness(session, built)) {
-            Some(why) => format!("{} is in the image as it was built, but {why}", step.id),
-            None => format!("{} is not built for {target}, and not in the image", step.id),
-        };
-        let build = Remedy::Build { package: step.id.clone(), target: Some(target.clone()) };
-        session.system.console.warn(format!("{what}.\nBuild it first: {build}"));
+/// What a kernel gets.
+struct Content {
+    target: Target,
+    kernel: Arc<Kernel>,
+    /// Builds, with where their modules go.
+    builds: Vec<(Built, Vec<(PathBuf, PathBuf)>)>,
+}
+
+impl Content {
+    /// Of each package the version that autoinstall would use, and of those that it does not concern the highest one.
+    fn choose(target: Target, snapshot: &Snapshot, session: &Session<'_>, tools: &Tools<'_>) -> Result<Self> {
+        let kernel = session.kernel(&target.release);
+        let warn = |text: String| session.system.console.warn(text);
+        let plan = plan_autoinstall(gather(session, snapshot, &target, &Force::default()));
+        let mut ids: Vec<PackageId> = Vec::new();
+        for step in &plan.steps {
+            match session.tree().built(&BuildId::new(step.id.clone(), target.clone())) {
+                Some(_) => ids.push(step.id.clone()),
+                None => warn(format!(
+                    "{} is not built for {target}, and not in the image.\nBuild it first: {}",
+                    step.id,
+                    build(&step.id, &target)
+                )),
+            }
+        }
+        for (_, why) in &plan.satisfied {
+            if let Satisfied::Installed(id) | Satisfied::Extended(id) = why {
+                ids.push(id.clone());
+            }
+        }
+        for (id, error) in plan.failed.iter().chain(&plan.broken) {
+            warn(format!("{id} is not in the image: {}", error.in_one_line()));
+        }
+        ids.extend(beside(&plan, snapshot, &target, session));
+        ids.sort();
+        let mut builds = Vec::new();
+        for id in ids {
+            let Some(built) = session.tree().built(&BuildId::new(id, target.clone())) else { continue };
+            if let Some(places) = usable(&built, &kernel, session) {
+                builds.push((built, places));
+            }
+        }
+        if builds.is_empty() {
+            return Err(tools.fails(PackagingProblem::NothingBuilt(Some(target))));
+        }
+        if !is_indexed(&kernel) {
+            let problem = PackagingProblem::NoModules { release: target.release, dir: kernel.dir.clone() };
+            return Err(tools.fails(problem));
+        }
+        let mut owners: BTreeMap<&Path, &PackageId> = BTreeMap::new();
+        for (built, places) in &builds {
+            for (_, place) in places {
+                if let Some(other) = owners.insert(place, &built.id().package) {
+                    let packages = [other.clone(), built.id().package.clone()];
+                    return Err(tools.fails(PackagingProblem::SamePlace { packages, place: place.clone() }));
+                }
+            }
+        }
+        Ok(Self { target, kernel, builds })
     }
-    for (package, error) in &plan.failed {
-        session.system.console.warn(format!(
-            "{package} is not in the image: {}",
-            error.to_string().lines().next().unwrap_or_default()
+}
+
+fn build(package: &PackageId, target: &Target) -> Remedy {
+    Remedy::Build { package: package.clone(), target: Some(target.clone()) }
+}
+
+/// Packages that are built by hand: autoinstall has nothing to say about them, and they are not disabled.
+fn beside(plan: &Plan, snapshot: &Snapshot, target: &Target, session: &Session<'_>) -> Vec<PackageId> {
+    let ids = plan.steps.iter().map(|step| &step.id).chain(plan.skipped.iter().map(|(id, _)| id));
+    let ids = ids.chain(plan.disabled.iter().map(|(id, _)| id)).chain(plan.declined.iter().map(|(id, _)| id));
+    let ids = ids.chain(plan.failed.iter().map(|(id, _)| id)).chain(plan.blocked.iter().map(|(id, _)| id));
+    let mut known: BTreeSet<&PackageName> = ids.map(|id| &id.name).collect();
+    known.extend(plan.satisfied.iter().map(|(name, _)| name));
+    known.extend(plan.deferred.iter().map(|(id, _)| &id.name));
+    let of_name = |name: &PackageName| {
+        let mut versions = snapshot.versions(name).into_iter();
+        let package = versions.find(|package| package.state(target).is_some())?;
+        session.disabling(&package.id, target).is_none().then(|| package.id.clone())
+    };
+    snapshot.names().into_iter().filter(|name| !known.contains(name)).filter_map(of_name).collect()
+}
+
+/// Where the modules of a build go, if it can be used; warns of what is wrong with it.
+fn usable(built: &Built, kernel: &Kernel, session: &Session<'_>) -> Option<Vec<(PathBuf, PathBuf)>> {
+    let (package, target) = (&built.id().package, &built.id().target);
+    let warn = |text: String| session.system.console.warn(text);
+    if !is_whole(session, built) {
+        let again = Remedy::Build { package: package.clone(), target: Some(target.clone()) };
+        warn(format!("The build of {package} is damaged, and not in the image.\nBuild it first: {again}"));
+        return None;
+    }
+    if let Some(why) = staleness(session, built) {
+        let text = format!("{package} is in the image as it was built, but {why}.");
+        warn(format!("{text}\nBuild it first: {}", build(package, target)));
+    }
+    if let Some(why) = pending_signature(session, built) {
+        warn(format!(
+            "{package} is in the image as it was built, but {why}.\nBuild it first: dkms build --force {package} -k {}/{}",
+            target.release, target.arch
         ));
+    }
+    if built.record().is_some() {
+        return Some(places(built, None));
+    }
+    // Another dkms built it.
+    let conf = session.tree().conf_path(package);
+    let view = EvalContext { package: Some(package), kernel, arch: &target.arch };
+    match read_package(&conf, view, Strictness::Lenient, session.settings, session.system) {
+        Ok(conf) => Some(places(built, Some(&conf))),
+        Err(error) => {
+            warn(format!("{package} is not in the image: {}", error.in_one_line()));
+            None
+        }
     }
 }
 
 /// An image in the making.
 struct Extension<'a> {
     tools: Tools<'a>,
-    session: &'a WriteSession<'a>,
+    session: &'a Session<'a>,
     /// What becomes the image.
     image: PathBuf,
     /// What depmod(8) sees: the kernel's modules as links, and ours.
@@ -186,25 +285,18 @@ struct Extension<'a> {
 
 impl Extension<'_> {
     /// The modules of a kernel, their index and their list.
-    fn add_kernel(&self, kernel: &Kernel, builds: &[Built]) -> Result<()> {
-        if !is_indexed(kernel) {
-            let problem =
-                PackagingProblem::NoModules { release: kernel.release.clone(), dir: kernel.dir.clone() };
-            return Err(self.tools.fails(problem));
-        }
+    fn add_kernel(&self, content: &Content) -> Result<()> {
+        let kernel = &content.kernel;
         let modules = Path::new("usr/lib/modules").join(kernel.release.as_str());
         let (image, index) = (self.image.join(&modules), self.index.join(&modules));
+        self.show_kernel(kernel, &kernel.dir, &index, &[])?;
         let mut placed = Vec::new();
-        for built in builds {
-            let (id, settings) = (built.id(), self.session.settings);
-            let conf = self.session.tree().conf_path(&id.package);
-            let view = EvalContext { package: Some(&id.package), kernel, arch: &id.target.arch };
-            let conf = read_package(&conf, view, Strictness::Lenient, settings, self.session.system)?;
-            placed.extend(place_modules(built, &conf, &image)?);
-        }
-        self.show_kernel(kernel, &index)?;
-        for place in &placed {
-            link(&image.join(place), &index.join(place))?;
+        for (file, place) in content.builds.iter().flat_map(|(_, places)| places) {
+            let path = image.join(place);
+            files::create_dirs(path.parent().unwrap_or(&image))?;
+            files::publish_copy(file, &path, 0o644)?;
+            link(&path, &index.join(place))?;
+            placed.push(format!("{}\n", place.display()));
         }
         files::make_link(Path::new("usr/lib"), &self.index.join("lib")).or_else(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -218,19 +310,30 @@ impl Extension<'_> {
                 files::publish_copy(&entry.path(), &image.join(name), 0o644)?;
             }
         }
-        let mut list: Vec<String> = placed.iter().map(|place| format!("{}\n", place.display())).collect();
-        list.sort();
-        self.write(&modules.join(EXTENSION_LIST), &list.concat())
+        placed.sort();
+        self.write(&modules.join(EXTENSION_LIST), &placed.concat())
     }
 
-    /// Links to what the kernel has, without what an extension of ours laid over it.
-    fn show_kernel(&self, kernel: &Kernel, index: &Path) -> Result<()> {
-        let earlier = extension_modules(kernel);
-        let modules = ModuleIndex::scan(&kernel.dir);
-        let own = modules.whole()?.below(&kernel.dir).filter(|path| !earlier.contains(*path)).cloned();
-        let read = READ_BY_DEPMOD.iter().map(|name| kernel.dir.join(name)).filter(|path| path.is_file());
-        for path in own.chain(read) {
-            link(&path, &index.join(path.strip_prefix(&kernel.dir).unwrap_or(&path)))?;
+    /// Links to what depmod(8) reads below `dir`, which follows links too, without what an extension of ours laid over it.
+    fn show_kernel(&self, kernel: &Kernel, dir: &Path, shown: &Path, above: &[PathBuf]) -> Result<()> {
+        let above = [above, &[fs_err::canonicalize(dir)?]].concat();
+        let is_top = dir == kernel.dir;
+        for entry in dir::read(dir)? {
+            let (path, name) = (entry.path(), entry.file_name());
+            let text = name.to_string_lossy();
+            if path.is_dir() {
+                let is_circle = fs_err::canonicalize(&path).is_ok_and(|real| above.contains(&real));
+                let is_source = is_top && ["build", "source"].contains(&&*text);
+                if !is_circle && !is_source {
+                    self.show_kernel(kernel, &path, &shown.join(&name), &above)?;
+                }
+                continue;
+            }
+            let is_brought = kernel.extension_modules().contains(&path) && !kernel.has_own(&path);
+            let is_read = is_module_file(&text) || (is_top && READ_BY_DEPMOD.contains(&&*text));
+            if path.is_file() && is_read && !is_brought {
+                link(&path, &shown.join(&name))?;
+            }
         }
         Ok(())
     }
@@ -270,8 +373,9 @@ impl Extension<'_> {
     }
 
     /// The image, in a file system that every one of the kernels has, as far as that is known.
-    fn pack(&self, kernels: &[Arc<Kernel>], dir: &Path) -> Result<PathBuf> {
+    fn pack(&self, contents: &[Content], dir: &Path) -> Result<PathBuf> {
         files::normalise(&self.image, self.tools.time)?;
+        let kernels: Vec<&Arc<Kernel>> = contents.iter().map(|content| &content.kernel).collect();
         let has =
             |kernel: &Arc<Kernel>, option: &str| kernel.config().is_none_or(|config| config.is_set(option));
         let possible =
@@ -284,7 +388,7 @@ impl Extension<'_> {
         let command = self.tools.tool(format.program, format.package)?;
         let command = match format.program {
             "mkfs.erofs" => {
-                let compresses = |kernel: &Arc<Kernel>| {
+                let compresses = |kernel: &&Arc<Kernel>| {
                     kernel.config().is_some_and(|config| config.is_set("CONFIG_EROFS_FS_ZIP"))
                 };
                 let command = command.args(["--all-root", "-T"]).arg(self.tools.time.to_string());

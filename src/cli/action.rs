@@ -374,10 +374,11 @@ pub(crate) const ACTIONS: [ActionSpec; 32] = [
         is_common: false,
         summary: "make a system extension of all built modules",
         manual: "Makes an image for systemd-sysext(8), which brings modules to a system whose /usr is read-only: what is built for the \
-                 kernels, of every package, with the index that modprobe(8) reads. What autoinstall would build first is told. The \
-                 image is an erofs or a squashfs; its name ends in .raw, and the extension is called what stands before that. It \
-                 fits this distribution, in this version. Make it again when a package or the kernel changes.",
-        example: "dkms mksysext -k 6.1.0-50-amd64 --archive /var/lib/extensions/dkms.raw",
+                 kernels of -k, or for every kernel that has modules here, with the index that modprobe(8) reads. It warns of \
+                 packages that autoinstall would build first. The image is an erofs or a squashfs, dkms.raw in the working \
+                 directory unless --archive names another file; its name without .raw is the extension's. It fits this \
+                 distribution, in this version. Make it again when a package or a kernel changes.",
+        example: "dkms mksysext --archive /var/lib/extensions/dkms.raw",
     },
     ActionSpec {
         word: "generate_mok",

@@ -44,7 +44,7 @@ const fn spec(code: u8, fits: Fits, meaning: &'static str) -> ExitSpec {
 }
 
 /// Every exit code in its order.
-pub(crate) const EXIT_CODES: [ExitSpec; 23] = [
+pub(crate) const EXIT_CODES: [ExitSpec; 26] = [
     spec(0, Fits::Every, "success, also where nothing had to be done"),
     spec(1, Fits::Only(LOOKING), "something is wrong, or would be lost, or there is no log"),
     spec(1, Fits::Every, "not root, a tree that cannot be written, no package named, no signing key"),
@@ -68,9 +68,12 @@ pub(crate) const EXIT_CODES: [ExitSpec; 23] = [
         Fits::Only(BUILDING),
         "the build made no module, one of another kernel, or one that could not be signed where that is required",
     ),
+    spec(6, Fits::Only(&[Mksysext]), "nothing is built, or the kernel has no modules here"),
+    spec(7, Fits::Only(&[Mksysext]), "a program failed, or two packages have the same module"),
     spec(7, Fits::Only(&[Ldtarball]), "the tarball is refused"),
     spec(8, Fits::Only(READING), "an invalid dkms.conf"),
-    spec(9, Fits::Only(PACKING), "a tarball cannot be written, rpm failed"),
+    spec(8, Fits::Only(&[Mksysext]), "systemd would not take a file of this name"),
+    spec(9, Fits::Only(PACKING), "a file cannot be written, rpm failed"),
     spec(10, Fits::Only(BUILDING), "the make command failed"),
     spec(11, Fits::Only(&[Autoinstall, KernelPostinst]), "at least one package failed"),
     spec(12, Fits::Only(BUILDING), "the architecture is unknown"),

@@ -78,7 +78,15 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
             mktarball(&packing, settings, system)?;
         }
         Request::Mksysext { targets, archive } => {
-            mksysext(targets, archive.as_deref(), &ops::change(settings, system)?)?;
+            let archive = archive.as_deref();
+            match ops::change(settings, system) {
+                Ok(session) => mksysext(targets, archive, &session)?,
+                // It only reads the tree.
+                Err(Error::NotWritable { .. }) => {
+                    mksysext(targets, archive, &Session::look(settings, system))?
+                }
+                Err(error) => return Err(error),
+            }
         }
         Request::MakePackage { form, package, conf, targets, content } => {
             let conf = conf.as_deref();

@@ -62,10 +62,15 @@ pub(crate) fn loud_block(failures: &[Failure], settings: &Settings, system: &Sys
         let retry = Remedy::Install { package: failure.id.clone(), target: failure.target.clone() };
         let modules = settings.install_tree.join(failure.target.release.as_str());
         let retry = match is_read_only(&modules) {
-            true => retry.by_extension(&system.path(EXTENSION)),
-            false => retry,
+            true => {
+                let image = (!is_read_only(&settings.dkms_tree)).then(|| system.path(EXTENSION));
+                retry.by_extension(image.as_deref())
+            }
+            false => Some(retry),
         };
-        let _ = writeln!(text, "    retry:  {retry}");
+        if let Some(retry) = retry {
+            let _ = writeln!(text, "    retry:  {retry}");
+        }
     }
     let tree = Tree::at(&settings.dkms_tree);
     let is_in_use = |failure: &Failure| tree.active(&failure.id.name, &failure.target).is_some();

@@ -3,7 +3,7 @@
 use crate::inspect::installed::{conf_locations, places_of, record_of, suspects};
 use crate::kernel::Kernel;
 use crate::model::module_name::{is_module_file, module_name};
-use crate::model::{BuildId, BuildState, PackageId, PackageName, SourceState, Target};
+use crate::model::{BuildId, BuildState, KernelRelease, PackageId, PackageName, SourceState, Target};
 use crate::session::Session;
 use crate::system::dir;
 use crate::system::files::{self, same_content};
@@ -190,6 +190,9 @@ fn modules_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &m
         claimed.extend(others.iter().filter_map(|other| Some(real(&dir.join(other.file_name()?)))));
     }
     for (target, dir) in our_dirs(session) {
+        if let Ok(release) = KernelRelease::new(&target) {
+            claimed.extend(session.kernel(&release).extension_modules().iter().map(|file| real(file)));
+        }
         let entries = dir::entries(&dir).into_iter();
         for file in entries.map(|entry| entry.path()) {
             let is_module = file.file_name().is_some_and(|name| is_module_file(&name.to_string_lossy()));
@@ -200,13 +203,15 @@ fn modules_without_package(session: &Session<'_>, snapshot: &Snapshot, found: &m
     }
 }
 
-/// The file in the kernel that is a module of a build which is not installed.
+/// The file in the kernel that is a module of a build which is not installed; what an extension brings is none.
 pub(crate) fn file_of_idle(session: &Session<'_>, built: &Built, kernel: &Kernel) -> Option<PathBuf> {
     let locations = conf_locations(session, built.id());
+    let is_brought = |path: &Path| kernel.extension_modules().contains(path);
     built.module_files().iter().find_map(|file| {
         let name = file.file_name()?;
         let dirs = places_of(session, &module_name(file), &locations, kernel);
-        dirs.into_iter().map(|dir| dir.join(name)).find(|path| same_content(path, file))
+        let mut places = dirs.into_iter().map(|dir| dir.join(name));
+        places.find(|path| same_content(path, file) && !is_brought(path))
     })
 }
 

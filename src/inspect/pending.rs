@@ -87,6 +87,13 @@ fn version_facts(
         let is_installed = session.tree().installed(&id).is_some();
         return Version::Disabled { why, is_installed };
     }
+    let extending = session.tree().built(&id).filter(|built| is_in_extension(session, built));
+    if let Some(built) = extending.filter(|built| is_whole(session, built)) {
+        return match staleness(session, &built) {
+            Some(why) => stale_version(session, package, target, why, true, force),
+            None => Version::Extended,
+        };
+    }
     if let Some(installed) = session.tree().installed(&id) {
         let intact = is_intact(session, &installed);
         let damaged = !intact && !is_whole(session, installed.built());
@@ -121,9 +128,6 @@ fn version_facts(
     let may_be_provided = conf.autoinstall.is_yes() && force.is_plain();
     if built.as_ref().is_some_and(|built| may_be_provided && is_provided(session, built, &conf)) {
         return Version::Provided;
-    }
-    if built.as_ref().is_some_and(|built| is_in_extension(session, built)) {
-        return Version::Extended;
     }
     let built = built.is_some();
     let can_be_made = built || package.source == SourceState::Added;

@@ -25,9 +25,12 @@ pub(crate) use weak::WeakLinks;
 use crate::model::module_name::module_stem;
 use crate::model::{KernelRelease, compare_versions};
 use crate::system::dir;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+/// The modules of an extension that mksysext made, beside their index: one a line, from the kernel's directory on.
+pub(crate) const EXTENSION_LIST: &str = ".dkms-sysext";
 
 /// A kernel release and where its files are. What is expensive to know is read once, when first asked for.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub(crate) struct Kernel {
     machine: OnceLock<Option<u16>>,
     /// The names in modules.order, without suffix.
     own: OnceLock<HashSet<String>>,
+    extension: OnceLock<BTreeSet<PathBuf>>,
 }
 
 impl Kernel {
@@ -71,6 +75,7 @@ impl Kernel {
             modules: OnceLock::new(),
             machine: OnceLock::new(),
             own: OnceLock::new(),
+            extension: OnceLock::new(),
         }
     }
 
@@ -133,6 +138,14 @@ impl Kernel {
             let own = self.dir.join("kernel");
             let path = self.modules().below(&own).min()?;
             module_file::machine(&module_file::read_module(path).ok()?)
+        })
+    }
+
+    /// The modules that a system extension brought, which mksysext made.
+    pub(crate) fn extension_modules(&self) -> &BTreeSet<PathBuf> {
+        self.extension.get_or_init(|| {
+            let list = fs_err::read_to_string(self.dir.join(EXTENSION_LIST)).unwrap_or_default();
+            list.lines().map(|place| self.dir.join(place)).collect()
         })
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn systemd_arch(arch: &Arch) -> &str {
         "x86_64" => "x86-64",
         "aarch64" => "arm64",
         "i386" | "i486" | "i586" | "i686" => "x86",
-        "armv7l" | "armv8l" => "arm",
+        arm if arm.starts_with("arm") => "arm",
         "ppc64le" => "ppc64-le",
         other => other,
     }

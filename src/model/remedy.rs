@@ -1,5 +1,6 @@
 //! Commands that are printed with a problem. Each one fixes what it is printed for; a test runs every kind.
 
+use super::text::quote;
 use super::{KernelRelease, PackageId, PackageName, Target};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -94,16 +95,25 @@ impl Remedy {
         }
     }
 
-    /// The same for a kernel whose modules cannot be written: an extension of the system brings them, in this image.
+    /// The same for a kernel whose modules cannot be written: an extension of the system brings them, in this image. Nothing where a
+    /// command would have to write them, or where there is no place for a build.
     #[must_use]
-    pub(crate) fn by_extension(self, image: &Path) -> Self {
-        let image = image.to_owned();
+    pub(crate) fn by_extension(self, image: Option<&Path>) -> Option<Self> {
+        let extend =
+            |package, target, force| Some(Self::Extend { package, target, force, image: image?.to_owned() });
         match self {
             Self::Install { package, target }
             | Self::TryAgain { package, target }
-            | Self::InstallAgain { package, target } => Self::Extend { package, target, force: false, image },
-            Self::BuildAgain { package, target } => Self::Extend { package, target, force: true, image },
-            other => other,
+            | Self::InstallAgain { package, target } => extend(package, target, false),
+            Self::BuildAgain { package, target } => extend(package, target, true),
+            Self::InstallAfter { .. }
+            | Self::Enable { .. }
+            | Self::Index(_)
+            | Self::Uninstall { .. }
+            | Self::InstallOn { .. }
+            | Self::InstallNewest(_)
+            | Self::UndoRollback { .. } => None,
+            other => Some(other),
         }
     }
 
@@ -158,11 +168,10 @@ impl fmt::Display for Remedy {
             }
             Self::Extend { package, target, force, image } => write!(
                 f,
-                "dkms build {}{package} {} && dkms mksysext -k {} --archive {} && systemd-sysext refresh",
+                "dkms build {}{package} {} && dkms mksysext --archive {} && systemd-sysext refresh",
                 if *force { "--force " } else { "" },
                 on(target),
-                target.release,
-                image.display()
+                quote(image)
             ),
             Self::ConfirmCertificate => f.write_str("reboot and choose \"Enroll MOK\""),
             Self::KeepKernel(release) => write!(f, "keep booting {release}, or install a newer driver"),

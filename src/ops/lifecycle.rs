@@ -4,6 +4,7 @@ use crate::archive::source::AddOptions;
 use crate::build::build;
 use crate::build::preparation::{BuildOptions, require_headers};
 use crate::build::resign::sign_if_pending;
+use crate::inspect::extension::is_in_extension;
 use crate::inspect::inputs::{remembered_failure, staleness};
 use crate::inspect::installed::is_intact;
 use crate::inspect::signature::pending_signature;
@@ -190,6 +191,7 @@ pub(crate) fn match_kernel(
 pub(crate) fn state(session: &Session<'_>, id: &BuildId) -> Option<BuildState> {
     match (session.tree().installed(id), session.tree().built(id)) {
         (Some(_), _) => Some(BuildState::Installed),
+        (None, Some(built)) if is_in_extension(session, &built) => Some(BuildState::Installed),
         (None, Some(_)) => Some(BuildState::Built),
         (None, None) => None,
     }

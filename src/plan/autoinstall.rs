@@ -350,7 +350,7 @@ fn decide(candidate: Candidate, plan: &mut Plan, wanted: &mut Vec<WantedStep>) {
     let (choice, passed) = choose(candidate.versions);
     let used = match &choice {
         Choice::Step(step) => Some(step.id.clone()),
-        Choice::Satisfied(Satisfied::Installed(id)) => Some(id.clone()),
+        Choice::Satisfied(Satisfied::Installed(id) | Satisfied::Extended(id)) => Some(id.clone()),
         Choice::Satisfied(_) | Choice::Declined(..) | Choice::Failed(..) | Choice::Nothing => None,
     };
     let is_nothing = matches!(choice, Choice::Nothing);

@@ -116,7 +116,7 @@ fn add(world: &World, name: &str) {
 }
 
 /// The states, by the kind of remedy that is printed for them.
-const STATES: [(&str, fn()); 31] = [
+const STATES: [(&str, fn()); 33] = [
     ("Enable", || {
         let world = installed();
         world.kernel(NEW).headers();
@@ -414,6 +414,25 @@ const STATES: [(&str, fn()); 31] = [
     }),
     ("Extend", || {
         let world = fixed();
+        world.with_fixed_modules("dkms check").exits(1);
+        // Of the image, by an earlier build.
+        world.package("m", "0.9");
+        world.ok(&["install", "m/0.9"]);
+        run_fixed(&world);
+    }),
+    ("Extend", || {
+        let world = fixed();
+        world.kernel(NEW).headers().config("CONFIG_EROFS_FS=m\n");
+        world.write(&format!("/lib/modules/{NEW}/modules.dep"), "kernel/fs/ext4.ko:\n");
+        let before = world.with_fixed_modules("dkms check");
+        let printed = commands(&lines(before.exits(1)));
+        assert_eq!(printed.len(), 2, "{}", lines(&before));
+        world.with_fixed_modules(&printed.join(" && ")).exits(0);
+        let after = world.with_fixed_modules("dkms check");
+        after.exits(0).complains(&format!("{K}: a system ext")).complains(&format!("{NEW}: a system ext"));
+    }),
+    ("Extend", || {
+        let world = fixed();
         run_fixed(&world);
         // Now the extension brings what is no longer right.
         world.write("/usr/src/m-1.0/m.ko.in", elf::versioned("m", "1.0", "NEW"));
@@ -454,7 +473,7 @@ fn run_fixed(world: &World) -> String {
 fn printed_command_fixes_its_state(
     #[values(
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
-        28, 29, 30
+        28, 29, 30, 31, 32
     )]
     state: usize,
 ) {

@@ -88,34 +88,105 @@ fn image_has_modules_index_and_names_of_machine() {
 #[test]
 fn same_builds_make_same_image() {
     let world = machine();
-    for name in ["a.raw", "b.raw"] {
-        world.ok(&["mksysext", "--archive", name]);
-    }
-    let files = |name| Image::new(&world, name).files().len();
-    assert_eq!(files("a.raw"), files("b.raw"));
-    for file in [format!("usr/lib/modules/{K}/modules.dep"), format!("usr/lib/modules/{K}/.dkms-sysext")] {
-        assert_eq!(Image::new(&world, "a.raw").text(&file), Image::new(&world, "b.raw").text(&file));
-    }
-    let listed = world.shell("tar --full-time -tvf a.raw | grep -v ' 2000-01-01 00:00:00 '");
-    assert_eq!(listed.stdout, "", "every file has the same time");
+    let listed = |name: &str| {
+        let dir = world.scratch(name).display().to_string();
+        fs::create_dir(&dir).unwrap();
+        world.ok(&["mksysext", "--archive", &format!("{dir}/dkms.raw")]);
+        world.shell(&format!("tar --utc --full-time -tvf {dir}/dkms.raw | sort -k 6")).stdout
+    };
+    let (first, second) = (listed("a"), listed("b"));
+    assert_eq!(first, second);
+    assert!(first.lines().all(|line| line.contains(" 2000-01-01 00:00:00 ")), "{first}");
 }
 
 /// systemd-sysext(8) lays the image over /usr, so the next one is made on a machine that shows this one.
+fn extended(world: &World) {
+    world.ok(&["mksysext"]);
+    let root = world.root().display().to_string();
+    world.shell(&format!("tar -C {root} -xf dkms.raw && cp -r {root}/usr/lib/modules {root}/lib/")).exits(0);
+}
+
 #[test]
 fn earlier_image_is_not_taken_for_kernel() {
     let world = machine();
-    world.ok(&["mksysext"]);
-    world
-        .shell(&format!(
-            "tar -C {0} -xf dkms.raw && cp -r {0}/usr/lib/modules {0}/lib/",
-            world.root().display()
-        ))
-        .exits(0);
+    extended(&world);
+    world.with_fixed_modules("dkms remove m/1.0 --all").exits(0);
     assert!(world.has(&format!("/lib/modules/{K}/updates/dkms/m.ko")));
-    world.ok(&["remove", "m/1.0", "--all"]);
     world.ok(&["mksysext"]);
     let dep = Image::new(&world, "dkms.raw").text(&format!("usr/lib/modules/{K}/modules.dep"));
     assert_eq!(dep, "./kernel/fs/ext4.ko\n./updates/dkms/n.ko\n");
+}
+
+#[test]
+fn what_extension_brings_is_not_ours_to_change() {
+    let world = machine();
+    world.write(&format!("/lib/modules/{K}/modules.dep"), "");
+    extended(&world);
+    let status = world.status();
+    let unchanged = |line: &str| {
+        let ended = world.with_fixed_modules(line);
+        assert_eq!(world.status(), status, "{line}");
+        ended
+    };
+    unchanged("dkms fsck").exits(0);
+    unchanged("dkms install n/2.0").exits(0).says("already installed");
+    unchanged("dkms uninstall n/2.0 --all").exits(0);
+    // The index is another one.
+    world.write(&format!("/lib/modules/{K}/modules.dep"), "kernel/fs/ext4.ko:\n");
+    unchanged("dkms check").exits(1).says("modules.dep does not know it").says("dkms mksysext");
+    world.write(&format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *A), "");
+    unchanged("dkms mksysext").exits(0).complains("The build of m/1.0 is damaged, and not in the image.");
+    assert!(!Image::new(&world, "dkms.raw").files().iter().any(|file| file.ends_with("/m.ko")));
+}
+
+#[test]
+fn index_has_what_links_lead_to() {
+    let world = machine();
+    world.kernel(OTHER).module("extra/lent.ko", "1", "LENT").module("more/far.ko", "1", "FAR");
+    let dir = world.path(format!("/lib/modules/{K}"));
+    fs::create_dir_all(dir.join("weak-updates")).unwrap();
+    for (target, link) in [
+        (format!("../../{OTHER}/extra/lent.ko"), "weak-updates/lent.ko"),
+        (format!("../../{OTHER}/extra/gone.ko"), "weak-updates/gone.ko"),
+        (format!("../{OTHER}/more"), "more"),
+        ("..".to_owned(), "weak-updates/up"),
+        (format!("../{OTHER}/more"), "updates"),
+    ] {
+        std::os::unix::fs::symlink(target, dir.join(link)).unwrap();
+    }
+    world.ok(&["mksysext", "-k", K]);
+    let dep = Image::new(&world, "dkms.raw").text(&format!("usr/lib/modules/{K}/modules.dep"));
+    let own =
+        ["kernel/fs/ext4.ko", "more/far.ko", "updates/dkms/m.ko", "updates/dkms/n.ko", "updates/far.ko"];
+    let wanted: String =
+        own.iter().chain(&["weak-updates/lent.ko"]).map(|file| format!("./{file}\n")).collect();
+    assert_eq!(dep, wanted);
+    assert!(!world.has(&format!("/lib/modules/{OTHER}/more/dkms")), "nothing is written behind the links");
+}
+
+#[rstest]
+#[case::newest(&[], "n/2.0")]
+#[case::newest_is_disabled(&["disable", "n/2.0"], "n/1.0")]
+#[case::installed(&["install", "n/1.0"], "n/2.0")]
+#[case::all_are_disabled(&["disable", "n"], "")]
+fn version_is_that_of_autoinstall(#[case] change: &[&str], #[case] version: &str) {
+    let world = machine();
+    if !change.is_empty() {
+        world.ok(change);
+    }
+    let ended = world.ok(&["mksysext"]);
+    match version {
+        "" => ended.is_silent_about("n/"),
+        version => ended.says(version),
+    };
+}
+
+#[test]
+fn packages_by_hand_are_in_image() {
+    let world = machine();
+    world.package("hand", "1.0").conf("AUTOINSTALL=no");
+    world.ok(&["build", "hand/1.0"]);
+    world.ok(&["mksysext"]).says("hand/1.0");
 }
 
 #[test]
@@ -171,14 +242,35 @@ fn kernel_can_read_image(#[case] config: &str, #[case] used: &str) {
 #[rstest]
 #[case::name(&["--archive", "x.img"], 8, "ends in .raw")]
 #[case::no_name(&["--archive", ".raw"], 8, "ends in .raw")]
-#[case::place(&["--archive", "/no/such/place/x.raw"], 9, "cannot be written")]
+#[case::place(&["--archive", "/no/such/place/x.raw"], 9, "there is no such directory")]
+#[case::directory(&["--archive", "dir.raw"], 9, "it is a directory")]
+#[case::architectures(&["-k", K, "-k", K, "-a", "x86_64", "-a", "i686"], 2, "one image has one architecture")]
 #[case::package(&["m/1.0"], 2, "mksysext takes every package")]
 #[case::not_built(&["-k", OTHER], 6, "no package is built for kernel 6.2.0-1-amd64")]
 fn refusals_are_plain(#[case] args: &[&str], #[case] code: i32, #[case] words: &str) {
     let world = machine();
     world.kernel(OTHER).headers();
+    fs::create_dir(world.scratch("dir.raw")).unwrap();
     world.dkms(&[&["mksysext"], args].concat()).exits(code).complains(words);
     assert!(!world.scratch("dkms.raw").exists() && !world.scratch("x.img").exists());
+}
+
+#[test]
+fn two_packages_with_same_module_are_refused() {
+    let world = machine();
+    world.package("twin", "1.0").conf("DEST_MODULE_NAME=m");
+    world.ok(&["build", "twin/1.0"]);
+    let ended = world.dkms(&["mksysext"]);
+    ended.exits(7).complains("m/1.0 and twin/1.0 both have the module updates/dkms/m.ko");
+    assert!(!world.scratch("dkms.raw").exists());
+}
+
+#[test]
+fn other_architectures_stay_out() {
+    let world = machine();
+    world.ok(&["build", "m/1.0", "-k", &format!("{K}/i686")]);
+    let ended = world.ok(&["mksysext"]);
+    ended.says(&format!("{K} ({})", *A)).is_silent_about("i686");
 }
 
 #[test]

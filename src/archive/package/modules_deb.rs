@@ -45,7 +45,8 @@ impl PackageBuilder<'_> {
     /// The modules of a kernel where they go, below `root`.
     pub(crate) fn place_modules(&self, target: &Target, root: &Path) -> Result<Vec<PathBuf>> {
         let dir = Path::new("lib/modules").join(target.release.as_str());
-        let placed = place_modules(&self.built(target)?, &self.package_conf(target)?, &root.join(&dir))?;
+        let placed =
+            place_modules(&self.built(target)?, Some(&self.package_conf(target)?), &root.join(&dir))?;
         Ok(placed.into_iter().map(|place| dir.join(place)).collect())
     }
 }

@@ -28,15 +28,14 @@ pub(super) fn check_files(
     let trust = Trust::read(session, kernel);
     let mut names = Vec::new();
     for name in snapshot.names() {
-        let Some(installed) = session.tree().active(name, &target) else {
-            let ids = snapshot.versions(name).into_iter().map(|package| package.build_id(&target));
-            let built =
-                ids.filter_map(|id| session.tree().built(&id)).find(|built| is_in_extension(session, built));
-            if let Some(built) = built {
-                check_extension(session, check, &built, trust.as_ref());
-            }
+        let ids = snapshot.versions(name).into_iter().map(|package| package.build_id(&target));
+        let mut builds = ids.filter_map(|id| session.tree().built(&id));
+        // It lies over what is installed.
+        if let Some(built) = builds.find(|built| is_in_extension(session, built)) {
+            check_extension(session, check, &built, kernel, &index, trust.as_ref());
             continue;
-        };
+        }
+        let Some(installed) = session.tree().active(name, &target) else { continue };
         let files = files_of(session, &installed, kernel);
         let before = check.findings.len();
         for file in &files {
@@ -62,20 +61,46 @@ pub(super) fn check_files(
 }
 
 /// A package whose modules an extension of the system brings, as they were built.
-fn check_extension(session: &Session<'_>, check: &mut KernelCheck, built: &Built, trust: Option<&Trust>) {
+fn check_extension(
+    session: &Session<'_>,
+    check: &mut KernelCheck,
+    built: &Built,
+    kernel: &Kernel,
+    index: &Index,
+    trust: Option<&Trust>,
+) {
+    let (package, target) = (built.id().package.clone(), built.id().target.clone());
     let files = built.module_files();
-    match trust.and_then(|trust| trust.flaw(session, built, files.iter().map(PathBuf::as_path))) {
-        Some(mut flaw) => {
-            // Only what is installed is signed without compiling.
-            if let Some(Remedy::Install { package, target }) = flaw.remedy {
-                flaw.remedy = Some(Remedy::BuildAgain { package, target });
-            }
-            check.findings.push(flaw);
+    let names: Vec<String> = files.iter().map(|file| module_name(file)).collect();
+    let is_of_build = |place: &&PathBuf| names.contains(&module_name(place));
+    let places: Vec<&PathBuf> = kernel.extension_modules().iter().filter(is_of_build).collect();
+    let unknown = places.iter().find_map(|place| {
+        let name = module_name(place);
+        let why = index.flaw(&name, place, kernel)?;
+        // Another extension, or the kernel's package, has an index of its own.
+        let remedy = Some(Remedy::Install { package: package.clone(), target: target.clone() });
+        Some(Finding {
+            kind: Kind::NotIndexed,
+            package: Some(package.to_string()),
+            module: Some(name),
+            why,
+            remedy,
+        })
+    });
+    let flaw = unknown.or_else(|| {
+        let mut flaw = trust?.flaw(session, built, places.iter().map(|place| place.as_path()))?;
+        // Only what is installed is signed without compiling.
+        if let Some(Remedy::Install { package, target }) = flaw.remedy {
+            flaw.remedy = Some(Remedy::BuildAgain { package, target });
         }
+        Some(flaw)
+    });
+    match flaw {
+        Some(flaw) => check.findings.push(flaw),
         None => {
             check.packages += 1;
             check.modules += files.len();
-            check.notes.push(format!("a system extension brings {}", built.id().package));
+            check.notes.push(format!("a system extension brings {package}"));
         }
     }
 }

@@ -141,9 +141,9 @@ pub(crate) fn check(
     }
     check_files(session, &mut check, &snapshot, &kernel, scope.full);
     if is_read_only(&kernel.dir) {
-        let image = session.system.path(EXTENSION);
+        let image = (!is_read_only(session.tree().root())).then(|| session.system.path(EXTENSION));
         for finding in &mut check.findings {
-            finding.remedy = finding.remedy.take().map(|remedy| remedy.by_extension(&image));
+            finding.remedy = finding.remedy.take().and_then(|remedy| remedy.by_extension(image.as_deref()));
         }
     }
     check
@@ -223,7 +223,11 @@ fn check_packages(
                     false => Remedy::InstallAfter { first, package: id.clone(), target: target.clone() },
                 };
                 let off = if is_switched_off(session.system) { SWITCHED_OFF } else { "" };
-                add(kind_of(id), id, format!("it is not built{off}"), Some(remedy));
+                let why = match &step.need {
+                    Need::Rebuild(why) => why.to_string(),
+                    _ => "it is not built".to_owned(),
+                };
+                add(kind_of(id), id, format!("{why}{off}"), Some(remedy));
             }
         }
     }

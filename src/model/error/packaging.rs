@@ -41,6 +41,13 @@ pub(crate) enum PackagingProblem {
         release: KernelRelease,
         dir: PathBuf,
     },
+    /// Two packages have a module of the same place.
+    SamePlace {
+        packages: [PackageId; 2],
+        place: PathBuf,
+    },
+    /// Two architectures of a kernel have the same places.
+    TwoArchitectures,
     /// The kernels have no file system that an image can have.
     NoImageFormat,
     Unwritable {
@@ -56,8 +63,9 @@ impl PackagingProblem {
         match self {
             Self::NotBuilt { .. } | Self::NothingBuilt(_) | Self::NoModules { .. } => 6,
             Self::NoTool { .. } => 2,
+            Self::TwoArchitectures => 2,
             Self::Source(_) => 4,
-            Self::Failed { .. } | Self::NoResult { .. } | Self::NoImageFormat => 7,
+            Self::Failed { .. } | Self::NoResult { .. } | Self::NoImageFormat | Self::SamePlace { .. } => 7,
             Self::Name { .. } => 8,
             Self::Unwritable { .. } => 9,
         }
@@ -95,6 +103,12 @@ impl fmt::Display for PackagingProblem {
                 "the modules of kernel {release} are not here: {} has no modules.dep.\nRun it on the system that the image is for.",
                 dir.display()
             ),
+            Self::SamePlace { packages: [first, second], place } => write!(
+                f,
+                "{first} and {second} both have the module {}.\nTo leave one out: dkms unbuild PACKAGE",
+                place.display()
+            ),
+            Self::TwoArchitectures => f.write_str("one image has one architecture of a kernel."),
             Self::NoImageFormat => f.write_str("the kernels can read neither erofs nor squashfs."),
             Self::Unwritable { path, why } => write!(f, "{} cannot be written: {why}.", path.display()),
             Self::Source(why) => f.write_str(why),
