@@ -32,7 +32,7 @@ KERNEL_EVENTS = preinst postinst prerm header_postinst
 
 SHELL_FILES = $(wildcard kernel-postinst.d/*) .ci/run tests/run \
 	$(wildcard tests/lib/*.sh tests/system/run tests/system/*.sh tests/compat/run tests/compat/*.sh \
-	tests/cases/run tests/bench/run tests/bench/*.sh) \
+	tests/cases/run tests/bench/run tests/foreign/run tests/bench/*.sh) \
 	tests/fixtures/escape.sh tests/lib/need packaging/demo packaging/make-deb packaging/make-dist packaging/make-source \
 	packaging/debian/dkms-autopkgtest packaging/debian/fill-scripts $(wildcard packaging/debian/*.in) $(filter-out %/control,$(wildcard packaging/debian/tests/*)) \
 	$(wildcard src/archive/package/data/*.p*) $(wildcard initramfs-tools/*) packaging/dracut/module-setup.sh packaging/mkinitcpio/dkms packaging/kernel-install/40-dkms.install packaging/arch/dkms-alpm

@@ -4,6 +4,15 @@
 use crate::world::{A, K, World, line};
 use rstest::rstest;
 use std::fs;
+use std::sync::LazyLock;
+
+/// What Debian calls this machine's architecture.
+static DEBIAN_ARCH: LazyLock<&str> = LazyLock::new(|| match A.as_str() {
+    "x86_64" => "amd64",
+    "aarch64" => "arm64",
+    "ppc64le" => "ppc64el",
+    other => other,
+});
 
 /// Kernels whose headers are the same on every machine.
 fn with_headers() -> World {
@@ -86,7 +95,7 @@ fn builds_are_used_by_machines_without_compiler(#[case] options: &[&str], #[case
         world.ok(&["build", "my_mod/1.0_a", "-k", kernel]);
     }
     world.ok(&[&["mkdeb", "my_mod/1.0_a", "--legacy-postinst=0"], options].concat());
-    let arch = if kernels.is_empty() { "all" } else { "amd64" };
+    let arch = if kernels.is_empty() { "all" } else { *DEBIAN_ARCH };
     let file = deb(&world, "deb", &format!("my-mod-dkms_1.0+a_{arch}.deb"));
 
     let client = with_headers();
@@ -127,7 +136,7 @@ fn what_does_not_fit_machine_is_built_there(#[case] changed: &str, #[case] conte
         world.write(&format!("/var/lib/dkms/my_mod/1.0_a/{K}/{}/module/my_mod.ko", *A), "torn");
     }
     world.ok(&["mkdeb", "my_mod/1.0_a"]);
-    let file = deb(&world, "deb", "my-mod-dkms_1.0+a_amd64.deb");
+    let file = deb(&world, "deb", &format!("my-mod-dkms_1.0+a_{}.deb", *DEBIAN_ARCH));
     let client = with_headers();
     said(&client, &format!("/usr/bin/dpkg-deb --extract {file} {}", client.root().display()));
     if !changed.is_empty() {
@@ -147,8 +156,8 @@ fn modules_of_kernel_need_neither_dkms_nor_headers() {
         world.ok(&["build", "my_mod/1.0_a", "-k", kernel]);
     }
     world.ok(&["mkbmdeb", "my_mod/1.0_a"]);
-    let file = deb(&world, "bmdeb", &format!("my-mod-modules-{K}_1.0+a_amd64.deb"));
-    deb(&world, "bmdeb", "my-mod-modules-6.2_1.0+a_amd64.deb");
+    let file = deb(&world, "bmdeb", &format!("my-mod-modules-{K}_1.0+a_{}.deb", *DEBIAN_ARCH));
+    deb(&world, "bmdeb", &format!("my-mod-modules-6.2_1.0+a_{}.deb", *DEBIAN_ARCH));
     let list = said(&world, &format!("dpkg-deb --contents {file}"));
     assert!(list.contains(&format!("./lib/modules/{K}/updates/dkms/my_mod.ko")), "{list}");
     let depends = said(&world, &format!("dpkg-deb --field {file} Depends"));
@@ -172,8 +181,8 @@ fn the_same_inputs_give_the_same_package() {
         world.ok(&["mkdeb", "my_mod/1.0_a"]);
         world.ok(&["mkbmdeb", "my_mod/1.0_a"]);
         let debs = [
-            deb(&world, "deb", "my-mod-dkms_1.0+a_amd64.deb"),
-            deb(&world, "bmdeb", &format!("my-mod-modules-{K}_1.0+a_amd64.deb")),
+            deb(&world, "deb", &format!("my-mod-dkms_1.0+a_{}.deb", *DEBIAN_ARCH)),
+            deb(&world, "bmdeb", &format!("my-mod-modules-{K}_1.0+a_{}.deb", *DEBIAN_ARCH)),
         ];
         debs.map(|file| fs::read(file).unwrap())
     };
@@ -235,10 +244,11 @@ fn a_template_makes_the_package(#[case] dir: &str) {
     );
     world.ok(&["mkdeb", "my_mod/1.0_a"]).says("made_1_all.deb");
     let text = world.read("/var/lib/dkms/my_mod/1.0_a/deb/made_1_all.deb");
-    assert!(
-        text.starts_with("Source: my-mod-dkms\nX: my_mod 1.0_a amd64\nDate: Sat, 01 Jan 2000 00:00:00 +0000"),
-        "{text}"
+    let begin = format!(
+        "Source: my-mod-dkms\nX: my_mod 1.0_a {}\nDate: Sat, 01 Jan 2000 00:00:00 +0000",
+        *DEBIAN_ARCH
     );
+    assert!(text.starts_with(&begin), "{text}");
     assert_eq!(world.read("/var/lib/dkms/my_mod/1.0_a/deb/names.deb"), "my_mod-1.0_a.dkms.tar.gz\n");
 }
 
@@ -286,8 +296,13 @@ fn package_without_its_source_goes_on_without_it() {
         world.dkms(args).exits(4).complains("has no source here, only built modules");
     }
     world.ok(&["mkdeb", "my_mod/1.0_a"]);
-    let list =
-        said(&world, &format!("dpkg-deb --contents {}", deb(&world, "deb", "my-mod-dkms_1.0+a_amd64.deb")));
+    let list = said(
+        &world,
+        &format!(
+            "dpkg-deb --contents {}",
+            deb(&world, "deb", &format!("my-mod-dkms_1.0+a_{}.deb", *DEBIAN_ARCH))
+        ),
+    );
     assert!(!list.contains("usr/src") && list.contains("my_mod-1.0_a.dkms.tar.gz"), "{list}");
 }
 

@@ -1,7 +1,7 @@
 //! Versions that an upgrade of their package replaced are kept, and step in where the new one does not build.
 
 use crate::preflight::{NEXT, arrive};
-use crate::world::{Ended, K, World, line, script};
+use crate::world::{A, Ended, K, World, line, script};
 use rstest::rstest;
 use std::fs;
 
@@ -79,7 +79,8 @@ fn version_before_stays_where_new_one_fails() {
     let ended = upgrade(&world, "1.0", "2.0", FAILS);
     ended.exits(0).complains("m.c:3:1: error: no such thing");
     ended.complains(&format!(
-        "m/2.0 is not installed for kernel {K} (x86_64); m/1.0, which it replaced, stays in use there."
+        "m/2.0 is not installed for kernel {K} ({}); m/1.0, which it replaced, stays in use there.",
+        *A
     ));
     ended.is_silent_about("will not work");
     assert_eq!(world.status(), [line("m/1.0", K, "installed"), "m/2.0: added".to_owned()]);
