@@ -87,7 +87,9 @@ fn version_facts(
         let is_installed = session.tree().installed(&id).is_some();
         return Version::Disabled { why, is_installed };
     }
-    let extending = session.tree().built(&id).filter(|built| is_in_extension(session, built));
+    let has_extension = !session.kernel(&target.release).extension_modules().is_empty();
+    let extending = if has_extension { session.tree().built(&id) } else { None };
+    let extending = extending.filter(|built| is_in_extension(session, built));
     if let Some(built) = extending.filter(|built| is_whole(session, built)) {
         return match staleness(session, &built) {
             Some(why) => stale_version(session, package, target, why, true, force),

@@ -29,7 +29,8 @@ pub(super) fn check_files(
     let mut names = Vec::new();
     for name in snapshot.names() {
         let ids = snapshot.versions(name).into_iter().map(|package| package.build_id(&target));
-        let mut builds = ids.filter_map(|id| session.tree().built(&id));
+        let has_extension = !kernel.extension_modules().is_empty();
+        let mut builds = ids.filter(|_| has_extension).filter_map(|id| session.tree().built(&id));
         // It lies over what is installed.
         if let Some(built) = builds.find(|built| is_in_extension(session, built)) {
             check_extension(session, check, &built, kernel, &index, trust.as_ref());
