@@ -56,7 +56,11 @@ pub(crate) fn mksysext(targets: &Targets, archive: Option<&Path>, session: &Sess
     let snapshot = session.tree().scan(&session.settings.source_tree);
     let mut contents = Vec::new();
     for target in wanted_targets(targets, &snapshot, session, &tools)? {
-        contents.push(Content::choose(target, &snapshot, session, &tools)?);
+        match Content::choose(target.clone(), &snapshot, session, &tools)? {
+            Some(content) => contents.push(content),
+            None if *targets == Targets::AllBuilt => {}
+            None => return Err(tools.fails(PackagingProblem::NothingBuilt(Some(target)))),
+        }
     }
     if contents.is_empty() {
         return Err(tools.fails(PackagingProblem::NothingBuilt(None)));
@@ -166,8 +170,14 @@ struct Content {
 }
 
 impl Content {
-    /// Of each package the version that autoinstall would use, and of those that it does not concern the highest one.
-    fn choose(target: Target, snapshot: &Snapshot, session: &Session<'_>, tools: &Tools<'_>) -> Result<Self> {
+    /// Of each package the version that autoinstall would use, and of those that it does not concern the highest one; `None` where none can
+    /// be used.
+    fn choose(
+        target: Target,
+        snapshot: &Snapshot,
+        session: &Session<'_>,
+        tools: &Tools<'_>,
+    ) -> Result<Option<Self>> {
         let kernel = session.kernel(&target.release);
         let warn = |text: String| session.system.console.warn(text);
         let plan = plan_autoinstall(gather(session, snapshot, &target, &Force::default()));
@@ -200,7 +210,7 @@ impl Content {
             }
         }
         if builds.is_empty() {
-            return Err(tools.fails(PackagingProblem::NothingBuilt(Some(target))));
+            return Ok(None);
         }
         if !is_indexed(&kernel) {
             let problem = PackagingProblem::NoModules { release: target.release, dir: kernel.dir.clone() };
@@ -215,7 +225,7 @@ impl Content {
                 }
             }
         }
-        Ok(Self { target, kernel, builds })
+        Ok(Some(Self { target, kernel, builds }))
     }
 }
 
@@ -244,8 +254,8 @@ fn usable(built: &Built, kernel: &Kernel, session: &Session<'_>) -> Option<Vec<(
     let (package, target) = (&built.id().package, &built.id().target);
     let warn = |text: String| session.system.console.warn(text);
     if !is_whole(session, built) {
-        let again = Remedy::Build { package: package.clone(), target: Some(target.clone()) };
-        warn(format!("The build of {package} is damaged, and not in the image.\nBuild it first: {again}"));
+        let text = format!("The build of {package} is damaged, and not in the image.");
+        warn(format!("{text}\nBuild it first: {}", build(package, target)));
         return None;
     }
     if let Some(why) = staleness(session, built) {

@@ -6,7 +6,7 @@ use crate::build::preparation::{BuildOptions, require_headers};
 use crate::build::resign::sign_if_pending;
 use crate::inspect::extension::is_in_extension;
 use crate::inspect::inputs::{remembered_failure, staleness};
-use crate::inspect::installed::is_intact;
+use crate::inspect::installed::{is_intact, is_whole};
 use crate::inspect::signature::pending_signature;
 use crate::install::install;
 use crate::install::work::InstallOptions;
@@ -211,9 +211,13 @@ pub(crate) fn facts(session: &Session<'_>, id: &BuildId, force: bool) -> BuildFa
     let is_as_wanted = |installed: Installed| {
         is_intact(session, &installed) && pending_signature(session, installed.built()).is_none()
     };
+    let is_idle = session.tree().installed(id).is_none();
+    // What is installed is judged by its files in the kernel.
+    let damage = |built: &Built| (is_idle && !is_whole(session, built)).then_some(Stale::Damaged);
+    let stale = |built: Built| staleness(session, &built).or_else(|| damage(&built));
     BuildFacts {
         state: state(session, id),
-        stale: session.tree().built(id).and_then(|built| staleness(session, &built)),
+        stale: session.tree().built(id).and_then(stale),
         intact: session.tree().installed(id).is_none_or(is_as_wanted),
         force,
     }

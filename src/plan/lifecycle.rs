@@ -71,7 +71,10 @@ pub(crate) enum InstallPlan {
 pub(crate) fn plan_install(build: &BuildId, facts: BuildFacts) -> InstallPlan {
     match facts {
         BuildFacts { state: None, .. } => InstallPlan::BuildThenInstall(None),
-        BuildFacts { stale: Some(why), .. } => InstallPlan::BuildThenInstall(Some(why)),
+        // What is damaged fails with the code that callers know, and says how to build it again.
+        BuildFacts { stale: Some(why), .. } if why != Stale::Damaged => {
+            InstallPlan::BuildThenInstall(Some(why))
+        }
         BuildFacts { state: Some(BuildState::Installed), intact: true, force: false, .. } => {
             InstallPlan::Skip(Skip::AlreadyInstalled(build.clone()))
         }
@@ -91,6 +94,7 @@ mod tests {
     }
 
     const STALE: Option<Stale> = Some(Stale::Source);
+    const DAMAGED: Option<Stale> = Some(Stale::Damaged);
 
     fn facts(state: Option<BuildState>, stale: Option<Stale>, intact: bool, force: bool) -> BuildFacts {
         BuildFacts { state, stale, intact, force }
@@ -104,6 +108,7 @@ mod tests {
     #[case::new(facts(None, None, true, false), InstallPlan::BuildThenInstall(None))]
     #[case::built(facts(Some(BuildState::Built), None, true, false), InstallPlan::Install)]
     #[case::edited(facts(Some(BuildState::Built), STALE, true, false), InstallPlan::BuildThenInstall(STALE))]
+    #[case::damaged_build(facts(Some(BuildState::Built), DAMAGED, true, false), InstallPlan::Install)]
     #[case::up_to_date(facts(Some(BuildState::Installed), None, true, false), installed())]
     #[case::damaged(facts(Some(BuildState::Installed), None, false, false), InstallPlan::Install)]
     #[case::forced(facts(Some(BuildState::Installed), None, true, true), InstallPlan::Install)]
@@ -122,6 +127,7 @@ mod tests {
         BuildPlan::Skip(Skip::AlreadyBuilt(build()))
     )]
     #[case::edited(facts(Some(BuildState::Installed), STALE, true, false), BuildPlan::Build(STALE))]
+    #[case::damaged(facts(Some(BuildState::Built), DAMAGED, true, false), BuildPlan::Build(DAMAGED))]
     #[case::forced(facts(Some(BuildState::Installed), None, true, true), BuildPlan::Build(None))]
     fn build_is_repeated_by_force_or_reason(#[case] facts: BuildFacts, #[case] plan: BuildPlan) {
         assert_eq!(plan_build(&build(), facts), plan);

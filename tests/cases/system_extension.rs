@@ -137,9 +137,35 @@ fn what_extension_brings_is_not_ours_to_change() {
     // The index is another one.
     world.write(&format!("/lib/modules/{K}/modules.dep"), "kernel/fs/ext4.ko:\n");
     unchanged("dkms check").exits(1).says("modules.dep does not know it").says("dkms mksysext");
-    world.write(&format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *A), "");
-    unchanged("dkms mksysext").exits(0).complains("The build of m/1.0 is damaged, and not in the image.");
-    assert!(!Image::new(&world, "dkms.raw").files().iter().any(|file| file.ends_with("/m.ko")));
+}
+
+#[test]
+fn damaged_build_stays_out_until_it_is_built() {
+    let world = machine();
+    let module = format!("/var/lib/dkms/m/1.0/{K}/{}/module/m.ko", *A);
+    let whole = world.read(&module);
+    world.write(&module, "");
+    let in_image = || Image::new(&world, "dkms.raw").files().iter().any(|file| file.ends_with("/m.ko"));
+    let ended = world.ok(&["mksysext"]);
+    ended.complains("The build of m/1.0 is damaged, and not in the image.");
+    assert!(!in_image());
+    let commands: Vec<&str> =
+        ended.stderr.lines().filter_map(|line| line.strip_prefix("Build it first: ")).collect();
+    world.shell(commands.iter().find(|command| command.contains("m/1.0")).unwrap()).exits(0);
+    assert_eq!(world.read(&module), whole);
+    world.ok(&["mksysext"]).is_silent_about("damaged");
+    assert!(in_image());
+}
+
+#[test]
+fn kernels_without_usable_builds_are_passed_over() {
+    let world = machine();
+    world.kernel(OTHER).headers();
+    world.write(&format!("/lib/modules/{OTHER}/modules.dep"), "");
+    world.ok(&["build", "m/1.0", "-k", OTHER]);
+    world.ok(&["disable", "m", "-k", OTHER]);
+    world.ok(&["mksysext"]).says(K).is_silent_about(&format!("{OTHER} ({}): ", *A));
+    world.dkms(&["mksysext", "-k", OTHER]).exits(6);
 }
 
 #[test]
