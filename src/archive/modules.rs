@@ -7,15 +7,13 @@ use crate::system::files;
 use crate::tree::Built;
 use std::path::{Path, PathBuf};
 
-/// Copies the modules of a build to where they go below `dir`, the directory of a kernel's modules; returns their places in it.
-pub(crate) fn place_modules(built: &Built, conf: Option<&PackageConf>, dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut placed = Vec::new();
-    for (file, place) in places(built, conf) {
-        files::create_dirs(dir.join(&place).parent().unwrap_or(dir))?;
-        files::publish_copy(&file, &dir.join(&place), 0o644)?;
-        placed.push(place);
+/// Copies modules to their places below `dir`, the directory of a kernel's modules.
+pub(crate) fn place_modules(places: &[(PathBuf, PathBuf)], dir: &Path) -> Result<()> {
+    for (file, place) in places {
+        files::create_dirs(dir.join(place).parent().unwrap_or(dir))?;
+        files::publish_copy(file, &dir.join(place), 0o644)?;
     }
-    Ok(placed)
+    Ok(())
 }
 
 /// The modules of a build, and where they go below a kernel's directory: as recorded, or as the dkms.conf says.

@@ -3,9 +3,10 @@
 //! An extension is laid over /usr, and of two that have the same file one wins: so also of the indexes that depmod(8) writes. That is
 //! why one extension has the modules of all packages, with an index of them and of the kernel's own.
 
-use crate::archive::modules::places;
+use crate::archive::modules::{place_modules, places};
 use crate::archive::tools::Tools;
 use crate::conf::{EvalContext, Strictness, read_package};
+use crate::inspect::extension::{EXTENSION_DIRS, built_in_extension};
 use crate::inspect::inputs::staleness;
 use crate::inspect::installed::is_whole;
 use crate::inspect::pending::gather;
@@ -15,8 +16,10 @@ use crate::model::module_name::is_module_file;
 use crate::model::package_names::systemd_arch;
 use crate::model::remedy::Remedy;
 use crate::model::text::quote;
-use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, PackagingProblem, Result, Target};
-use crate::plan::autoinstall::{Plan, Satisfied, plan_autoinstall};
+use crate::model::{
+    ArchiveProblem, BuildId, Error, KernelRelease, PackageId, PackageName, PackagingProblem, Result, Target,
+};
+use crate::plan::autoinstall::{Satisfied, plan_autoinstall, unregistered};
 use crate::plan::request::{Force, Targets};
 use crate::session::Session;
 use crate::system::{System, dir, files};
@@ -25,8 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where systemd-sysext(8) looks for images.
-const PLACES: [&str; 3] = ["/etc/extensions", "/run/extensions", "/var/lib/extensions"];
 /// What depmod(8) reads beside modules.
 const READ_BY_DEPMOD: [&str; 4] =
     ["modules.order", "modules.builtin", "modules.builtin.modinfo", "modules.builtin.ranges"];
@@ -66,25 +67,22 @@ pub(crate) fn mksysext(targets: &Targets, archive: Option<&Path>, session: &Sess
         return Err(tools.fails(PackagingProblem::NothingBuilt(None)));
     }
     let work = files::private_dir(&session.settings.tmp_location, "dkms-sysext.")?;
-    let maker =
-        Extension { tools, session, image: work.path().join("image"), index: work.path().join("index") };
+    let maker = Extension::new(tools, session, work.path())?;
     for content in &contents {
         maker.add_kernel(content)?;
     }
     maker.identify(&place.name, contents.iter().map(|content| &content.target))?;
     let file = maker.pack(&contents, work.path())?;
-    files::publish_copy(&file, &place.path, 0o644)
-        .map_err(|e| place.unwritable(&maker.tools, e.to_string()))?;
+    files::publish_copy(&file, &place.path, 0o644).map_err(|e| unwritable(&place.path, e.to_string()))?;
     let console = &session.system.console;
     for Content { target, builds, .. } in &contents {
         let names: Vec<String> = builds.iter().map(|(built, _)| built.id().package.to_string()).collect();
         console.say(format!("{target}: {}", names.join(", ")));
     }
     console.say(format!("\nSystem extension: {}", place.path.display()));
-    let ready = PLACES.iter().any(|dir| place.path.parent() == Some(&session.system.path(dir)));
-    let copy = match ready {
+    let copy = match place.is_ready {
         true => String::new(),
-        false => format!("install -Dm644 -t {} {} && ", PLACES[2], quote(&place.path)),
+        false => format!("install -Dm644 -t {} {} && ", EXTENSION_DIRS[0], quote(&place.path)),
     };
     console.say(format!("To use it: {copy}systemd-sysext refresh"));
     Ok(())
@@ -95,6 +93,8 @@ struct Place {
     path: PathBuf,
     /// What systemd calls the extension: the file's name without `.raw`.
     name: String,
+    /// Whether systemd-sysext(8) looks there.
+    is_ready: bool,
 }
 
 impl Place {
@@ -106,24 +106,26 @@ impl Place {
                 (path.display().to_string(), "systemd-sysext takes only files whose name ends in .raw");
             return Err(tools.fails(PackagingProblem::Name { what: "file name", text, why: why.to_owned() }));
         };
-        let place = Self { path: std::path::absolute(path)?, name: name.to_owned() };
-        let dir = place.path.parent().unwrap_or(&place.path);
-        if PLACES.iter().any(|known| dir == system.path(known)) {
-            files::create_dirs(dir).map_err(|e| place.unwritable(tools, e.to_string()))?;
+        let path = std::path::absolute(path)?;
+        let dir = path.parent().unwrap_or(&path);
+        let is_ready = EXTENSION_DIRS.iter().any(|known| dir == system.path(known));
+        if is_ready {
+            files::create_dirs(dir).map_err(|e| unwritable(&path, e.to_string()))?;
         }
-        if !dir.is_dir() {
-            return Err(place.unwritable(tools, "there is no such directory".to_owned()));
+        let flaw = match () {
+            () if !dir.is_dir() => Some("there is no such directory".to_owned()),
+            () if path.is_dir() => Some("it is a directory".to_owned()),
+            () => files::check_writable(dir).err().map(|e| e.to_string()),
+        };
+        match flaw {
+            Some(why) => Err(unwritable(&path, why)),
+            None => Ok(Self { name: name.to_owned(), is_ready, path }),
         }
-        if place.path.is_dir() {
-            return Err(place.unwritable(tools, "it is a directory".to_owned()));
-        }
-        files::check_writable(dir).map_err(|e| place.unwritable(tools, e.to_string()))?;
-        Ok(place)
     }
+}
 
-    fn unwritable(&self, tools: &Tools<'_>, why: String) -> Error {
-        tools.fails(PackagingProblem::Unwritable { path: self.path.clone(), why })
-    }
+fn unwritable(path: &Path, why: String) -> Error {
+    Error::Archive { path: path.to_owned(), problem: ArchiveProblem::Unwritable(why) }
 }
 
 /// The kernels that are named, or all for which something is built that have modules here. Two architectures of one release have the
@@ -170,8 +172,7 @@ struct Content {
 }
 
 impl Content {
-    /// Of each package the version that autoinstall would use, and of those that it does not concern the highest one; `None` where none can
-    /// be used.
+    /// What can be used of the builds that belong in the image; `None` where that is nothing.
     fn choose(
         target: Target,
         snapshot: &Snapshot,
@@ -179,32 +180,8 @@ impl Content {
         tools: &Tools<'_>,
     ) -> Result<Option<Self>> {
         let kernel = session.kernel(&target.release);
-        let warn = |text: String| session.system.console.warn(text);
-        let plan = plan_autoinstall(gather(session, snapshot, &target, &Force::default()));
-        let mut ids: Vec<PackageId> = Vec::new();
-        for step in &plan.steps {
-            match session.tree().built(&BuildId::new(step.id.clone(), target.clone())) {
-                Some(_) => ids.push(step.id.clone()),
-                None => warn(format!(
-                    "{} is not built for {target}, and not in the image.\nBuild it first: {}",
-                    step.id,
-                    build(&step.id, &target)
-                )),
-            }
-        }
-        for (_, why) in &plan.satisfied {
-            if let Satisfied::Installed(id) | Satisfied::Extended(id) = why {
-                ids.push(id.clone());
-            }
-        }
-        for (id, error) in plan.failed.iter().chain(&plan.broken) {
-            warn(format!("{id} is not in the image: {}", error.in_one_line()));
-        }
-        ids.extend(beside(&plan, snapshot, &target, session));
-        ids.sort();
         let mut builds = Vec::new();
-        for id in ids {
-            let Some(built) = session.tree().built(&BuildId::new(id, target.clone())) else { continue };
+        for built in wanted(&target, snapshot, session) {
             if let Some(places) = usable(&built, &kernel, session) {
                 builds.push((built, places));
             }
@@ -233,20 +210,61 @@ fn build(package: &PackageId, target: &Target) -> Remedy {
     Remedy::Build { package: package.clone(), target: Some(target.clone()) }
 }
 
-/// Packages that are built by hand: autoinstall has nothing to say about them, and they are not disabled.
-fn beside(plan: &Plan, snapshot: &Snapshot, target: &Target, session: &Session<'_>) -> Vec<PackageId> {
-    let ids = plan.steps.iter().map(|step| &step.id).chain(plan.skipped.iter().map(|(id, _)| id));
-    let ids = ids.chain(plan.disabled.iter().map(|(id, _)| id)).chain(plan.declined.iter().map(|(id, _)| id));
-    let ids = ids.chain(plan.failed.iter().map(|(id, _)| id)).chain(plan.blocked.iter().map(|(id, _)| id));
-    let mut known: BTreeSet<&PackageName> = ids.map(|id| &id.name).collect();
-    known.extend(plan.satisfied.iter().map(|(name, _)| name));
-    known.extend(plan.deferred.iter().map(|(id, _)| &id.name));
-    let of_name = |name: &PackageName| {
-        let mut versions = snapshot.versions(name).into_iter();
-        let package = versions.find(|package| package.state(target).is_some())?;
-        session.disabling(&package.id, target).is_none().then(|| package.id.clone())
+/// Of each package the build of the version that autoinstall would use, or has trouble with; of those that do not concern it the
+/// highest one; of those that are disabled what an extension brings now. Warns of what has no build.
+fn wanted(target: &Target, snapshot: &Snapshot, session: &Session<'_>) -> Vec<Built> {
+    let plan = plan_autoinstall(gather(session, snapshot, target, &Force::default()));
+    let id_of = |package: &PackageId| BuildId::new(package.clone(), target.clone());
+    let missing = |package: &PackageId, why: String| {
+        session.system.console.warn(format!("{package} is not in the image: {why}"));
     };
-    snapshot.names().into_iter().filter(|name| !known.contains(name)).filter_map(of_name).collect()
+    let mut builds: BTreeMap<PackageName, Option<Built>> = BTreeMap::new();
+    for step in &plan.steps {
+        let built = session.tree().built(&id_of(&step.id));
+        if built.is_none() {
+            missing(
+                &step.id,
+                format!("it is not built for {target}.\nBuild it first: {}", build(&step.id, target)),
+            );
+        }
+        builds.insert(step.id.name.clone(), built);
+    }
+    for (name, why) in &plan.satisfied {
+        let built = match why {
+            Satisfied::Installed(id) | Satisfied::Extended(id) => session.tree().built(&id_of(id)),
+            Satisfied::Lent | Satisfied::Provided => None,
+        };
+        builds.insert(name.clone(), built);
+    }
+    for (id, _) in &plan.disabled {
+        builds.entry(id.name.clone()).or_insert_with(|| built_in_extension(session, &id_of(id)));
+    }
+    for id in plan.skipped.iter().map(|(id, _)| id).chain(plan.declined.iter().map(|(id, _)| id)) {
+        builds.entry(id.name.clone()).or_insert(None);
+    }
+    // What was built before the trouble began still works.
+    let failed = plan.failed.iter().chain(&plan.broken).map(|(id, error)| (id, error.in_one_line()));
+    let blocked = plan.blocked.iter().map(|(id, why)| (id, why.to_string()));
+    let deferred = plan.deferred.iter().map(|(id, names)| (id, unregistered(names)));
+    for (id, why) in failed.chain(blocked).chain(deferred) {
+        if !builds.contains_key(&id.name) {
+            let built = session.tree().built(&id_of(id));
+            if built.is_none() {
+                missing(id, why);
+            }
+            builds.insert(id.name.clone(), built);
+        }
+    }
+    for name in snapshot.names() {
+        let highest = || {
+            let package =
+                snapshot.versions(name).into_iter().find(|package| package.state(target).is_some())?;
+            let is_disabled = session.disabling(&package.id, target).is_some();
+            session.tree().built(&id_of(&package.id)).filter(|_| !is_disabled)
+        };
+        builds.entry(name.clone()).or_insert_with(highest);
+    }
+    builds.into_values().flatten().collect()
 }
 
 /// Where the modules of a build go, if it can be used; warns of what is wrong with it.
@@ -293,7 +311,15 @@ struct Extension<'a> {
     index: PathBuf,
 }
 
-impl Extension<'_> {
+impl<'a> Extension<'a> {
+    fn new(tools: Tools<'a>, session: &'a Session<'a>, work: &Path) -> Result<Self> {
+        let (image, index) = (work.join("image"), work.join("index"));
+        // kmod looks in either place.
+        files::create_dirs(&index)?;
+        files::make_link(Path::new("usr/lib"), &index.join("lib"))?;
+        Ok(Self { tools, session, image, index })
+    }
+
     /// The modules of a kernel, their index and their list.
     fn add_kernel(&self, content: &Content) -> Result<()> {
         let kernel = &content.kernel;
@@ -301,17 +327,13 @@ impl Extension<'_> {
         let (image, index) = (self.image.join(&modules), self.index.join(&modules));
         self.show_kernel(kernel, &kernel.dir, &index, &[])?;
         let mut placed = Vec::new();
-        for (file, place) in content.builds.iter().flat_map(|(_, places)| places) {
-            let path = image.join(place);
-            files::create_dirs(path.parent().unwrap_or(&image))?;
-            files::publish_copy(file, &path, 0o644)?;
-            link(&path, &index.join(place))?;
-            placed.push(format!("{}\n", place.display()));
+        for (_, places) in &content.builds {
+            place_modules(places, &image)?;
+            for (_, place) in places {
+                link(&image.join(place), &index.join(place))?;
+                placed.push(format!("{}\n", place.display()));
+            }
         }
-        files::make_link(Path::new("usr/lib"), &self.index.join("lib")).or_else(|e| match e.kind() {
-            std::io::ErrorKind::AlreadyExists => Ok(()),
-            _ => Err(e),
-        })?;
         let depmod = self.session.system.command("depmod").args(["-a", "-b"]).arg(&self.index);
         self.tools.run("depmod", depmod.arg(kernel.release.as_str()))?;
         for entry in dir::read(&index)? {

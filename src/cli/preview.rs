@@ -3,7 +3,7 @@
 use crate::inspect::pending::gather;
 use crate::inspect::subject::identify;
 use crate::model::{BuildId, Error, PackageId, PackageName, Result, Target};
-use crate::ops::lifecycle::facts;
+use crate::ops::lifecycle::{facts, facts_for_build};
 use crate::plan::autoinstall::{Need, Plan, plan_autoinstall, unregistered};
 use crate::plan::lifecycle::{BuildPlan, InstallPlan, plan_build, plan_install};
 use crate::plan::request::{Change, Force, Job, PackageQuery, Removal, Subject, Targets};
@@ -100,7 +100,7 @@ pub(crate) fn change(session: &Session<'_>, change: &Change) -> Result<()> {
     let console = &session.system.console;
     match change {
         Change::Build(job) => {
-            each(session, job, |id, force| match plan_build(id, facts(session, id, force)) {
+            each(session, job, |id, force| match plan_build(id, facts_for_build(session, id, force)) {
                 BuildPlan::Skip(skip) => skip.to_string(),
                 BuildPlan::Build(why) => format!("would build {id}{}", reason(why)),
             })

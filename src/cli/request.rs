@@ -211,13 +211,10 @@ impl Checker<'_> {
             }
             A::Mktarball => self.mktarball(targets),
             A::Mksysext => {
-                if let Some(module) = self.args.module.as_ref().filter(|module| !module.is_empty()) {
-                    let version = self.args.version.iter().map(|version| format!("/{version}"));
-                    let package = version.fold(module.clone(), |package, version| package + &version);
-                    let text = format!(
-                        "mksysext takes every package that is built, not {package} alone.\nTo leave one out: dkms unbuild PACKAGE"
-                    );
-                    return Err(Error::Usage { code: 2, text });
+                if self.args.module.is_some() || self.args.version.is_some() {
+                    let text =
+                        "mksysext takes every package that is built.\nTo leave one out: dkms unbuild PACKAGE";
+                    return Err(Error::Usage { code: 2, text: text.into() });
                 }
                 let archive = self.args.archive.clone();
                 Ok(Request::Mksysext { targets: self.packed_targets(targets), archive })

@@ -79,13 +79,9 @@ pub(crate) fn perform(request: &Request, settings: &Settings, system: &System) -
         }
         Request::Mksysext { targets, archive } => {
             let archive = archive.as_deref();
-            match ops::change(settings, system) {
-                Ok(session) => mksysext(targets, archive, &session)?,
-                // It only reads the tree.
-                Err(Error::NotWritable { .. }) => {
-                    mksysext(targets, archive, &Session::look(settings, system))?
-                }
-                Err(error) => return Err(error),
+            match change_if_writable(settings, system)? {
+                Some(session) => mksysext(targets, archive, &session)?,
+                None => mksysext(targets, archive, &Session::look(settings, system))?,
             }
         }
         Request::MakePackage { form, package, conf, targets, content } => {
@@ -134,13 +130,17 @@ fn dry_run(request: &Request, session: &Session<'_>) -> Result<()> {
     }
 }
 
+/// The lock, for what can also go on beside a tree that cannot be written.
+fn change_if_writable<'a>(settings: &'a Settings, system: &'a System) -> Result<Option<WriteSession<'a>>> {
+    match ops::change(settings, system) {
+        Ok(session) => Ok(Some(session)),
+        Err(Error::NotWritable { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn mktarball(packing: &tarball::Packing<'_>, settings: &Settings, system: &System) -> Result<()> {
-    let session = match ops::change(settings, system) {
-        Ok(session) => Some(session),
-        // The tarball may go elsewhere.
-        Err(Error::NotWritable { .. }) => None,
-        Err(error) => return Err(error),
-    };
+    let session = change_if_writable(settings, system)?;
     let writer = session.as_ref().map(|session| &session.writer);
     tarball::mktarball(packing, writer, settings, system)
 }

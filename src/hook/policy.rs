@@ -1,13 +1,12 @@
 //! One policy: what the failure of a package means for the program that triggered its build, and how loudly it is reported.
 
 use crate::conf::{OnFailure, Settings};
-use crate::inspect::extension::EXTENSION;
+use crate::inspect::extension::remedy_for;
 use crate::inspect::known_conf::known_values;
 use crate::model::remedy::Remedy;
 use crate::model::{BuildId, Error, PackageId, Target};
 use crate::session::Session;
 use crate::system::System;
-use crate::system::files::is_read_only;
 use crate::tree::Tree;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -60,15 +59,7 @@ pub(crate) fn loud_block(failures: &[Failure], settings: &Settings, system: &Sys
             let _ = writeln!(text, "    log:    {}", log.display());
         }
         let retry = Remedy::Install { package: failure.id.clone(), target: failure.target.clone() };
-        let modules = settings.install_tree.join(failure.target.release.as_str());
-        let retry = match is_read_only(&modules) {
-            true => {
-                let image = (!is_read_only(&settings.dkms_tree)).then(|| system.path(EXTENSION));
-                retry.by_extension(image.as_deref())
-            }
-            false => Some(retry),
-        };
-        if let Some(retry) = retry {
+        if let Some(retry) = remedy_for(retry, &failure.target.release, settings, system) {
             let _ = writeln!(text, "    retry:  {retry}");
         }
     }

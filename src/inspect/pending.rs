@@ -1,6 +1,6 @@
 //! What is known of every package before autoinstall decides. Reads no dkms.conf of a package that is installed.
 
-use crate::inspect::extension::is_in_extension;
+use crate::inspect::extension::built_in_extension;
 use crate::inspect::inputs::{remembered_failure, staleness};
 use crate::inspect::installed::{is_intact, is_whole};
 use crate::inspect::known_conf::known_conf;
@@ -84,13 +84,10 @@ fn version_facts(
 ) -> Version {
     let id = package.build_id(target);
     if let Some(why) = session.disabling(&package.id, target) {
-        let is_installed = session.tree().installed(&id).is_some();
-        return Version::Disabled { why, is_installed };
+        let is_used = session.tree().installed(&id).is_some() || built_in_extension(session, &id).is_some();
+        return Version::Disabled { why, is_installed: is_used };
     }
-    let has_extension = !session.kernel(&target.release).extension_modules().is_empty();
-    let extending = if has_extension { session.tree().built(&id) } else { None };
-    let extending = extending.filter(|built| is_in_extension(session, built));
-    if let Some(built) = extending.filter(|built| is_whole(session, built)) {
+    if let Some(built) = built_in_extension(session, &id).filter(|built| is_whole(session, built)) {
         return match staleness(session, &built) {
             Some(why) => stale_version(session, package, target, why, true, force),
             None => Version::Extended,

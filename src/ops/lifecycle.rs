@@ -4,7 +4,7 @@ use crate::archive::source::AddOptions;
 use crate::build::build;
 use crate::build::preparation::{BuildOptions, require_headers};
 use crate::build::resign::sign_if_pending;
-use crate::inspect::extension::is_in_extension;
+use crate::inspect::extension::built_in_extension;
 use crate::inspect::inputs::{remembered_failure, staleness};
 use crate::inspect::installed::{is_intact, is_whole};
 use crate::inspect::signature::pending_signature;
@@ -55,7 +55,7 @@ pub(crate) fn build_all(session: &WriteSession<'_>, job: &Job) -> Result<()> {
     let Some(added) = job_package(session, job, true)? else { return Ok(()) };
     for_each_target(session, added.id(), &job.targets, |target| {
         let id = BuildId::new(added.id().clone(), target.clone());
-        match plan_build(&id, facts(session, &id, job.force.force)) {
+        match plan_build(&id, facts_for_build(session, &id, job.force.force)) {
             BuildPlan::Skip(skip) => session.system.console.say(skip.to_string()),
             BuildPlan::Build(why) => {
                 let work = || build_for(session, job, &added, &id, why);
@@ -186,17 +186,6 @@ pub(crate) fn match_kernel(
     failures.result()
 }
 
-/// How far a build has come.
-#[must_use]
-pub(crate) fn state(session: &Session<'_>, id: &BuildId) -> Option<BuildState> {
-    match (session.tree().installed(id), session.tree().built(id)) {
-        (Some(_), _) => Some(BuildState::Installed),
-        (None, Some(built)) if is_in_extension(session, &built) => Some(BuildState::Installed),
-        (None, Some(_)) => Some(BuildState::Built),
-        (None, None) => None,
-    }
-}
-
 /// The package of a job, added once for all its kernels; `None` where there is no kernel to work for. `same_content`: a
 /// directory may be given for a package that was added with what it holds.
 fn job_package(session: &WriteSession<'_>, job: &Job, same_content: bool) -> Result<Option<Added>> {
@@ -208,19 +197,28 @@ fn job_package(session: &WriteSession<'_>, job: &Job, same_content: bool) -> Res
 
 /// What is known before it is decided what to do.
 pub(crate) fn facts(session: &Session<'_>, id: &BuildId, force: bool) -> BuildFacts {
+    let (installed, built) = (session.tree().installed(id), session.tree().built(id));
+    let is_in_use = installed.is_some() || built_in_extension(session, id).is_some();
     let is_as_wanted = |installed: Installed| {
         is_intact(session, &installed) && pending_signature(session, installed.built()).is_none()
     };
-    let is_idle = session.tree().installed(id).is_none();
-    // What is installed is judged by its files in the kernel.
-    let damage = |built: &Built| (is_idle && !is_whole(session, built)).then_some(Stale::Damaged);
-    let stale = |built: Built| staleness(session, &built).or_else(|| damage(&built));
     BuildFacts {
-        state: state(session, id),
-        stale: session.tree().built(id).and_then(stale),
-        intact: session.tree().installed(id).is_none_or(is_as_wanted),
+        state: built.as_ref().map(|_| if is_in_use { BuildState::Installed } else { BuildState::Built }),
+        stale: built.and_then(|built| staleness(session, &built)),
+        intact: installed.is_none_or(is_as_wanted),
         force,
     }
+}
+
+/// The same for a build by name: what is damaged and not in use is made again. An installation of it fails, with the code that
+/// callers know.
+pub(crate) fn facts_for_build(session: &Session<'_>, id: &BuildId, force: bool) -> BuildFacts {
+    let mut facts = facts(session, id, force);
+    if facts.state == Some(BuildState::Built) && facts.stale.is_none() && !force {
+        let is_damaged = session.tree().built(id).is_some_and(|built| !is_whole(session, &built));
+        facts.stale = is_damaged.then_some(Stale::Damaged);
+    }
+    facts
 }
 
 /// Compiles, or takes what was compiled before the kernel came; `why` is why what is built already does not do.

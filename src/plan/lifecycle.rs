@@ -71,10 +71,7 @@ pub(crate) enum InstallPlan {
 pub(crate) fn plan_install(build: &BuildId, facts: BuildFacts) -> InstallPlan {
     match facts {
         BuildFacts { state: None, .. } => InstallPlan::BuildThenInstall(None),
-        // What is damaged fails with the code that callers know, and says how to build it again.
-        BuildFacts { stale: Some(why), .. } if why != Stale::Damaged => {
-            InstallPlan::BuildThenInstall(Some(why))
-        }
+        BuildFacts { stale: Some(why), .. } => InstallPlan::BuildThenInstall(Some(why)),
         BuildFacts { state: Some(BuildState::Installed), intact: true, force: false, .. } => {
             InstallPlan::Skip(Skip::AlreadyInstalled(build.clone()))
         }
@@ -108,7 +105,6 @@ mod tests {
     #[case::new(facts(None, None, true, false), InstallPlan::BuildThenInstall(None))]
     #[case::built(facts(Some(BuildState::Built), None, true, false), InstallPlan::Install)]
     #[case::edited(facts(Some(BuildState::Built), STALE, true, false), InstallPlan::BuildThenInstall(STALE))]
-    #[case::damaged_build(facts(Some(BuildState::Built), DAMAGED, true, false), InstallPlan::Install)]
     #[case::up_to_date(facts(Some(BuildState::Installed), None, true, false), installed())]
     #[case::damaged(facts(Some(BuildState::Installed), None, false, false), InstallPlan::Install)]
     #[case::forced(facts(Some(BuildState::Installed), None, true, true), InstallPlan::Install)]

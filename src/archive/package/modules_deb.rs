@@ -1,6 +1,6 @@
 //! mkbmdeb: for each kernel a Debian package that holds its modules, and needs neither dkms nor headers nor a compiler.
 
-use crate::archive::modules::place_modules;
+use crate::archive::modules::{place_modules, places};
 use crate::archive::package::PackageBuilder;
 use crate::archive::package::deb::Staged;
 use crate::archive::package::template::filled;
@@ -45,8 +45,8 @@ impl PackageBuilder<'_> {
     /// The modules of a kernel where they go, below `root`.
     pub(crate) fn place_modules(&self, target: &Target, root: &Path) -> Result<Vec<PathBuf>> {
         let dir = Path::new("lib/modules").join(target.release.as_str());
-        let placed =
-            place_modules(&self.built(target)?, Some(&self.package_conf(target)?), &root.join(&dir))?;
-        Ok(placed.into_iter().map(|place| dir.join(place)).collect())
+        let places = places(&self.built(target)?, Some(&self.package_conf(target)?));
+        place_modules(&places, &root.join(&dir))?;
+        Ok(places.into_iter().map(|(_, place)| dir.join(place)).collect())
     }
 }

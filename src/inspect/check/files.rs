@@ -4,7 +4,7 @@ use super::image::check_image;
 use super::index::Index;
 use super::trust::Trust;
 use super::{Finding, KernelCheck, Kind};
-use crate::inspect::extension::is_in_extension;
+use crate::inspect::extension::built_in_extension;
 use crate::inspect::installed::suspects;
 use crate::inspect::owner::{InstalledPath, Owner, built_file, owner};
 use crate::kernel::Kernel;
@@ -28,11 +28,9 @@ pub(super) fn check_files(
     let trust = Trust::read(session, kernel);
     let mut names = Vec::new();
     for name in snapshot.names() {
-        let ids = snapshot.versions(name).into_iter().map(|package| package.build_id(&target));
-        let has_extension = !kernel.extension_modules().is_empty();
-        let mut builds = ids.filter(|_| has_extension).filter_map(|id| session.tree().built(&id));
+        let mut ids = snapshot.versions(name).into_iter().map(|package| package.build_id(&target));
         // It lies over what is installed.
-        if let Some(built) = builds.find(|built| is_in_extension(session, built)) {
+        if let Some(built) = ids.find_map(|id| built_in_extension(session, &id)) {
             check_extension(session, check, &built, kernel, &index, trust.as_ref());
             continue;
         }

@@ -10,7 +10,7 @@ pub(crate) use boot::Kernels;
 #[cfg(any(test, fuzzing))]
 pub(crate) use index::parse_modules_dep;
 
-use crate::inspect::extension::EXTENSION;
+use crate::inspect::extension::remedy_for;
 use crate::inspect::pending::{gather, is_switched_off};
 use crate::kernel::{Kernel, header_package};
 use crate::model::remedy::Remedy;
@@ -19,7 +19,6 @@ use crate::plan::autoinstall::{Blocked, Need, Plan, plan_autoinstall, unregister
 use crate::plan::request::{Force, PackageQuery};
 use crate::session::Session;
 use crate::system::dir;
-use crate::system::files::is_read_only;
 use crate::tree::Snapshot;
 use boot::check_lost;
 use files::check_files;
@@ -140,11 +139,10 @@ pub(crate) fn check(
         check.findings.retain(|finding| finding.package.as_deref().is_some_and(|id| wanted.is_text(id)));
     }
     check_files(session, &mut check, &snapshot, &kernel, scope.full);
-    if is_read_only(&kernel.dir) {
-        let image = (!is_read_only(session.tree().root())).then(|| session.system.path(EXTENSION));
-        for finding in &mut check.findings {
-            finding.remedy = finding.remedy.take().and_then(|remedy| remedy.by_extension(image.as_deref()));
-        }
+    for finding in &mut check.findings {
+        let remedy = finding.remedy.take();
+        finding.remedy =
+            remedy.and_then(|remedy| remedy_for(remedy, &target.release, session.settings, session.system));
     }
     check
 }

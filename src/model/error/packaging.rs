@@ -9,51 +9,25 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PackagingProblem {
     /// Nothing is built, for that kernel or for any.
-    NotBuilt {
-        package: PackageId,
-        target: Option<Target>,
-    },
+    NotBuilt { package: PackageId, target: Option<Target> },
     /// A program of the distribution is not installed.
-    NoTool {
-        program: &'static str,
-        package: &'static str,
-    },
+    NoTool { program: &'static str, package: &'static str },
     /// The package's name or version has no counterpart there.
-    Name {
-        what: &'static str,
-        text: String,
-        why: String,
-    },
+    Name { what: &'static str, text: String, why: String },
     /// A program failed; its last words.
-    Failed {
-        program: String,
-        status: String,
-        said: String,
-    },
+    Failed { program: String, status: String, said: String },
     /// A template made no package.
-    NoResult {
-        template: String,
-    },
+    NoResult { template: String },
     /// No package is built, for that kernel or for any.
     NothingBuilt(Option<Target>),
     /// The kernel whose modules are asked for has none of its own here.
-    NoModules {
-        release: KernelRelease,
-        dir: PathBuf,
-    },
+    NoModules { release: KernelRelease, dir: PathBuf },
     /// Two packages have a module of the same place.
-    SamePlace {
-        packages: [PackageId; 2],
-        place: PathBuf,
-    },
+    SamePlace { packages: [PackageId; 2], place: PathBuf },
     /// Two architectures of a kernel have the same places.
     TwoArchitectures,
     /// The kernels have no file system that an image can have.
     NoImageFormat,
-    Unwritable {
-        path: PathBuf,
-        why: String,
-    },
     /// The source cannot be packed.
     Source(String),
 }
@@ -62,12 +36,10 @@ impl PackagingProblem {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NotBuilt { .. } | Self::NothingBuilt(_) | Self::NoModules { .. } => 6,
-            Self::NoTool { .. } => 2,
-            Self::TwoArchitectures => 2,
+            Self::NoTool { .. } | Self::TwoArchitectures => 2,
             Self::Source(_) => 4,
             Self::Failed { .. } | Self::NoResult { .. } | Self::NoImageFormat | Self::SamePlace { .. } => 7,
             Self::Name { .. } => 8,
-            Self::Unwritable { .. } => 9,
         }
     }
 }
@@ -110,7 +82,6 @@ impl fmt::Display for PackagingProblem {
             ),
             Self::TwoArchitectures => f.write_str("one image has one architecture of a kernel."),
             Self::NoImageFormat => f.write_str("the kernels can read neither erofs nor squashfs."),
-            Self::Unwritable { path, why } => write!(f, "{} cannot be written: {why}.", path.display()),
             Self::Source(why) => f.write_str(why),
         }
     }

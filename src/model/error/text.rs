@@ -291,12 +291,15 @@ impl fmt::Display for Error {
                 path.display(),
                 Remedy::BuildAgain { package: build.package.clone(), target: build.target.clone() }
             ),
-            Self::InstallFailed { path, why } if why.contains(READ_ONLY) => write!(
-                f,
-                "Could not install {}: {why}\nA system extension brings modules to such a system: dkms help mksysext",
-                path.display()
-            ),
-            Self::InstallFailed { path, why } => write!(f, "Could not install {}: {why}", path.display()),
+            Self::InstallFailed { path, why } => {
+                write!(f, "Could not install {}: {why}", path.display())?;
+                match why.contains(READ_ONLY) {
+                    true => f.write_str(
+                        "\nA system extension brings modules to such a system: dkms help mksysext",
+                    ),
+                    false => Ok(()),
+                }
+            }
             Self::NothingInstalled { build, refused } => {
                 write!(
                     f,
