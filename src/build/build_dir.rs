@@ -171,6 +171,17 @@ impl<'a> BuildDir<'a> {
         self.confinement.is_some()
     }
 
+    /// Whether programs of the package can write anything in one of these directories.
+    #[must_use]
+    pub(crate) fn can_write_in(&self, dirs: &[PathBuf]) -> bool {
+        match &self.confinement {
+            Some((outline, sandbox)) if sandbox.walls.has(Wall::Files) => {
+                dirs.iter().any(|dir| outline.can_write_in(dir))
+            }
+            _ => true,
+        }
+    }
+
     /// A program of the package, where it belongs.
     #[must_use]
     pub(crate) fn place(&self, command: Command) -> Command {

@@ -97,12 +97,6 @@ pub(crate) fn build(
     drop(shown);
     let walls = place.isolation();
     let is_interrupted = matches!(result, Err(Error::Interrupted { .. }));
-    // The directory of a failed build stays for its author; an interrupted one tells nothing.
-    let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
-    if let Err(error) = tidied {
-        session.system.console.warn(format!("{id}: {error}"));
-        under_way.keep();
-    }
     if preparation.conf.needed_bash && options.conf.is_none() && !writes_source {
         remember_conf(session, id, &preparation.conf, preparation.inputs.clone());
     }
@@ -112,7 +106,14 @@ pub(crate) fn build(
         inputs.source = Fingerprint::take(&source_paths(session, id)).unwrap_or_default();
     }
     if let Some(inputs) = &mut inputs {
-        Surroundings::look(session, &id.target.release, preparation.toolchain.cc.as_deref()).note(inputs);
+        let (release, cc) = (&id.target.release, preparation.toolchain.cc.as_deref());
+        Surroundings::look(session, release, cc, |dirs| place.can_write_in(dirs)).note(inputs);
+    }
+    // The directory of a failed build stays for its author; an interrupted one tells nothing.
+    let tidied = if result.is_ok() || is_interrupted { place.clean() } else { place.leave_failed() };
+    if let Err(error) = tidied {
+        session.system.console.warn(format!("{id}: {error}"));
+        under_way.keep();
     }
     let failed_before = session.tree().failure(id).is_some();
     remember(session, id, inputs, result.as_ref().err(), began.elapsed(), walls);

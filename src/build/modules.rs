@@ -33,7 +33,8 @@ pub(crate) fn collect_modules(
     let (release, cc) = (&place.id.target.release, preparation.toolchain.cc.as_deref());
     std::thread::scope(|scope| {
         // Meanwhile programs strip, sign and compress.
-        let surroundings = scope.spawn(|| Surroundings::look(session, release, cc));
+        let surroundings =
+            scope.spawn(|| Surroundings::look(session, release, cc, |dirs| place.can_write_in(dirs)));
         let mut record = stage_modules(session, place, preparation)?;
         if let Some(inputs) = &mut record.inputs {
             surroundings.join().unwrap_or_default().note(inputs);

@@ -1,7 +1,7 @@
 //! What a build is made from: recorded with it, and compared before anything is built again.
 
 use crate::conf::{EvalContext, override_names};
-use crate::kernel::{Kernel, headers_digest};
+use crate::kernel::{HeadersPrint, Kernel, header_dirs, headers_print};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, Target};
 use crate::plan::autoinstall::Stale;
 use crate::session::Session;
@@ -28,27 +28,52 @@ pub(crate) fn inputs(session: &Session<'_>, id: &BuildId) -> io::Result<Inputs> 
         compiler: compiler(&kernel),
         compiler_file: None,
         headers: None,
+        header_sizes: None,
         dependencies: BTreeMap::new(),
     })
 }
 
-/// The kernel's headers as they are, looked at once in a run.
-fn headers(session: &Session<'_>, kernel: &Kernel) -> Option<String> {
+/// The kernel's headers as they are, looked at once in a run. Where something else changes them later in the run, what is
+/// built from then on counts as built with the earlier ones, and is built again by the next run.
+fn headers(session: &Session<'_>, kernel: &Kernel) -> Option<HeadersPrint> {
     let mut known = session.headers.lock().unwrap_or_else(PoisonError::into_inner);
-    known.entry(kernel.build_dir.clone()).or_insert_with(|| headers_digest(kernel)).clone()
+    known.entry(kernel.build_dir.clone()).or_insert_with(|| headers_print(kernel)).clone()
 }
 
-/// What is known after a build: the compiler that it used, and the headers as it left them, for some packages' scripts
-/// prepare them.
+/// Whether the headers are those that a build was made with, as far as this is known.
+fn has_same_headers(session: &Session<'_>, inputs: &Inputs, kernel: &Kernel) -> bool {
+    let Some(then) = &inputs.headers else { return true };
+    headers(session, kernel).is_some_and(|now| now.is_as(then, inputs.header_sizes.as_deref()))
+}
+
+/// The same after programs of a package that may have changed them: some packages' scripts prepare headers.
+fn headers_anew(session: &Session<'_>, kernel: &Kernel) -> Option<HeadersPrint> {
+    let headers = headers_print(kernel);
+    let mut known = session.headers.lock().unwrap_or_else(PoisonError::into_inner);
+    known.insert(kernel.build_dir.clone(), headers.clone());
+    headers
+}
+
+/// What is known after a build: the compiler that it used, and the headers as it left them.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
-    headers: Option<String>,
+    headers: Option<HeadersPrint>,
     compiler: Option<UsedFile>,
 }
 
 impl Surroundings {
-    pub(crate) fn look(session: &Session<'_>, release: &KernelRelease, cc: Option<&str>) -> Self {
-        let headers = headers_digest(&session.kernel(release));
+    /// `can_write_in` tells whether the package's programs could write in one of some directories.
+    pub(crate) fn look(
+        session: &Session<'_>,
+        release: &KernelRelease,
+        cc: Option<&str>,
+        can_write_in: impl Fn(&[PathBuf]) -> bool,
+    ) -> Self {
+        let kernel = session.kernel(release);
+        let headers = match can_write_in(&header_dirs(&kernel)) {
+            true => headers_anew(session, &kernel),
+            false => headers(session, &kernel),
+        };
         let compiler = session.system.program(cc.unwrap_or("gcc"));
         let mut known = session.compilers.lock().unwrap_or_else(PoisonError::into_inner);
         let compiler = compiler
@@ -58,7 +83,8 @@ impl Surroundings {
 
     /// Adds them to the inputs of the build.
     pub(crate) fn note(self, inputs: &mut Inputs) {
-        inputs.headers = self.headers;
+        inputs.headers = self.headers.as_ref().map(|headers| headers.stat.clone());
+        inputs.header_sizes = self.headers.map(|headers| headers.sizes);
         inputs.compiler_file = self.compiler;
     }
 }
@@ -114,7 +140,7 @@ pub(crate) fn is_certainly_current(session: &Session<'_>, built: &Built) -> bool
     inputs.kernel_files == kernel_files(&kernel)
         && inputs.kernel_files.iter().all(|file| file.is_file())
         && inputs.headers.is_some()
-        && inputs.headers == headers(session, &kernel)
+        && has_same_headers(session, &inputs, &kernel)
         && inputs.compiler_file.is_some_and(|compiler| is_found_by_name(session, &compiler.path))
         && has_sources(&session.tree().source(&built.id().package))
         && staleness(session, built).is_none()
@@ -171,7 +197,7 @@ fn compare(
         if differs(&mut inputs.kernel, &files, rewritten)? {
             return Ok(Some(Stale::Kernel));
         }
-        if same_headers && inputs.headers.is_some() && inputs.headers != headers(session, kernel) {
+        if same_headers && !has_same_headers(session, inputs, kernel) {
             return Ok(Some(Stale::Kernel));
         }
     }

@@ -24,16 +24,40 @@ const WRITTEN_ANEW: [&str; 5] = [
 const MOST: usize = 200_000;
 const MOST_THREADS: usize = 4;
 
-/// Digest of names, sizes and times of the headers that modules are compiled with: those of the kernel's architecture, in its
-/// build directory and in the source directory that this refers to. Times count in seconds, as packages and archives keep them.
-///
-/// `None` if there are none.
+/// The build directory and the source directory that it refers to, by their real names.
 #[must_use]
-pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
-    let arches = arches(&kernel.build_dir);
+pub(crate) fn header_dirs(kernel: &Kernel) -> Vec<PathBuf> {
     let dirs = [kernel.build_dir.clone(), kernel.build_dir.join("source"), kernel.dir.join("source")];
     let mut dirs: Vec<PathBuf> = dirs.iter().filter_map(|dir| fs_err::canonicalize(dir).ok()).collect();
     dirs.dedup();
+    dirs
+}
+
+/// What headers were at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeadersPrint {
+    /// Digest of names, sizes and times. Times count in seconds, as packages and archives keep them.
+    pub stat: String,
+    /// The same without times.
+    pub sizes: String,
+    /// Whether there are times: ostree gives every file 0, and Nix 1.
+    pub has_times: bool,
+}
+
+impl HeadersPrint {
+    /// Whether they are those that had this `stat`, and these `sizes` where that is known.
+    #[must_use]
+    pub(crate) fn is_as(&self, stat: &str, sizes: Option<&str>) -> bool {
+        if self.has_times { self.stat == stat } else { sizes.is_none_or(|sizes| self.sizes == sizes) }
+    }
+}
+
+/// The headers that modules are compiled with: those of the kernel's architecture, in its build directory and in the source
+/// directory that this refers to. `None` if there are none.
+#[must_use]
+pub(crate) fn headers_print(kernel: &Kernel) -> Option<HeadersPrint> {
+    let arches = arches(&kernel.build_dir);
+    let dirs = header_dirs(kernel);
     let includes = dirs.iter().flat_map(|dir| {
         let of_arches = arches.iter().map(|arch| dir.join("arch").join(arch).join("include"));
         std::iter::once(dir.join("include")).chain(of_arches)
@@ -42,7 +66,7 @@ pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
     // The directories differ in size: threads take the next one instead of an equal share.
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_THREADS);
-    let mut digests: Vec<(usize, [u8; 32])> = std::thread::scope(|scope| {
+    let mut digests: Vec<(usize, PartDigest)> = std::thread::scope(|scope| {
         let work = || {
             let mut done = Vec::new();
             loop {
@@ -56,15 +80,20 @@ pub(crate) fn headers_digest(kernel: &Kernel) -> Option<String> {
         others.into_iter().filter_map(|other| other.join().ok()).flatten().chain(own).collect()
     });
     // Threads finish in any order; the digest must not depend on it.
-    digests.sort_unstable();
+    digests.sort_unstable_by_key(|(at, _)| *at);
+    (!digests.is_empty()).then(|| HeadersPrint {
+        stat: combined(digests.iter().map(|(at, digest)| (*at, &digest.stat))),
+        sizes: combined(digests.iter().map(|(at, digest)| (*at, &digest.sizes))),
+        has_times: digests.iter().any(|(_, digest)| digest.has_times),
+    })
+}
+
+fn combined<'a>(digests: impl Iterator<Item = (usize, &'a [u8; 32])>) -> String {
     let hash = digests
-        .iter()
         .fold(Sha256::new(), |hash, (at, digest)| hash.chain_update(at.to_le_bytes()).chain_update(digest));
-    (!digests.is_empty()).then(|| {
-        hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
     })
 }
 
@@ -88,16 +117,34 @@ fn parts(include: &Path) -> Vec<HeaderPart> {
         .collect()
 }
 
+struct PartDigest {
+    stat: [u8; 32],
+    sizes: [u8; 32],
+    has_times: bool,
+}
+
 impl HeaderPart {
     /// `None` where there is no file.
-    fn digest(&self) -> Option<[u8; 32]> {
-        let mut walk = Walk { hash: Sha256::new(), seen: HashSet::new(), files: 0, is_deep: self.is_deep };
+    fn digest(&self) -> Option<PartDigest> {
+        let mut walk = Walk {
+            stat: Sha256::new(),
+            sizes: Sha256::new(),
+            has_times: false,
+            seen: HashSet::new(),
+            files: 0,
+            is_deep: self.is_deep,
+        };
         let mut below = self.below.clone();
-        walk.hash.update(below.as_os_str().as_bytes());
+        walk.update(below.as_os_str().as_bytes());
         if !is_written_anew(&below) {
             walk.dir(&self.dir, &mut below);
         }
-        (walk.files > 0).then(|| walk.hash.finalize().into())
+        let Walk { stat, sizes, has_times, .. } = walk;
+        (walk.files > 0).then(|| PartDigest {
+            stat: stat.finalize().into(),
+            sizes: sizes.finalize().into(),
+            has_times,
+        })
     }
 }
 
@@ -117,7 +164,9 @@ fn arches(build_dir: &Path) -> Vec<std::ffi::OsString> {
 }
 
 struct Walk {
-    hash: Sha256,
+    stat: Sha256,
+    sizes: Sha256,
+    has_times: bool,
     /// Device and inode of each directory: some distributions put one kernel's headers together with links.
     seen: HashSet<(u64, u64)>,
     files: usize,
@@ -125,6 +174,11 @@ struct Walk {
 }
 
 impl Walk {
+    fn update(&mut self, bytes: &[u8]) {
+        self.stat.update(bytes);
+        self.sizes.update(bytes);
+    }
+
     /// `below` is the directory's place in its `include`.
     fn dir(&mut self, dir: &Path, below: &mut PathBuf) {
         let Ok(data) = std::fs::metadata(dir) else { return };
@@ -150,20 +204,22 @@ impl Walk {
         }
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let data = if is_link { std::fs::metadata(entry.path()) } else { entry.metadata() };
-        self.hash.update(below.as_os_str().as_bytes());
+        self.update(below.as_os_str().as_bytes());
         match data {
             Ok(data) if data.is_dir() && !self.is_deep => {}
             Ok(data) if data.is_dir() => self.dir(&entry.path(), below),
             Ok(data) => self.file(&data),
-            Err(_) => self.hash.update(b"\0-"),
+            Err(_) => self.update(b"\0-"),
         }
     }
 
     fn file(&mut self, data: &Metadata) {
         self.files += 1;
-        self.hash.update(b"\0");
-        self.hash.update(data.size().to_le_bytes());
-        self.hash.update(data.mtime().to_le_bytes());
+        self.update(b"\0");
+        self.update(&data.size().to_le_bytes());
+        self.stat.update(data.mtime().to_le_bytes());
+        // ostree makes empty files on each machine.
+        self.has_times |= data.size() > 0 && !(0..=1).contains(&data.mtime());
     }
 }
 
@@ -203,9 +259,13 @@ mod tests {
             std::fs::write(path, "old").unwrap();
         }
 
-        fn digest(&self) -> Option<String> {
+        fn print(&self) -> Option<HeadersPrint> {
             let release = KernelRelease::new("k").unwrap();
-            headers_digest(&Kernel::new(release, self.0.path(), Path::new("/boot"), None, None))
+            headers_print(&Kernel::new(release, self.0.path(), Path::new("/boot"), None, None))
+        }
+
+        fn digest(&self) -> Option<String> {
+            self.print().map(|print| print.stat)
         }
     }
 
@@ -244,5 +304,34 @@ mod tests {
         std::fs::remove_dir_all(headers.0.path().join("k/build")).unwrap();
         std::fs::remove_dir_all(headers.0.path().join("common")).unwrap();
         assert_eq!(headers.digest(), None);
+    }
+
+    #[rstest]
+    #[case::ostree(0, 0, true)]
+    #[case::nix(1, 1, true)]
+    #[case::some(0, 1_700_000_000, false)]
+    fn where_no_file_has_a_time_sizes_count(#[case] most: u64, #[case] last: u64, #[case] timeless: bool) {
+        let headers = Headers::new();
+        let before = headers.print().unwrap();
+        let is_as = |now: &HeadersPrint| now.is_as(&before.stat, Some(&before.sizes));
+        assert!(before.has_times && is_as(&before));
+        let files = ["k", "common", "elsewhere"].map(|dir| files(&headers.0.path().join(dir))).concat();
+        let drm = headers.0.path().join("elsewhere/drm.h");
+        for (file, seconds) in files.iter().map(|file| (file, most)).chain([(&drm, last)]) {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            std::fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+        }
+        let now = headers.print().unwrap();
+        assert_eq!((is_as(&now), now.is_as(&before.stat, None)), (timeless, timeless));
+        std::fs::write(&drm, "another length").unwrap();
+        std::fs::File::open(&drm).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(!is_as(&headers.print().unwrap()));
+    }
+
+    fn files(dir: &Path) -> Vec<PathBuf> {
+        let entries = dir::entries(dir).into_iter().map(|entry| entry.path());
+        let below = entries
+            .flat_map(|path| if path.is_dir() && !path.is_symlink() { files(&path) } else { vec![path] });
+        below.filter(|path| path.is_file()).collect()
     }
 }

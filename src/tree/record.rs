@@ -118,9 +118,12 @@ pub(crate) struct Inputs {
     /// The compiler that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiler_file: Option<UsedFile>,
-    /// [`crate::kernel::headers_digest`], where it was taken.
+    /// `stat` of [`crate::kernel::HeadersPrint`], where it was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<String>,
+    /// Its `sizes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_sizes: Option<String>,
     /// Packages that it was built with, each with the digest of the symbols that it exported.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dependencies: BTreeMap<String, Option<String>>,
@@ -189,6 +192,7 @@ impl BuildRecord {
             }
             inputs.kernel_files.clear();
             inputs.headers = None;
+            inputs.header_sizes = None;
             inputs.compiler_file = None;
         }
         // Another machine has other keys.

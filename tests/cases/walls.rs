@@ -197,6 +197,61 @@ fn administrator_adds_what_builds_may_write() {
     assert!(world.has("/var/cache/compiler/made"));
 }
 
+/// Headers that are compared, and that each run looks at because of `other`; the directory of one.
+fn add_header(world: &World) -> String {
+    let build = format!("/lib/modules/{K}/build");
+    world.kernel(K).headers().config("CONFIG_CC_VERSION_TEXT=\"gcc 12\"\nCONFIG_MODULES=y\n");
+    world.write(&format!("{build}/Module.symvers"), "");
+    world.write(&format!("{build}/include/generated/first.h"), "");
+    world.ok(&["build", "--force", "other/1.0"]);
+    format!("{build}/include/generated")
+}
+
+/// What is looked at once in a run is looked at again after a build that may have changed it.
+#[rstest]
+#[case::above("/lib/modules")]
+#[case::themselves("/lib/modules/6.1.0-1-amd64/build")]
+#[case::below("/lib/modules/6.1.0-1-amd64/build/include/generated")]
+fn build_that_prepares_headers_is_made_once(#[case] open: &str) {
+    let Some(world) = walled("strict") else { return };
+    let generated = add_header(&world);
+    fs::set_permissions(world.path(&generated), fs::Permissions::from_mode(0o777)).unwrap();
+    let prepared = world.path(format!("{generated}/prepared.h"));
+    world.package("prepares", "1.0").recipe(&format!("echo x >> {} || exit 2", prepared.display()));
+    world.write("/etc/dkms/prepares.conf", format!("build_paths=\"{}\"\n", world.path(open).display()));
+    world.ok(&["add", "prepares/1.0"]);
+    for _ in 0..2 {
+        world.ok(&["autoinstall"]);
+        assert_eq!(fs::read_to_string(&prepared).unwrap(), "x\n");
+    }
+}
+
+/// A build that cannot write headers counts as made with those that the run found.
+#[test]
+fn headers_that_change_meanwhile_are_noticed() {
+    let Some(world) = walled("strict") else { return };
+    let header = add_header(&world) + "/first.h";
+    let (begun, go_on) = (world.path("/usr/src/begun"), world.path("/usr/src/go_on"));
+    fs::create_dir_all(&begun).unwrap();
+    fs::set_permissions(&begun, fs::Permissions::from_mode(0o777)).unwrap();
+    world.package("slow", "1.0").recipe(&format!(
+        "touch {}/here; while ! test -e {}; do sleep 0.02; done",
+        begun.display(),
+        go_on.display()
+    ));
+    world.write("/etc/dkms/slow.conf", format!("build_paths=\"{}\"\n", begun.display()));
+    world.ok(&["add", "slow/1.0"]);
+    let running = world.start(&["autoinstall"]);
+    wait_until("the build has begun", || begun.join("here").exists());
+    world.write(&header, "#define NEW 1\n");
+    world.write("/usr/src/go_on", "");
+    running.wait().exits(0);
+    world
+        .ok(&["autoinstall"])
+        .complains("slow/1.0 for kernel 6.1.0-1-amd64 (x86_64) is rebuilt: the kernel's headers");
+    world.ok(&["autoinstall"]).is_silent_about("is rebuilt");
+}
+
 #[test]
 fn unknown_rule_is_named_and_the_default_holds() {
     let Some(world) = walled("none") else { return };

@@ -72,6 +72,15 @@ impl Outline {
         self.write(there.map(Bind::in_place))
     }
 
+    /// Whether programs can write anything in a directory, which is given by its real name.
+    #[must_use]
+    pub(crate) fn can_write_in(&self, dir: &Path) -> bool {
+        self.writable.iter().any(|bind| {
+            let writable = fs_err::canonicalize(&bind.onto).unwrap_or_else(|_| bind.onto.clone());
+            writable.starts_with(dir) || dir.starts_with(&writable)
+        })
+    }
+
     #[must_use]
     pub(crate) fn scratch(mut self, dir: PathBuf) -> Self {
         self.scratch = Scratch::Dir(dir);
