@@ -147,21 +147,27 @@ pub(crate) fn publish_dir(staged: &Path, path: &Path) -> io::Result<Option<PathB
     Ok(replaced)
 }
 
-/// For file systems that cannot exchange two names, and overlays whose lower layer has the old directory. Between the
-/// two steps the name is missing.
+/// For file systems that cannot exchange two names, and overlays ([`move_dir`]). Between the two steps the name is missing.
 fn exchange_in_steps(staged: &Path, path: &Path) -> io::Result<PathBuf> {
     let mut aside = staged.as_os_str().to_owned();
     aside.push(".old");
     let aside = PathBuf::from(aside);
-    if std::fs::rename(path, &aside).is_err() {
-        copy_tree(path, &aside)?;
-        remove_tree(path)?;
-    }
+    move_dir(path, &aside)?;
     if let Err(error) = fs_err::rename(staged, path) {
         fs_err::rename(&aside, path)?;
         return Err(error);
     }
     Ok(aside)
+}
+
+/// Gives a directory another name. An overlay does not rename what its lower layer has, as the layers of container images do: there it
+/// is copied, and deleted.
+pub(crate) fn move_dir(from: &Path, to: &Path) -> io::Result<()> {
+    if std::fs::rename(from, to).is_err() {
+        copy_tree(from, to)?;
+        remove_tree(from)?;
+    }
+    Ok(())
 }
 
 fn sync_tree(dir: &Path) -> io::Result<()> {

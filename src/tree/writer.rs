@@ -11,6 +11,7 @@ use crate::model::{Arch, BuildId, Error, KernelRelease, PackageId, Result, Targe
 use crate::system::dir;
 use crate::system::lock::Lock;
 use crate::system::{RpmTransaction, System, files};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Writes the tree. Each change takes the proof of the state before and returns that of the state after.
@@ -298,7 +299,11 @@ impl Writer {
         if out.symlink_metadata().is_ok() {
             // Aside first: a run that is killed leaves a build, or none, and nothing that looks like half of one.
             let aside = self.stage(build)?;
-            files::rename(&out, &aside.join("out"))?;
+            match files::rename(&out, &aside.join("out")) {
+                // An overlay does not rename what its lower layer has.
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => files::remove_tree(&out)?,
+                moved => moved?,
+            }
             files::remove_tree(&aside)?;
         }
         files::remove_empty_dir(kernel_dir);
@@ -397,7 +402,7 @@ impl Writer {
             match old {
                 Some(old) if !is_finished(&out) => {
                     files::remove_tree(&out)?;
-                    files::rename(old, &out)?;
+                    files::move_dir(old, &out)?;
                 }
                 None if !is_finished(&out) && out.is_dir() && !staged.join("out").is_dir() => {
                     files::remove_tree(&out)?;
