@@ -25,6 +25,7 @@ use crate::ops::{self, kernel, lifecycle, notice, remove};
 use crate::plan::request::{Change, Extent, Force, Removal, Request, Subject};
 use crate::session::{Session, WriteSession};
 use crate::system::System;
+use crate::system::files::is_read_only;
 use crate::tree::Tree;
 
 /// Does what is asked.
@@ -139,6 +140,24 @@ fn change_if_writable<'a>(settings: &'a Settings, system: &'a System) -> Result<
     }
 }
 
+/// The lock, for a kernel where something is to do. The tree of a read-only image is complete, or an error.
+fn change_if_pending<'a>(
+    target: &Target,
+    force: &Force,
+    settings: &'a Settings,
+    system: &'a System,
+) -> Result<Option<WriteSession<'a>>> {
+    match ops::change(settings, system) {
+        Err(Error::NotWritable { .. })
+            if is_read_only(&settings.dkms_tree)
+                && ops::autoinstall::is_complete(&Session::look(settings, system), target, force) =>
+        {
+            Ok(None)
+        }
+        session => session.map(Some),
+    }
+}
+
 fn mktarball(packing: &tarball::Packing<'_>, settings: &Settings, system: &System) -> Result<()> {
     let session = change_if_writable(settings, system)?;
     let writer = session.as_ref().map(|session| &session.writer);
@@ -197,7 +216,9 @@ fn autoinstall(target: &Target, force: &Force, settings: &Settings, system: &Sys
         system.console.say("Automatic installation of modules is disabled: /etc/dkms/no-autoinstall exists.");
         return Ok(ExitCode::SUCCESS);
     }
-    let session = ops::change(settings, system)?;
+    let Some(session) = change_if_pending(target, force, settings, system)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let report = ops::autoinstall::autoinstall(&session, target, force)?;
     // As the hook of pacman calls it: no person may be reading.
     if !system.is_by_hand() && system.is_privileged() {
@@ -228,13 +249,15 @@ fn reported(request: &Request, settings: &Settings, system: &System) -> Result<E
         Request::Autoinstall { target, force } if is_switched_off(system) => {
             autoinstall(target, force, settings, system)
         }
-        Request::Autoinstall { target, force } => ops::change(settings, system).and_then(|session| {
-            let report = ops::autoinstall::autoinstall(&session, target, force);
-            results.take_attempts(&session);
-            let report = report?;
-            results.take_report(&report, target);
-            conclude_autoinstall(&session, target, &report)
-        }),
+        Request::Autoinstall { target, force } => change_if_pending(target, force, settings, system)
+            .and_then(|session| {
+                let Some(session) = session else { return Ok(ExitCode::SUCCESS) };
+                let report = ops::autoinstall::autoinstall(&session, target, force);
+                results.take_attempts(&session);
+                let report = report?;
+                results.take_report(&report, target);
+                conclude_autoinstall(&session, target, &report)
+            }),
         Request::Change(Change::Install(job)) => ops::change(settings, system).and_then(|session| {
             let done = lifecycle::install_all(&session, job);
             results.take_attempts(&session);

@@ -13,7 +13,7 @@ use crate::ops::stand_in::{conclude, put_back};
 use crate::plan::autoinstall::{Blocked, Satisfied, Step, plan_autoinstall};
 use crate::plan::request::Force;
 use crate::programs::records::note_rewritten;
-use crate::session::WriteSession;
+use crate::session::{Session, WriteSession};
 use crate::system::signals;
 
 /// The result for every package that was pending or could not be built.
@@ -55,6 +55,14 @@ impl Report {
         let deferred = self.deferred.iter().map(|(id, _)| id);
         failed.chain(skipped).chain(blocked).chain(deferred).chain(&self.without_headers)
     }
+}
+
+/// Whether [`autoinstall`] would find nothing to do and nothing to say.
+#[must_use]
+pub(crate) fn is_complete(session: &Session<'_>, target: &Target, force: &Force) -> bool {
+    let snapshot = session.tree().scan(&session.settings.source_tree);
+    let plan = plan_autoinstall(gather(session, &snapshot, target, force));
+    plan.is_empty() && plan.broken.is_empty()
 }
 
 /// Installs what is pending for a kernel. Packages do not affect each other; the report has the result of each.

@@ -1,7 +1,6 @@
 #!/bin/bash
 # Images: roots that are filled where none of their kernels runs. mmdebstrap makes one with a kernel and drivers in one go; another
-# is filled without /proc and /sys. The modules are in the kernel and in the initramfs, and check says so inside. The recipe for
-# ostree and bootc of docs/images.md, and its result on a machine whose /usr cannot be written.
+# is filled without /proc and /sys. The modules are in the kernel and in the initramfs, and check says so inside.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=../lib/root.sh
@@ -56,30 +55,5 @@ cp "$DKMS_DEB" "$root/root/dkms-rs.deb"
 assert_status "without /proc: apt installs all at once" 0 \
     root_run "$root" apt-get -y -q install /root/dkms-rs.deb acpi-call-dkms "linux-image-$kernel" "linux-headers-$kernel"
 assert_complete "without /proc" "$root"
-
-# --- ostree and bootc: the tree is in /usr
-root_drop image
-root=$(system_root image "linux-image-$kernel" "linux-headers-$kernel")
-umount "$root/var/cache/apt/archives"
-mkdir -p "$root/etc/dkms/framework.conf.d"
-echo 'dkms_tree="/usr/lib/modules-dkms"' >"$root/etc/dkms/framework.conf.d/image.conf"
-cp "$DKMS_DEB" "$root/root/dkms-rs.deb"
-assert_status "ostree: the image is made" 0 root_run "$root" apt-get -y -q install /root/dkms-rs.deb acpi-call-dkms
-assert_status "ostree: check finds everything" 0 root_run "$root" dkms check
-machine=$work/machine
-mkdir "$machine"
-mount --rbind "$root" "$machine"
-mount -o remount,bind,ro "$machine"
-mount -t tmpfs tmpfs "$machine/var"
-mkdir -p "$machine/var/tmp" "$machine/var/lib" "$machine/var/log"
-mount -t tmpfs tmpfs "$machine/run"
-touch "$machine/run/ostree-booted"
-assert_match "ostree, on the machine: status knows the driver" "^acpi-call/[^,]+, $(regex "$kernel"), x86_64: installed\$" "$(system_status "$machine")"
-assert_status "ostree, on the machine: check finds everything" 0 root_run "$machine" dkms check
-assert_status "ostree, on the machine: the tree is consistent" 0 root_run "$machine" dkms fsck
-refused=$(root_run "$machine" dkms install acpi-call --force -k "$kernel" 2>&1) && status=0 || status=$?
-assert_equal "ostree, on the machine: a change fails" 1 "$status"
-assert_match "ostree, on the machine: it says why" 'Cannot write to /usr/lib/modules-dkms: the file system is read-only' "$refused"
-umount --recursive --lazy "$machine"
 
 assert_done
