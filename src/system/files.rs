@@ -470,10 +470,15 @@ pub(crate) fn is_full(dir: &Path) -> bool {
     const ROOM: u64 = 1 << 20;
     const FILES: u64 = 16;
     nix::sys::statvfs::statvfs(dir).is_ok_and(|data| {
-        let room = data.blocks_available().saturating_mul(data.fragment_size());
+        let room = wide(data.blocks_available()).saturating_mul(wide(data.fragment_size()));
         // Where inodes are made as needed, their number is 0.
-        room < ROOM || (data.files() > 0 && data.files_available() < FILES)
+        room < ROOM || (data.files() > 0 && wide(data.files_available()) < FILES)
     })
+}
+
+/// What has 32 bits on some architectures and 64 on others.
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
 }
 
 /// Whether a file system starts no programs (mount(8), noexec).
@@ -494,7 +499,7 @@ pub(crate) fn is_read_only(dir: &Path) -> bool {
 #[must_use]
 pub(crate) fn is_within_limit(size: usize) -> bool {
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE);
-    limit.is_ok_and(|(soft, _)| size as u64 <= soft)
+    limit.is_ok_and(|(soft, _)| size as u64 <= wide(soft))
 }
 
 /// Leaves of a file that is larger than any that people read the two ends that [`read_ends`] returns.
@@ -518,8 +523,11 @@ fn keep_attributes(dir: &Path, data: &std::fs::Metadata) -> io::Result<()> {
     use nix::sys::stat::{UtimensatFlags, utimensat};
     use nix::sys::time::TimeSpec;
     set_mode(dir, tame(data.mode()) | 0o700)?;
-    let accessed = TimeSpec::new(data.atime(), data.atime_nsec());
-    let modified = TimeSpec::new(data.mtime(), data.mtime_nsec());
+    // A directory from before 1970 becomes one of 1970.
+    let time = |time: std::time::SystemTime| {
+        TimeSpec::from_duration(time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default())
+    };
+    let (accessed, modified) = (time(data.accessed()?), time(data.modified()?));
     utimensat(AT_FDCWD, dir, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
         .map_err(|e| named(dir, e.into()))
 }
@@ -539,7 +547,7 @@ pub(crate) fn normalise(path: &Path, seconds: i64) -> io::Result<()> {
         let runs = data.is_dir() || data.mode() & 0o111 != 0;
         set_mode(path, if runs { 0o755 } else { 0o644 })?;
     }
-    let time = TimeSpec::new(seconds, 0);
+    let time = TimeSpec::from_duration(std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
     utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)
         .map_err(|e| named(path, e.into()))
 }

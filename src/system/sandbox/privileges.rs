@@ -27,7 +27,12 @@ pub(super) fn leave_inherited() {
 /// A lower limit of the caller stays.
 pub(super) fn lower(resource: Resource, limit: u64) -> Result<(), Errno> {
     let (soft, hard) = nix::sys::resource::getrlimit(resource)?;
-    setrlimit(resource, soft.min(limit), hard.min(limit))
+    setrlimit(resource, at_most(soft, limit), at_most(hard, limit))
+}
+
+/// Where numbers have 32 bits, a limit that does not fit is none.
+fn at_most<T: Copy + Ord + TryFrom<u64>>(own: T, limit: u64) -> T {
+    T::try_from(limit).map_or(own, |limit| own.min(limit))
 }
 
 /// Becomes the other user, and gives up what root has beyond it. Who stays root owns root's files and no more than that.
