@@ -3,6 +3,7 @@
 //! An extension is laid over /usr, and of two that have the same file one wins: so also of the indexes that depmod(8) writes. That is
 //! why one extension has the modules of all packages, with an index of them and of the kernel's own.
 
+use crate::archive::labels::label;
 use crate::archive::modules::{place_modules, places};
 use crate::archive::tools::Tools;
 use crate::conf::{EvalContext, Strictness, read_package};
@@ -407,6 +408,7 @@ impl<'a> Extension<'a> {
     /// The image, in a file system that every one of the kernels has, as far as that is known.
     fn pack(&self, contents: &[Content], dir: &Path) -> Result<PathBuf> {
         files::normalise(&self.image, self.tools.time)?;
+        label(&self.image, &self.tools, self.session.system)?;
         let kernels: Vec<&Arc<Kernel>> = contents.iter().map(|content| &content.kernel).collect();
         let has =
             |kernel: &Arc<Kernel>, option: &str| kernel.config().is_none_or(|config| config.is_set(option));

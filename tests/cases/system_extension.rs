@@ -352,3 +352,25 @@ fn failures_leave_no_image() {
     world.program("mkfs.erofs", EROFS);
     make(0).says("To use it: systemd-sysext refresh");
 }
+
+#[rstest]
+#[case::enforcing("SELINUX=enforcing\nSELINUXTYPE=targeted\n", "targeted", true)]
+#[case::permissive("# SELINUX=disabled\nSELINUX=permissive\nSELINUXTYPE=default \n", "default", true)]
+#[case::off("SELINUX=disabled\nSELINUXTYPE=default\n", "default", false)]
+#[case::no_policy("SELINUX=enforcing\nSELINUXTYPE=default\n", "other", false)]
+fn files_are_labelled_as_policy_wants(#[case] config: &str, #[case] policy: &str, #[case] labelled: bool) {
+    let world = machine();
+    world.write("/etc/selinux/config", config);
+    let contexts = format!("/etc/selinux/{policy}/contexts/files/file_contexts");
+    world.write(&contexts, "");
+    let ended = world.dkms(&["mksysext"]);
+    assert_eq!(ended.code == Some(0), !labelled, "{}", ended.stderr);
+    if labelled {
+        ended.complains("Install the package policycoreutils");
+    }
+    world.program("setfiles", "echo \"$1 $2 $4\" >$3/usr/label; test \"$3\" = \"$5\"");
+    world.ok(&["mksysext"]);
+    let image = Image::new(&world, "dkms.raw");
+    let label = image.files().contains(&"usr/label".to_owned()).then(|| image.text("usr/label"));
+    assert_eq!(label, labelled.then(|| format!("-F -r {}\n", world.path(contexts).display())));
+}
