@@ -460,8 +460,7 @@ fn copy_file(mut source: std::fs::File, from: &Path, to: &Path) -> io::Result<()
     let mut options = fs_err::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(to)?.into_parts().0;
     io::copy(&mut source, &mut file).map_err(|e| named(to, e))?;
-    let times = std::fs::FileTimes::new().set_accessed(data.accessed()?).set_modified(data.modified()?);
-    file.set_times(times).map_err(|e| named(to, e))?;
+    file.set_times(times(&data)?).map_err(|e| named(to, e))?;
     file.set_permissions(std::fs::Permissions::from_mode(tame(data.mode()))).map_err(|e| named(to, e))
 }
 
@@ -520,16 +519,12 @@ pub(super) fn tame(mode: u32) -> u32 {
 }
 
 fn keep_attributes(dir: &Path, data: &std::fs::Metadata) -> io::Result<()> {
-    use nix::sys::stat::{UtimensatFlags, utimensat};
-    use nix::sys::time::TimeSpec;
     set_mode(dir, tame(data.mode()) | 0o700)?;
-    // A directory from before 1970 becomes one of 1970.
-    let time = |time: std::time::SystemTime| {
-        TimeSpec::from_duration(time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default())
-    };
-    let (accessed, modified) = (time(data.accessed()?), time(data.modified()?));
-    utimensat(AT_FDCWD, dir, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
-        .map_err(|e| named(dir, e.into()))
+    std::fs::File::open(dir).and_then(|opened| opened.set_times(times(data)?)).map_err(|e| named(dir, e))
+}
+
+fn times(data: &std::fs::Metadata) -> io::Result<std::fs::FileTimes> {
+    Ok(std::fs::FileTimes::new().set_accessed(data.accessed()?).set_modified(data.modified()?))
 }
 
 /// Makes everything at and below `path` independent of who made it and when: directories and what can be executed have mode
