@@ -175,9 +175,7 @@ impl<'a> BuildDir<'a> {
     #[must_use]
     pub(crate) fn can_write_in(&self, dirs: &[PathBuf]) -> bool {
         match &self.confinement {
-            Some((outline, sandbox)) if sandbox.walls.has(Wall::Files) => {
-                dirs.iter().any(|dir| outline.can_write_in(dir))
-            }
+            Some((outline, sandbox)) if sandbox.walls.has(Wall::Files) => outline.can_write_in(dirs),
             _ => true,
         }
     }

@@ -1,12 +1,12 @@
 //! What a build is made from: recorded with it, and compared before anything is built again.
 
 use crate::conf::{EvalContext, override_names};
-use crate::kernel::{HeadersPrint, Kernel, header_dirs, headers_print};
+use crate::kernel::{Kernel, header_dirs, headers_print};
 use crate::model::{BuildId, Error, KernelRelease, PackageId, PackageName, Target};
 use crate::plan::autoinstall::Stale;
 use crate::session::Session;
 use crate::system::dir;
-use crate::system::fingerprint::{Comparison, Fingerprint};
+use crate::system::fingerprint::{Comparison, Fingerprint, StatPrint};
 use crate::tree::{Built, Inputs, UsedFile};
 use std::collections::BTreeMap;
 use std::io;
@@ -28,14 +28,13 @@ pub(crate) fn inputs(session: &Session<'_>, id: &BuildId) -> io::Result<Inputs> 
         compiler: compiler(&kernel),
         compiler_file: None,
         headers: None,
-        header_sizes: None,
         dependencies: BTreeMap::new(),
     })
 }
 
 /// The kernel's headers as they are, looked at once in a run. Where something else changes them later in the run, what is
 /// built from then on counts as built with the earlier ones, and is built again by the next run.
-fn headers(session: &Session<'_>, kernel: &Kernel) -> Option<HeadersPrint> {
+fn headers(session: &Session<'_>, kernel: &Kernel) -> Option<StatPrint> {
     let mut known = session.headers.lock().unwrap_or_else(PoisonError::into_inner);
     known.entry(kernel.build_dir.clone()).or_insert_with(|| headers_print(kernel)).clone()
 }
@@ -43,21 +42,13 @@ fn headers(session: &Session<'_>, kernel: &Kernel) -> Option<HeadersPrint> {
 /// Whether the headers are those that a build was made with, as far as this is known.
 fn has_same_headers(session: &Session<'_>, inputs: &Inputs, kernel: &Kernel) -> bool {
     let Some(then) = &inputs.headers else { return true };
-    headers(session, kernel).is_some_and(|now| now.is_as(then, inputs.header_sizes.as_deref()))
-}
-
-/// The same after programs of a package that may have changed them: some packages' scripts prepare headers.
-fn headers_anew(session: &Session<'_>, kernel: &Kernel) -> Option<HeadersPrint> {
-    let headers = headers_print(kernel);
-    let mut known = session.headers.lock().unwrap_or_else(PoisonError::into_inner);
-    known.insert(kernel.build_dir.clone(), headers.clone());
-    headers
+    headers(session, kernel).is_some_and(|now| now.is_as(then))
 }
 
 /// What is known after a build: the compiler that it used, and the headers as it left them.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
-    headers: Option<HeadersPrint>,
+    headers: Option<StatPrint>,
     compiler: Option<UsedFile>,
 }
 
@@ -70,10 +61,11 @@ impl Surroundings {
         can_write_in: impl Fn(&[PathBuf]) -> bool,
     ) -> Self {
         let kernel = session.kernel(release);
-        let headers = match can_write_in(&header_dirs(&kernel)) {
-            true => headers_anew(session, &kernel),
-            false => headers(session, &kernel),
-        };
+        // Some packages' scripts prepare headers.
+        if can_write_in(&header_dirs(&kernel)) {
+            session.headers.lock().unwrap_or_else(PoisonError::into_inner).remove(&kernel.build_dir);
+        }
+        let headers = headers(session, &kernel);
         let compiler = session.system.program(cc.unwrap_or("gcc"));
         let mut known = session.compilers.lock().unwrap_or_else(PoisonError::into_inner);
         let compiler = compiler
@@ -83,8 +75,7 @@ impl Surroundings {
 
     /// Adds them to the inputs of the build.
     pub(crate) fn note(self, inputs: &mut Inputs) {
-        inputs.headers = self.headers.as_ref().map(|headers| headers.stat.clone());
-        inputs.header_sizes = self.headers.map(|headers| headers.sizes);
+        inputs.headers = self.headers;
         inputs.compiler_file = self.compiler;
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use crate::system::dir;
+use crate::system::fingerprint::StatPrint;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -33,29 +34,10 @@ pub(crate) fn header_dirs(kernel: &Kernel) -> Vec<PathBuf> {
     dirs
 }
 
-/// What headers were at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HeadersPrint {
-    /// Digest of names, sizes and times. Times count in seconds, as packages and archives keep them.
-    pub stat: String,
-    /// The same without times.
-    pub sizes: String,
-    /// Whether there are times: ostree gives every file 0, and Nix 1.
-    pub has_times: bool,
-}
-
-impl HeadersPrint {
-    /// Whether they are those that had this `stat`, and these `sizes` where that is known.
-    #[must_use]
-    pub(crate) fn is_as(&self, stat: &str, sizes: Option<&str>) -> bool {
-        if self.has_times { self.stat == stat } else { sizes.is_none_or(|sizes| self.sizes == sizes) }
-    }
-}
-
 /// The headers that modules are compiled with: those of the kernel's architecture, in its build directory and in the source
 /// directory that this refers to. `None` if there are none.
 #[must_use]
-pub(crate) fn headers_print(kernel: &Kernel) -> Option<HeadersPrint> {
+pub(crate) fn headers_print(kernel: &Kernel) -> Option<StatPrint> {
     let arches = arches(&kernel.build_dir);
     let dirs = header_dirs(kernel);
     let includes = dirs.iter().flat_map(|dir| {
@@ -81,10 +63,10 @@ pub(crate) fn headers_print(kernel: &Kernel) -> Option<HeadersPrint> {
     });
     // Threads finish in any order; the digest must not depend on it.
     digests.sort_unstable_by_key(|(at, _)| *at);
-    (!digests.is_empty()).then(|| HeadersPrint {
-        stat: combined(digests.iter().map(|(at, digest)| (*at, &digest.stat))),
+    let has_times = digests.iter().any(|(_, digest)| digest.has_times);
+    (!digests.is_empty()).then(|| StatPrint {
         sizes: combined(digests.iter().map(|(at, digest)| (*at, &digest.sizes))),
-        has_times: digests.iter().any(|(_, digest)| digest.has_times),
+        times: has_times.then(|| combined(digests.iter().map(|(at, digest)| (*at, &digest.times)))),
     })
 }
 
@@ -118,8 +100,8 @@ fn parts(include: &Path) -> Vec<HeaderPart> {
 }
 
 struct PartDigest {
-    stat: [u8; 32],
     sizes: [u8; 32],
+    times: [u8; 32],
     has_times: bool,
 }
 
@@ -127,22 +109,22 @@ impl HeaderPart {
     /// `None` where there is no file.
     fn digest(&self) -> Option<PartDigest> {
         let mut walk = Walk {
-            stat: Sha256::new(),
             sizes: Sha256::new(),
+            times: Sha256::new(),
             has_times: false,
             seen: HashSet::new(),
             files: 0,
             is_deep: self.is_deep,
         };
         let mut below = self.below.clone();
-        walk.update(below.as_os_str().as_bytes());
+        walk.sizes.update(below.as_os_str().as_bytes());
         if !is_written_anew(&below) {
             walk.dir(&self.dir, &mut below);
         }
-        let Walk { stat, sizes, has_times, .. } = walk;
+        let Walk { sizes, times, has_times, .. } = walk;
         (walk.files > 0).then(|| PartDigest {
-            stat: stat.finalize().into(),
             sizes: sizes.finalize().into(),
+            times: times.finalize().into(),
             has_times,
         })
     }
@@ -164,8 +146,8 @@ fn arches(build_dir: &Path) -> Vec<std::ffi::OsString> {
 }
 
 struct Walk {
-    stat: Sha256,
     sizes: Sha256,
+    times: Sha256,
     has_times: bool,
     /// Device and inode of each directory: some distributions put one kernel's headers together with links.
     seen: HashSet<(u64, u64)>,
@@ -174,11 +156,6 @@ struct Walk {
 }
 
 impl Walk {
-    fn update(&mut self, bytes: &[u8]) {
-        self.stat.update(bytes);
-        self.sizes.update(bytes);
-    }
-
     /// `below` is the directory's place in its `include`.
     fn dir(&mut self, dir: &Path, below: &mut PathBuf) {
         let Ok(data) = std::fs::metadata(dir) else { return };
@@ -204,20 +181,20 @@ impl Walk {
         }
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let data = if is_link { std::fs::metadata(entry.path()) } else { entry.metadata() };
-        self.update(below.as_os_str().as_bytes());
+        self.sizes.update(below.as_os_str().as_bytes());
         match data {
             Ok(data) if data.is_dir() && !self.is_deep => {}
             Ok(data) if data.is_dir() => self.dir(&entry.path(), below),
             Ok(data) => self.file(&data),
-            Err(_) => self.update(b"\0-"),
+            Err(_) => self.sizes.update(b"\0-"),
         }
     }
 
     fn file(&mut self, data: &Metadata) {
         self.files += 1;
-        self.update(b"\0");
-        self.update(&data.size().to_le_bytes());
-        self.stat.update(data.mtime().to_le_bytes());
+        self.sizes.update(b"\0");
+        self.sizes.update(data.size().to_le_bytes());
+        self.times.update(data.mtime().to_le_bytes());
         // ostree makes empty files on each machine.
         self.has_times |= data.size() > 0 && !(0..=1).contains(&data.mtime());
     }
@@ -259,13 +236,9 @@ mod tests {
             std::fs::write(path, "old").unwrap();
         }
 
-        fn print(&self) -> Option<HeadersPrint> {
+        fn print(&self) -> Option<StatPrint> {
             let release = KernelRelease::new("k").unwrap();
             headers_print(&Kernel::new(release, self.0.path(), Path::new("/boot"), None, None))
-        }
-
-        fn digest(&self) -> Option<String> {
-            self.print().map(|print| print.stat)
         }
     }
 
@@ -284,26 +257,26 @@ mod tests {
     #[case::no_header("k/build/Makefile", false)]
     fn a_changed_header_changes_the_digest(#[case] file: &str, #[case] counts: bool) {
         let headers = Headers::new();
-        let before = headers.digest().unwrap();
-        assert_eq!(headers.digest().unwrap(), before);
+        let before = headers.print().unwrap();
+        assert_eq!(headers.print().unwrap(), before);
         headers.write(file);
         let path = headers.0.path().join(file);
         std::fs::write(&path, "new length").unwrap();
-        assert_eq!(headers.digest().unwrap() != before, counts, "another length");
-        let before = headers.digest().unwrap();
+        assert_eq!(headers.print().unwrap() != before, counts, "another length");
+        let before = headers.print().unwrap();
         let later = SystemTime::now() + Duration::from_secs(60);
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
-        assert_eq!(headers.digest().unwrap() != before, counts, "another time");
+        assert_eq!(headers.print().unwrap() != before, counts, "another time");
     }
 
     #[test]
     fn circular_links_end() {
         let headers = Headers::new();
         std::os::unix::fs::symlink("..", headers.0.path().join("k/build/include/round")).unwrap();
-        assert!(headers.digest().is_some());
+        assert!(headers.print().is_some());
         std::fs::remove_dir_all(headers.0.path().join("k/build")).unwrap();
         std::fs::remove_dir_all(headers.0.path().join("common")).unwrap();
-        assert_eq!(headers.digest(), None);
+        assert_eq!(headers.print(), None);
     }
 
     #[rstest]
@@ -313,8 +286,7 @@ mod tests {
     fn where_no_file_has_a_time_sizes_count(#[case] most: u64, #[case] last: u64, #[case] timeless: bool) {
         let headers = Headers::new();
         let before = headers.print().unwrap();
-        let is_as = |now: &HeadersPrint| now.is_as(&before.stat, Some(&before.sizes));
-        assert!(before.has_times && is_as(&before));
+        assert!(before.times.is_some());
         let files = ["k", "common", "elsewhere"].map(|dir| files(&headers.0.path().join(dir))).concat();
         let drm = headers.0.path().join("elsewhere/drm.h");
         for (file, seconds) in files.iter().map(|file| (file, most)).chain([(&drm, last)]) {
@@ -322,10 +294,13 @@ mod tests {
             std::fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
         }
         let now = headers.print().unwrap();
-        assert_eq!((is_as(&now), now.is_as(&before.stat, None)), (timeless, timeless));
+        assert_eq!(
+            (now.is_as(&before), before.is_as(&now), now.times.is_none()),
+            (timeless, timeless, timeless)
+        );
         std::fs::write(&drm, "another length").unwrap();
         std::fs::File::open(&drm).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        assert!(!is_as(&headers.print().unwrap()));
+        assert!(!headers.print().unwrap().is_as(&before));
     }
 
     fn files(dir: &Path) -> Vec<PathBuf> {

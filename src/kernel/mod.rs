@@ -17,7 +17,7 @@ mod weak;
 
 pub(crate) use arch::default_arch;
 pub(crate) use config::KernelConfig;
-pub(crate) use headers::{HeadersPrint, header_dirs, headers_print};
+pub(crate) use headers::{header_dirs, headers_print};
 pub(crate) use index::ModuleIndex;
 pub(crate) use toolchain::Toolchain;
 pub(crate) use weak::WeakLinks;

@@ -6,10 +6,11 @@ pub(crate) mod environment;
 use crate::conf::{
     Disabled, Disabling, EvalContext, PackageConf, Settings, Strictness, read_package, unused,
 };
-use crate::kernel::{HeadersPrint, Kernel};
+use crate::kernel::Kernel;
 use crate::model::text::shown_in_line;
 use crate::model::{Attempt, BuildId, Error, KernelRelease, PackageId, Result, Target};
 use crate::signing::{MachineTrust, Signer, WantedSignature};
+use crate::system::fingerprint::StatPrint;
 use crate::system::{System, signals};
 use crate::tree::{Added, BuildRecord, Built, ConfRecord, Tree, UsedFile, Writer};
 use environment::ProgramEnvironment;
@@ -32,7 +33,7 @@ pub(crate) struct Session<'a> {
     /// What dkms.conf files said that needed bash.
     pub(crate) evaluated: Mutex<Vec<(BuildId, ConfRecord)>>,
     /// What the headers in each build directory are now.
-    pub(crate) headers: Mutex<HashMap<PathBuf, Option<HeadersPrint>>>,
+    pub(crate) headers: Mutex<HashMap<PathBuf, Option<StatPrint>>>,
     /// The compilers that builds of this run used.
     pub(crate) compilers: Mutex<HashMap<PathBuf, Option<UsedFile>>>,
     /// How the modules of each kernel are signed now.

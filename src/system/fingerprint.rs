@@ -56,6 +56,27 @@ impl Fingerprint {
     }
 }
 
+/// What many files were at one moment, without a look at their contents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StatPrint {
+    /// Digest of names and sizes.
+    pub sizes: String,
+    /// Digest of the times of change in seconds, as packages and archives keep them; `None` where there are none: ostree gives every
+    /// file 0, and Nix 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<String>,
+}
+
+impl StatPrint {
+    /// Whether these are the files that the other one tells of.
+    #[must_use]
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let same_times =
+            self.times.as_ref().zip(other.times.as_ref()).is_none_or(|(one, another)| one == another);
+        self.sizes == other.sizes && same_times
+    }
+}
+
 /// One file, link or directory, by its place in the order of the walk.
 struct FileEntry {
     /// Its name below the path that was asked for.

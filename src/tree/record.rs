@@ -7,7 +7,7 @@ use super::Original;
 use crate::model::{PackageId, PackageName, Result};
 use crate::system::digest::sha256;
 use crate::system::dir;
-use crate::system::fingerprint::Fingerprint;
+use crate::system::fingerprint::{Fingerprint, StatPrint};
 use crate::system::{RpmTransaction, files};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -118,12 +118,9 @@ pub(crate) struct Inputs {
     /// The compiler that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiler_file: Option<UsedFile>,
-    /// `stat` of [`crate::kernel::HeadersPrint`], where it was taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub headers: Option<String>,
-    /// Its `sizes`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header_sizes: Option<String>,
+    /// The kernel's headers, where they were looked at.
+    #[serde(rename = "header_files", default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<StatPrint>,
     /// Packages that it was built with, each with the digest of the symbols that it exported.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dependencies: BTreeMap<String, Option<String>>,
@@ -192,7 +189,6 @@ impl BuildRecord {
             }
             inputs.kernel_files.clear();
             inputs.headers = None;
-            inputs.header_sizes = None;
             inputs.compiler_file = None;
         }
         // Another machine has other keys.

@@ -72,13 +72,12 @@ impl Outline {
         self.write(there.map(Bind::in_place))
     }
 
-    /// Whether programs can write anything in a directory, which is given by its real name.
+    /// Whether programs can write anything in one of these directories, which are given by their real names.
     #[must_use]
-    pub(crate) fn can_write_in(&self, dir: &Path) -> bool {
-        self.writable.iter().any(|bind| {
-            let writable = fs_err::canonicalize(&bind.onto).unwrap_or_else(|_| bind.onto.clone());
-            writable.starts_with(dir) || dir.starts_with(&writable)
-        })
+    pub(crate) fn can_write_in(&self, dirs: &[PathBuf]) -> bool {
+        let writable: Vec<PathBuf> = self.writable.iter().map(|bind| bind.onto.clone()).collect();
+        let share = |path: &PathBuf| dirs.iter().any(|dir| path.starts_with(dir) || dir.starts_with(path));
+        canonical(&writable).iter().any(share)
     }
 
     #[must_use]
